@@ -1,0 +1,1 @@
+"""HTTP and JSON on a unix socket. Translates requests; decides nothing."""

@@ -1,0 +1,1 @@
+"""The library that speaks the API. Imports nothing that is slow to load."""

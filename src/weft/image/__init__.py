@@ -1,0 +1,1 @@
+"""What machines boot: kernels, recipes and the stores that keep them. Starts no machine."""

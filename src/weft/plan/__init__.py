@@ -1,0 +1,1 @@
+"""Pure decisions: plain values in, actions out. No input or output, no clock, no randomness."""

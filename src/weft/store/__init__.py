@@ -1,0 +1,1 @@
+"""Where the state lives: one contract, one implementation. Knows keys and values, not what they mean."""

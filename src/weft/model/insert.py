@@ -1,0 +1,85 @@
+"""Inserts: appliances placed in-line, or as listeners, at a port."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, Field, field_validator
+
+from weft.model.machine import Spec
+from weft.model.names import parse_name, parse_port
+
+
+class Mode(StrEnum):
+    """Whether frames pass through the insert or it only gets copies."""
+
+    INLINE = "inline"
+    COPY = "copy"
+
+
+class FailPolicy(StrEnum):
+    """What happens to traffic when an inline insert dies or hangs: bypass it, or stop."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class InsertState(StrEnum):
+    """`bypassed` and `blocked` are what the fail policy made of an insert that died or hangs."""
+
+    STARTING = "starting"
+    ACTIVE = "active"
+    BYPASSED = "bypassed"
+    BLOCKED = "blocked"
+    EJECTING = "ejecting"
+
+
+class InsertSpec(Spec):
+    """What a user asks to be slipped in front of a machine.
+
+    `appliance` is an image with the roles `network` and `machine`, or the name of a parked appliance (ejected with
+    `keep`). `position` counts from the network side, 0 first; None is next to the machine. `lifetime` is in seconds.
+    """
+
+    name: str
+    appliance: str
+    before: str
+    mode: Mode = Mode.INLINE
+    fail: FailPolicy = FailPolicy.OPEN
+    position: int | None = Field(default=None, ge=0)
+    lifetime: float | None = Field(default=None, gt=0)
+    memory: int | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        return parse_name(name, "insert")
+
+    @field_validator("before")
+    @classmethod
+    def _check_port(cls, before: str) -> str:
+        return str(parse_port(before))
+
+
+class InsertView(BaseModel):
+    """An insert as it is. Times are seconds since the epoch."""
+
+    name: str
+    appliance: str
+    port: str
+    position: int
+    mode: Mode
+    fail: FailPolicy
+    state: InsertState
+    reason: str = ""
+    created: float
+    expires: float | None = None
+
+
+class PortView(BaseModel):
+    """One port and its chain, from the network side to the machine side."""
+
+    port: str
+    machine: str
+    nic: int
+    network: str
+    state: str = Field(description="the machine's state")
+    chain: list[InsertView] = Field(default_factory=list)

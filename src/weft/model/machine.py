@@ -1,0 +1,114 @@
+"""Machines: what the user asks for (spec) and what is seen of them (view)."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from weft.model.names import parse_name
+
+MIN_MEMORY = 32 << 20
+MAX_MEMORY = 1 << 40
+
+
+class Profile(StrEnum):
+    """The two machine types: the cheapest one, fixed in size, or the one with PCI that can grow."""
+
+    MICROVM = "microvm"
+    Q35 = "q35"
+
+
+class State(StrEnum):
+    """The life of a machine. `failed` is a start that did not succeed or an end nobody asked for."""
+
+    CREATED = "created"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a QEMU process belongs to this state."""
+        return self in (State.STARTING, State.RUNNING, State.STOPPING)
+
+
+class Role(StrEnum):
+    """What a NIC is for: on a network, or one of the two sides of an inline appliance."""
+
+    LAN = "lan"
+    NETWORK = "network"
+    MACHINE = "machine"
+
+
+class Spec(BaseModel):
+    """Base of everything a user writes: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NicSpec(Spec):
+    """One NIC. An insert's NICs have no network: chains wire them."""
+
+    network: str | None = None
+    role: Role = Role.LAN
+
+
+class MachineSpec(Spec):
+    """What a user asks a machine to be. Memory is in bytes; None means what the image says."""
+
+    name: str
+    image: str
+    kernel: str | None = None
+    profile: Profile = Profile.MICROVM
+    memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)
+    cpus: int = Field(default=1, ge=1, le=64)
+    nics: tuple[NicSpec, ...] = ()
+    command: tuple[str, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        return parse_name(name, "machine")
+
+
+class Exit(BaseModel):
+    """How a machine's last run ended: the entry point's status, or why there is none."""
+
+    code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+
+
+class Address(BaseModel):
+    """Where one NIC of a machine is."""
+
+    nic: int
+    network: str | None
+    address: str | None
+    mac: str
+
+
+class MachineView(BaseModel):
+    """A machine as `weft ps` and `weft inspect` show it. Times are seconds since the epoch."""
+
+    name: str
+    image: str
+    state: State
+    reason: str = ""
+    insert: str | None = Field(default=None, description="the port it is inserted at, if it is an insert")
+    networks: list[Address] = Field(default_factory=list)
+    pid: int | None = None
+    profile: Profile
+    kernel: str
+    memory: int
+    cpus: int
+    command: list[str] = Field(default_factory=list)
+    created: float
+    started: float | None = None
+    ready: float | None = None
+    exit: Exit | None = None
+    accel: str | None = None
+    limits: str = Field(default="", description="how limits are enforced: cgroup v2, cgroup v1, or why not")
+    resident: int | None = Field(default=None, description="bytes of host memory its QEMU holds now")

@@ -1,0 +1,52 @@
+"""Networks: one layer-2 segment with an address range."""
+
+from ipaddress import IPv4Network
+
+from pydantic import BaseModel, Field, field_validator
+
+from weft.model.errors import Invalid
+from weft.model.machine import Spec
+from weft.model.names import parse_name
+
+MIN_MTU, MAX_MTU = 576, 9216
+
+
+class NetworkSpec(Spec):
+    """What a user asks a network to be. No subnet: the fabric picks a free one."""
+
+    name: str
+    subnet: IPv4Network | None = None
+    mtu: int = Field(default=1500, ge=MIN_MTU, le=MAX_MTU)
+    uplink: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        return parse_name(name, "network")
+
+    @field_validator("subnet")
+    @classmethod
+    def _check_subnet(cls, subnet: IPv4Network | None) -> IPv4Network | None:
+        if subnet is not None and not 8 <= subnet.prefixlen <= 29:
+            raise Invalid(f"subnet {subnet}: the prefix must be between /8 and /29")
+        return subnet
+
+
+class Member(BaseModel):
+    """One machine's place on a network."""
+
+    machine: str
+    nic: int
+    address: str
+
+
+class NetworkView(BaseModel):
+    """A network as `weft network ls` and `inspect` show it."""
+
+    name: str
+    subnet: str
+    gateway: str
+    mtu: int
+    uplink: bool
+    created: float
+    members: list[Member] = Field(default_factory=list)

@@ -1,0 +1,104 @@
+"""A root file system in memory, on its way from packages to a squashfs.
+
+Nothing is unpacked on the host: no path of a package ever touches the host's file system, owners and modes are what
+the tree says, and neither root nor a loop device is needed. `/bin`, `/sbin`, `/lib` and `/lib64` are merged into
+`/usr` and `/usr/sbin` into `/usr/bin`, so every path has one spelling here: the one `normal_path` returns.
+"""
+
+import io
+import posixpath
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from weft.model.errors import Invalid
+
+MERGED = {"bin": "usr/bin", "sbin": "usr/bin", "usr/sbin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64"}
+"""Folders that exist only as links, and where they lead."""
+
+MAX_LINKS = 40
+"""As many symbolic links as Linux follows in one path before it says ELOOP."""
+
+
+@dataclass(frozen=True)
+class File:
+    data: bytes = field(repr=False)
+    mode: int = 0o644
+
+
+@dataclass(frozen=True)
+class Symlink:
+    target: str
+
+
+@dataclass(frozen=True)
+class Directory:
+    mode: int = 0o755
+
+
+Node = File | Symlink | Directory
+
+
+def normal_path(path: str) -> str:
+    """The one spelling of a path: no leading slash, no dots, links of the merged `/usr` resolved."""
+    clean = posixpath.normpath("/" + path).lstrip("/")
+    for link, target in MERGED.items():
+        if clean == link or clean.startswith(link + "/"):
+            return target + clean[len(link) :]
+    return clean
+
+
+class Tree:
+    """Paths and what is there. Parents appear by themselves; the last to write a path wins."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {link: Symlink(_link_text(link, to)) for link, to in MERGED.items()}
+
+    def __contains__(self, path: str) -> bool:
+        return normal_path(path) in self._nodes
+
+    def __iter__(self) -> Iterator[tuple[str, Node]]:
+        return iter(sorted(self._nodes.items()))
+
+    def find(self, path: str) -> Node | None:
+        """What is at the path itself; links are not followed."""
+        return self._nodes.get(normal_path(path))
+
+    def add(self, path: str, node: Node) -> None:
+        """Put a node at a path. Raises Invalid when a parent is not a directory."""
+        clean = normal_path(path)
+        if not clean or path.strip("/") in MERGED:
+            return
+        parent = posixpath.dirname(clean)
+        while parent and parent not in self._nodes:
+            self._nodes[parent] = Directory()
+            parent = posixpath.dirname(parent)
+        if parent and not isinstance(self._nodes[parent], Directory):
+            raise Invalid(f"/{clean}: /{parent} is not a directory")
+        self._nodes[clean] = node
+
+    def dump_tar(self) -> bytes:
+        """The tree as a tar archive: sorted, all owned by root, all times zero. Equal trees give equal bytes."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+            for path, node in self:
+                info, data = _tar_entry(path, node)
+                archive.addfile(info, io.BytesIO(data) if data is not None else None)
+        return buffer.getvalue()
+
+
+def _link_text(link: str, target: str) -> str:
+    return posixpath.relpath("/" + target, "/" + posixpath.dirname(link))
+
+
+def _tar_entry(path: str, node: Node) -> tuple[tarfile.TarInfo, bytes | None]:
+    info = tarfile.TarInfo(path)
+    match node:
+        case File(data, mode):
+            info.mode, info.size = mode, len(data)
+            return info, data
+        case Symlink(target):
+            info.type, info.linkname, info.mode = tarfile.SYMTYPE, target, 0o777
+        case Directory(mode):
+            info.type, info.mode = tarfile.DIRTYPE, mode
+    return info, None

@@ -1,0 +1,112 @@
+"""From a machine and the host's facts to QEMU's arguments.
+
+Pure, with golden tests. Paths are those inside the sandbox, descriptors those that the QEMU process inherits. Reasons
+for the less obvious arguments are in docs/architecture.md, "Booting".
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from weft.model.machine import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class BootNic:
+    """A NIC on an open tap descriptor."""
+
+    mac: str
+    tap_fd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """All that decides QEMU's arguments. Memory in bytes, `tsc_khz` the host's rate if it is known."""
+
+    name: str
+    uuid: str
+    profile: Profile
+    accel: str
+    memory: int
+    cpus: int
+    kernel: str
+    initrd: str
+    root: str
+    serial_log: str
+    qmp_fd: int
+    serial_fd: int
+    agent_fd: int
+    nics: tuple[BootNic, ...] = ()
+    tsc_khz: int | None = None
+    kernel_args: tuple[str, ...] = field(default=())
+
+
+ROOT_SERIAL = "weft-root"
+AGENT_PORT = "weft.agent"
+TCG_BUFFER_MB = 16
+"""Translation buffer: the default of a quarter of the RAM costs resident memory and boots slower (docs: Footguns)."""
+
+
+def plan_boot(boot: Boot) -> list[str]:
+    """QEMU's arguments, without the program's own name."""
+    return [
+        *_process(boot),
+        *_board(boot),
+        *("-kernel", boot.kernel, "-initrd", boot.initrd, "-append", kernel_line(boot)),
+        *_channels(boot),
+        *_devices(boot),
+    ]
+
+
+def kernel_line(boot: Boot) -> str:
+    """The kernel's command line. What the machine is to do stands in its initrd, not here."""
+    args = ["console=ttyS0", "quiet", "panic=-1", "reboot=t", "random.trust_cpu=on", "ipv6.disable_ipv6=0"]
+    if boot.accel == "tcg":
+        # Calibrating the TSC against an emulated timer takes long and, on a loaded host, goes wrong.
+        args.append("no_timer_check")
+        if boot.tsc_khz:
+            args.append(f"tsc_early_khz={boot.tsc_khz}")
+    return " ".join([*args, *boot.kernel_args])
+
+
+def _process(boot: Boot) -> Iterator[str]:
+    yield from ("-name", f"guest={boot.name}", "-uuid", boot.uuid)
+    yield from ("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot")
+    yield from ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
+    accel = f"tcg,tb-size={TCG_BUFFER_MB},thread=multi" if boot.accel == "tcg" else boot.accel
+    yield from ("-accel", accel, "-cpu", "max" if boot.accel == "tcg" else "host")
+
+
+def _board(boot: Boot) -> Iterator[str]:
+    if boot.profile is Profile.MICROVM:
+        # With ACPI microvm hangs under TCG for lack of a timer reference; without rtc the boot takes 2 s longer.
+        yield from ("-M", "microvm,acpi=off,rtc=on,pit=on,pic=on,isa-serial=on")
+    else:
+        yield from ("-M", "q35,smm=off,vmport=off,hpet=off", "-boot", "strict=on")
+    yield from ("-m", f"{boot.memory >> 20}M", "-smp", str(boot.cpus))
+
+
+def _channels(boot: Boot) -> Iterator[str]:
+    yield from ("-chardev", f"socket,id=qmp,fd={boot.qmp_fd},server=on,wait=off", "-mon", "chardev=qmp,mode=control")
+    log = f"logfile={boot.serial_log},logappend=on"
+    yield from ("-chardev", f"socket,id=serial,fd={boot.serial_fd},server=on,wait=off,{log}")
+    yield from ("-serial", "chardev:serial")
+    yield from ("-chardev", f"socket,id=agent,fd={boot.agent_fd},server=on,wait=off")
+
+
+def _devices(boot: Boot) -> Iterator[str]:
+    bus = "device" if boot.profile is Profile.MICROVM else "pci"
+    yield from (
+        "-device",
+        f"virtio-serial-{bus},max_ports=2",
+        "-device",
+        f"virtserialport,chardev=agent,name={AGENT_PORT}",
+    )
+    yield from ("-blockdev", f"file,node-name=root,filename={boot.root},read-only=on,locking=off")
+    yield from ("-device", f"virtio-blk-{bus},drive=root,serial={ROOT_SERIAL}")
+    yield from ("-object", "rng-random,id=rng,filename=/dev/urandom", "-device", f"virtio-rng-{bus},rng=rng")
+    yield from ("-device", f"virtio-balloon-{bus},free-page-reporting=on,deflate-on-oom=on")
+    for index, nic in enumerate(boot.nics):
+        yield from ("-netdev", f"tap,id=net{index},fd={nic.tap_fd}")
+        # A deep receive ring bridges the moments in which an emulated CPU does not get to run.
+        no_rom = ",romfile=" if boot.profile is Profile.Q35 else ""
+        yield from ("-device", f"virtio-net-{bus},netdev=net{index},mac={nic.mac},rx_queue_size=1024{no_rom}")

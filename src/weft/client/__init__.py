@@ -1,1 +1,5 @@
-"""The library that speaks the API. Imports nothing that is slow to load."""
+"""The library that speaks the API: one `Client` per fabric. Imports nothing that is slow to load; decides nothing."""
+
+from weft.client.client import Client
+
+__all__ = ["Client"]

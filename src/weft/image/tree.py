@@ -16,9 +16,6 @@ from weft.model.errors import Invalid
 MERGED = {"bin": "usr/bin", "sbin": "usr/bin", "usr/sbin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64"}
 """Folders that exist only as links, and where they lead."""
 
-MAX_LINKS = 40
-"""As many symbolic links as Linux follows in one path before it says ELOOP."""
-
 
 @dataclass(frozen=True)
 class File:
@@ -41,11 +38,15 @@ Node = File | Symlink | Directory
 
 def normal_path(path: str) -> str:
     """The one spelling of a path: no leading slash, no dots, links of the merged `/usr` resolved."""
-    clean = posixpath.normpath("/" + path).lstrip("/")
+    clean = _clean(path)
     for link, target in MERGED.items():
         if clean == link or clean.startswith(link + "/"):
             return target + clean[len(link) :]
     return clean
+
+
+def _clean(path: str) -> str:
+    return posixpath.normpath("/" + path).lstrip("/")
 
 
 class Tree:
@@ -67,7 +68,7 @@ class Tree:
     def add(self, path: str, node: Node) -> None:
         """Put a node at a path. Raises Invalid when a parent is not a directory."""
         clean = normal_path(path)
-        if not clean or path.strip("/") in MERGED:
+        if not clean or _clean(path) in MERGED:
             return
         parent = posixpath.dirname(clean)
         while parent and parent not in self._nodes:

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from weft.model.image import NicRole
 from weft.model.names import parse_name
 
 MIN_MEMORY = 32 << 20
@@ -33,14 +34,6 @@ class State(StrEnum):
         return self in (State.STARTING, State.RUNNING, State.STOPPING)
 
 
-class Role(StrEnum):
-    """What a NIC is for: on a network, or one of the two sides of an inline appliance."""
-
-    LAN = "lan"
-    NETWORK = "network"
-    MACHINE = "machine"
-
-
 class Spec(BaseModel):
     """Base of everything a user writes: frozen, and unknown keys are errors."""
 
@@ -51,7 +44,7 @@ class NicSpec(Spec):
     """One NIC. An insert's NICs have no network: chains wire them."""
 
     network: str | None = None
-    role: Role = Role.LAN
+    role: NicRole = NicRole.LAN
 
 
 class MachineSpec(Spec):
@@ -63,7 +56,7 @@ class MachineSpec(Spec):
     profile: Profile = Profile.MICROVM
     memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)
     cpus: int = Field(default=1, ge=1, le=64)
-    nics: tuple[NicSpec, ...] = ()
+    nics: tuple[NicSpec, ...] | None = Field(default=None, description="None: as the image says, or one on the default network")
     command: tuple[str, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
 

@@ -1,0 +1,15 @@
+/* File systems: the kernel's own, the root with its overlay, and what the configuration adds. */
+#pragma once
+
+#include "config.h"
+
+void mount_kernel_filesystems(void);
+
+/* Makes the configured root `/`; the initramfs is emptied. Without a root, the initramfs stays. */
+void mount_root(const struct config *config);
+
+/* What only makes sense below the final root: /run, /tmp, /dev/pts, cgroups, configured mounts. */
+void mount_rest(const struct config *config);
+
+/* Writes back and detaches what can be written to. */
+void unmount_all(void);

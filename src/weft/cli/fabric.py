@@ -1,0 +1,99 @@
+"""The fabric as a whole: events, serve, shutdown, version, completion."""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import click
+
+from weft.cli.face import Face, format_option
+from weft.cli.printing import print_json
+from weft.model.errors import Unavailable, WeftError
+
+_SHUTDOWN_TIMEOUT = 60.0
+
+
+@click.command(short_help="Print what happened.")
+@click.option("-f", "--follow", is_flag=True, help="Go on as things happen.")
+@click.option("--since", type=int, metavar="ID", help="Only what came after this event.")
+@format_option
+@click.pass_obj
+def events(face: Face, follow: bool, since: int | None, output: str) -> None:
+    """Print what happened in the fabric. As JSON: one object a line."""
+    for event in face.client().events(since=since, follow=follow):
+        print(json.dumps(event) if output == "json" else _dump_event(event), flush=True)
+
+
+def _dump_event(event: dict[str, Any]) -> str:
+    clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.get("time") or 0))
+    return f"{clock}  {event.get('kind', ''):<18} {event.get('subject') or '-'}  {event.get('text') or ''}".rstrip()
+
+
+@click.command(short_help="Run the daemon in the foreground.")
+@click.pass_obj
+def serve(face: Face) -> None:
+    """Run the daemon in the foreground until it is told to end. Machines outlive it."""
+    # The same process becomes the daemon: signals and a service manager's notices reach it without a go-between.
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "weft.daemon", "--home", str(face.home)])
+
+
+@click.command(short_help="End the daemon.")
+@click.option("--machines", is_flag=True, help="Also stop every machine and take the networks down.")
+@click.pass_obj
+def shutdown(face: Face, machines: bool) -> None:
+    """End the daemon. Machines and their network run on unless --machines is given."""
+    client = face.client(start=False)
+    if machines:
+        # Machines may run without a daemon; it takes one to stop them.
+        client = face.client()
+    client.shutdown(machines=machines)
+    from weft.client.starting import is_answering
+
+    deadline = time.monotonic() + _SHUTDOWN_TIMEOUT
+    while is_answering(client.home):
+        if time.monotonic() > deadline:
+            raise Unavailable(f"the daemon of {client.home} still runs after {_SHUTDOWN_TIMEOUT:g} seconds")
+        time.sleep(0.02)
+
+
+@click.command(short_help="Print the versions of command and daemon.")
+@format_option
+@click.pass_obj
+def version(face: Face, output: str) -> None:
+    """Print the version of this command, and of the daemon if one runs."""
+    from weft import __version__
+
+    try:
+        daemon: dict[str, Any] | None = face.client(start=False).version()
+    except WeftError:
+        daemon = None
+    if output == "json":
+        print_json({"client": __version__, "home": str(face.home), "daemon": daemon})
+        return
+    print(f"weft    {__version__}")
+    print(f"daemon  {_dump_daemon(daemon)}")
+    print(f"home    {face.home}")
+
+
+def _dump_daemon(daemon: dict[str, Any] | None) -> str:
+    if daemon is None:
+        return "not running"
+    return f"{daemon['version']} (API {daemon['api']}, pid {daemon['pid']}, {daemon['accel']})"
+
+
+@click.command(short_help="Print a completion script for a shell.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that lets SHELL complete commands, options and names.
+
+    For bash: eval "$(weft completion bash)".
+    """
+    from click.shell_completion import get_completion_class
+
+    from weft.cli.main import weft
+
+    if completer := get_completion_class(shell):
+        print(completer(weft, {}, "weft", "_WEFT_COMPLETE").source())

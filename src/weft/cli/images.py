@@ -1,0 +1,85 @@
+"""Images: ls, build, rm."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from weft.cli.face import Face, format_option
+from weft.cli.lifecycle import for_each
+from weft.cli.params import IMAGE
+from weft.cli.printing import dump_age, dump_memory, print_json, print_table
+
+
+@click.group(short_help="Build and look at images.")
+def image() -> None:
+    """Images: what machines boot, read-only and shared by all that boot it."""
+
+
+@image.command(short_help="List images.")
+@format_option
+@click.pass_obj
+def ls(face: Face, output: str) -> None:
+    """List the images."""
+    views = face.client().images()
+    if output == "json":
+        print_json(views)
+        return
+    titles = ("NAME", "VERSION", "SIZE", "MEMORY", "DIGEST", "BUILT", "DESCRIPTION")
+    print_table(titles, map(_row, views))
+
+
+def _row(view: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        view["name"],
+        view.get("version"),
+        dump_memory(view.get("size")),
+        dump_memory(view.get("memory")),
+        dump_digest(view.get("digest")),
+        dump_age(view.get("created")),
+        view.get("description"),
+    )
+
+
+def dump_digest(digest: str | None) -> str:
+    """The first twelve digits, which tell digests apart."""
+    return (digest or "-").removeprefix("sha256:")[:12]
+
+
+def find_recipe(text: str) -> str:
+    """A recipe's folder as an absolute path, or a name for the daemon to find."""
+    folder = Path(text)
+    if (folder / "recipe.toml").is_file():
+        return str(folder.absolute())
+    return str(folder.absolute()) if "/" in text else text
+
+
+@image.command(short_help="Build images from recipes.")
+@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
+@format_option
+@click.pass_obj
+def build(face: Face, recipes: tuple[str, ...], output: str) -> None:
+    """Build images from RECIPEs: folders with a recipe.toml, or names of recipes that come with Weft.
+
+    Nothing is built anew that is the same as before. Prints each image's name and digest.
+    """
+    from weft.cli.progress import open_progress
+
+    client, manifests = face.client(), []
+    for recipe in map(find_recipe, recipes):
+        with open_progress(f"image {Path(recipe).name}") as progress:
+            manifests.append(client.build_image(recipe, progress))
+        if output != "json":
+            print(manifests[-1]["name"], dump_digest(manifests[-1].get("digest")), flush=True)
+    if output == "json":
+        print_json(manifests)
+
+
+@image.command(short_help="Remove images.")
+@click.argument("names", nargs=-1, required=True, type=IMAGE, metavar="NAME...")
+@format_option
+@click.pass_obj
+def rm(face: Face, names: tuple[str, ...], output: str) -> None:
+    """Remove images that no machine uses."""
+    client = face.client()
+    for_each(names, client.remove_image, output)

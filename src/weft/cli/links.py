@@ -1,0 +1,67 @@
+"""Chains as pictures."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from weft.cli.face import Face, format_option
+from weft.cli.params import MACHINE
+from weft.cli.printing import print_json
+
+_LINE, _CUT, _TAP = "──", "─✕─", "─┴─"
+_PLAIN = str.maketrans({"─": "-", "✕": "x", "┴": "+"})
+
+
+def draw_chain(port: Mapping[str, Any]) -> str:
+    """One port from its network to its machine: `net lan ── sniffer ── web`.
+
+    Inserts that are not simply in the path say so: `sniffer[copy]` beside it, `sniffer[bypassed]`, and between the
+    crosses of a cut line `firewall[blocked]`.
+    """
+    drawing = f"net {port['network']}"
+    for insert in port["chain"]:
+        drawing += f" {_find_joint(insert)} {_dump_insert(insert)}"
+    blocked = port["chain"] and _find_joint(port["chain"][-1]) == _CUT
+    return f"{drawing} {_CUT if blocked else _LINE} {_dump_machine(port)}"
+
+
+def _find_joint(insert: Mapping[str, Any]) -> str:
+    if insert["state"] == "blocked":
+        return _CUT
+    return _TAP if insert["mode"] == "copy" else _LINE
+
+
+def _dump_insert(insert: Mapping[str, Any]) -> str:
+    marks = ["copy"] if insert["mode"] == "copy" else []
+    marks += [insert["state"]] if insert["state"] != "active" else []
+    return f"{insert['name']}[{','.join(marks)}]" if marks else str(insert["name"])
+
+
+def _dump_machine(port: Mapping[str, Any]) -> str:
+    name = f"{port['machine']}:{port['nic']}" if port["nic"] else str(port["machine"])
+    return name if port["state"] == "running" else f"{name} ({port['state']})"
+
+
+@click.command(short_help="Draw what is in front of each machine.")
+@click.argument("machine", required=False, type=MACHINE)
+@format_option
+@click.pass_obj
+def links(face: Face, machine: str | None, output: str) -> None:
+    """Draw the chain of every port, or of the ports of MACHINE, from the network side to the machine side."""
+    ports = face.client().ports(machine)
+    if output == "json":
+        print_json(ports)
+        return
+    for port in ports:
+        drawing = draw_chain(port)
+        print(drawing if _can_encode(drawing) else drawing.translate(_PLAIN))
+
+
+def _can_encode(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

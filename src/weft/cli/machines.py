@@ -1,0 +1,73 @@
+"""Looking at machines: ps, inspect, logs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from weft.cli.face import Face, format_option
+from weft.cli.params import MACHINE
+from weft.cli.printing import dump_age, dump_memory, print_json, print_table, print_view
+
+_PS_TITLES = ("NAME", "STATE", "IMAGE", "ADDRESS", "MEMORY", "CPUS", "PID", "AGE")
+
+
+@click.command(short_help="List machines.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also those that do not run.")
+@format_option
+@click.pass_obj
+def ps(face: Face, everything: bool, output: str) -> None:
+    """List the machines that run, inserts included."""
+    views = face.client().machines(all=everything)
+    if output == "json":
+        print_json(views)
+    else:
+        print_table(_PS_TITLES, map(_ps_row, views))
+
+
+def _ps_row(view: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        view["name"],
+        view["state"],
+        view["image"],
+        dump_place(view),
+        dump_memory(view["memory"]),
+        view["cpus"],
+        view.get("pid"),
+        dump_age(view["created"]),
+    )
+
+
+def dump_place(view: Mapping[str, Any]) -> str:
+    """Where a machine is: its addresses with their networks, or the port it is inserted at."""
+    if port := view.get("insert"):
+        return f"before {port}"
+    places = [place for place in view.get("networks", []) if place.get("network")]
+    return ", ".join(f"{place.get('address') or '?'} ({place['network']})" for place in places)
+
+
+@click.command(short_help="Show all that is known of a machine.")
+@click.argument("name", type=MACHINE)
+@format_option
+@click.pass_obj
+def inspect(face: Face, name: str, output: str) -> None:
+    """Show all that is known of machine NAME. Sizes are in bytes, times in seconds since the epoch."""
+    view = face.client().machine(name)
+    if output == "json":
+        print_json(view)
+    else:
+        print_view(view)
+
+
+@click.command(short_help="Print a machine's serial log.")
+@click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until the machine ends.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
+@click.argument("name", type=MACHINE)
+@click.pass_obj
+def logs(face: Face, follow: bool, tail: int | None, name: str) -> None:
+    """Print the serial log of machine NAME: what its kernel and its program wrote."""
+    from weft.cli.terminal import write_all
+
+    with face.client().open_logs(name, follow=follow, tail=tail) as answer:
+        for piece in answer.pieces():
+            write_all(1, piece)

@@ -1,0 +1,82 @@
+"""Types of arguments: what people write, what it means, and what the shell may complete it to."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from weft.model.errors import WeftError
+
+if TYPE_CHECKING:
+    from weft.client import Client
+
+    ParamType = click.ParamType[Any]
+else:
+    # Generic for type checkers only: older releases of click cannot be subscripted.
+    ParamType = click.ParamType
+
+_COMPLETION_TIMEOUT = 1.0
+
+
+class Parsed(ParamType):
+    """Text that one of the model's `parse_` functions reads; what it objects to names the option."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except WeftError as err:
+            self.fail(str(err), param, ctx)
+
+
+class Named(ParamType):
+    """The name of something in the fabric; the daemon, if it runs, says which there are."""
+
+    def __init__(self, name: str, find_names: "Callable[[Client], Iterable[str]]") -> None:
+        self.name = name
+        self._find_names = find_names
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from weft.client import Client
+
+        try:
+            names = list(self._find_names(Client(_find_home(ctx), start=False, timeout=_COMPLETION_TIMEOUT)))
+        except (WeftError, OSError):
+            return []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _find_home(ctx: click.Context) -> Any:
+    return ctx.find_root().params.get("home")
+
+
+def _parse_size(text: str) -> int:
+    from weft.model.units import parse_size
+
+    return parse_size(text)
+
+
+def _parse_duration(text: str) -> float:
+    from weft.model.units import parse_duration
+
+    return parse_duration(text)
+
+
+def _names(views: Iterable[dict[str, Any]]) -> list[str]:
+    return [str(view["name"]) for view in views]
+
+
+SIZE = Parsed("size", _parse_size)
+DURATION = Parsed("duration", _parse_duration)
+MACHINE = Named("machine", lambda client: _names(client.machines(all=True)))
+PORT = Named("port", lambda client: (str(port["port"]) for port in client.ports()))
+NETWORK = Named("network", lambda client: _names(client.networks()))
+IMAGE = Named("image", lambda client: _names(client.images()))
+KERNEL = Named("kernel", lambda client: _names(client.kernels()))
+INSERT = Named("insert", lambda client: _names(client.inserts()))

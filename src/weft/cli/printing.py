@@ -1,0 +1,62 @@
+"""Output: aligned columns for people, JSON for programs."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_AGE_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def print_json(value: object) -> None:
+    """One document, indented, in the encoding-safe form."""
+    print(json.dumps(value, indent=2))
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Columns as wide as their widest cell, two spaces between; None is a dash."""
+    lines = [list(titles)] + [[dump_cell(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_view(view: Mapping[str, Any]) -> None:
+    """An object as `key  value` lines; objects in lists are written on a line each."""
+    width = max(map(len, view), default=0)
+    for key, value in view.items():
+        items = value if isinstance(value, list) and value and isinstance(value[0], dict) else [value]
+        for number, item in enumerate(items):
+            print(f"{'' if number else key:<{width}}  {dump_cell(item)}")
+
+
+def dump_cell(value: object) -> str:
+    """A value on one line."""
+    if value is None or value == "" or value == [] or value == {}:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return " ".join(map(dump_cell, value))
+    if isinstance(value, dict):
+        return " ".join(f"{key}={dump_cell(item)}" for key, item in value.items() if item is not None)
+    return " ".join(str(value).split())
+
+
+def dump_age(created: float | None) -> str:
+    """How long ago, in the largest unit that fits: 90 seconds ago is `1m`."""
+    if created is None:
+        return "-"
+    seconds = max(0, int(time.time() - created))
+    for size, unit in _AGE_UNITS:
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return "0s"
+
+
+def dump_memory(size: int | None) -> str:
+    """Bytes in MiB or GiB, one decimal where it tells something."""
+    if size is None:
+        return "-"
+    mebibytes = size / (1 << 20)
+    return f"{mebibytes / 1024:.3g}G" if mebibytes >= 1024 else f"{mebibytes:.3g}M"

@@ -1,0 +1,139 @@
+"""Running a machine: in the background, or in the foreground like a program."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from weft.cli.face import Face, format_option, wait_option
+from weft.cli.params import IMAGE, KERNEL, NETWORK, SIZE
+from weft.cli.printing import print_json
+from weft.cli.sessions import parse_command, parse_environment
+from weft.model.errors import Internal
+
+if TYPE_CHECKING:
+    from weft.client import Client
+
+_REST = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+_STOP_GRACE = 10.0
+
+
+@click.command(context_settings=_REST, short_help="Make a machine and start it.")
+@click.option("-d", "--detach", is_flag=True, help="Return when it is ready, and print its name.")
+@click.option("--rm", "remove", is_flag=True, help="Remove it when it ends (foreground only).")
+@click.option("--name", help="Its name. Default: made up.")
+@click.option("--network", "networks", type=NETWORK, multiple=True, metavar="NET",
+              help="A network for a NIC; repeat for more; `none`: no NIC. Default: the network `default`.")  # fmt: skip
+@click.option("--memory", type=SIZE, help="Its memory, like 64M. Default: what the image says.")
+@click.option("--cpus", type=click.IntRange(min=1), default=1, show_default=True, help="Its number of CPUs.")
+@click.option("--profile", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True,
+              help="The cheapest kind of machine, or one with PCI that can grow.")  # fmt: skip
+@click.option("--kernel", type=KERNEL, help="Its kernel. Default: the default kernel.")
+@click.option("-e", "--env", "environment", multiple=True, metavar="NAME=VALUE", help="Set in its environment.")
+@wait_option
+@format_option
+@click.argument("image", type=IMAGE)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+@click.pass_obj
+def run(face: Face, /, detach: bool, remove: bool, wait: bool, output: str, **wanted: Any) -> None:
+    """Make a machine from IMAGE and start it, with COMMAND in place of the image's own entry point.
+
+    In the foreground (without -d) its log is printed as it comes, the exit status is that of the entry point, and
+    Ctrl-C stops the machine. Options come before IMAGE.
+    """
+    if detach and remove:
+        raise click.UsageError("--rm needs the foreground: leave -d out", click.get_current_context())
+    spec = make_spec(**wanted)
+    if not detach:
+        raise click.exceptions.Exit(_run_foreground(face.client(), spec, remove))
+    view = face.client().create_machine(spec, wait=wait)
+    if output == "json":
+        print_json(view)
+    else:
+        print(view["name"])
+
+
+def make_spec(
+    networks: tuple[str, ...], environment: tuple[str, ...], command: tuple[str, ...], **plain: Any
+) -> dict[str, Any]:
+    """The machine's spec as the API takes it; what was not said is left to the daemon. Raises Invalid."""
+    spec = {key: value for key, value in plain.items() if value is not None}
+    spec |= {"command": parse_command(command), "env": parse_environment(environment)}
+    if networks:
+        spec["nics"] = [{"network": network} for network in networks if network != "none"]
+    return spec
+
+
+def _run_foreground(client: "Client", spec: dict[str, Any], remove: bool) -> int:
+    """Prints the log until the machine has ended; its entry point's status."""
+    with _open_termination():
+        name = client.create_machine(spec, wait=False)["name"]
+        try:
+            _print_log(client, name)
+            view = client.wait_machine(name)
+        except KeyboardInterrupt:
+            _stop(client, name)
+            raise
+        finally:
+            if remove:
+                client.remove_machine(name, force=True)
+    return find_status(view)
+
+
+def _print_log(client: "Client", name: str) -> None:
+    """The whole log until the machine ends; goes on where it was if the daemon is replaced meanwhile."""
+    from weft.cli.terminal import write_all
+    from weft.client.client import is_live
+    from weft.client.http import Disconnected
+
+    tail: int | None = None
+    while True:
+        try:
+            with client.open_logs(name, follow=True, tail=tail) as answer:
+                for piece in answer.pieces():
+                    write_all(1, piece)
+            return
+        except Disconnected:
+            if not is_live(client.machine(name)):
+                return
+            tail = 0
+
+
+def _stop(client: "Client", name: str) -> None:
+    """Stops politely; a second Ctrl-C while that lasts ends the machine at once."""
+    print(f"weft: stopping {name}", file=sys.stderr)
+    try:
+        client.stop_machine(name, timeout=_STOP_GRACE)
+    except KeyboardInterrupt:
+        client.kill_machine(name)
+
+
+def find_status(view: dict[str, Any]) -> int:
+    """The exit status that a machine's end means. Raises Internal if it ended by no doing of its entry point."""
+    end = view.get("exit") or {}
+    if end.get("signal"):
+        return 128 + int(end["signal"])
+    if end.get("code") is not None:
+        return int(end["code"])
+    if view["state"] == "failed":
+        raise Internal(f"machine {view['name']} failed: {view.get('reason') or end.get('reason') or 'no reason known'}")
+    return 0
+
+
+@contextmanager
+def _open_termination() -> Iterator[None]:
+    """While the context lasts, a SIGTERM or a lost terminal ends the machine too, as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,125 @@
+"""Sessions inside a machine: exec and console."""
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from weft.cli.face import Face
+from weft.cli.params import MACHINE
+from weft.model.errors import Invalid
+
+if TYPE_CHECKING:
+    from weft.client.session import ConsoleSession, ExecSession
+
+_DETACH = b"\x1d"  # Ctrl-], as in telnet and virsh
+_REST = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+def parse_command(words: tuple[str, ...]) -> list[str]:
+    """The words after NAME, with or without `--` between."""
+    return list(words[1:] if words[:1] == ("--",) else words)
+
+
+def parse_environment(pairs: tuple[str, ...]) -> dict[str, str]:
+    """`K=V` pairs. Raises Invalid."""
+    for pair in pairs:
+        if not pair.partition("=")[1] or pair.startswith("="):
+            raise Invalid(f"environment {pair!r} is not NAME=VALUE")
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+@click.command("exec", context_settings=_REST, short_help="Run a program in a machine.")
+@click.option("-i", "--stdin", is_flag=True, help="Pass standard input on, also when it is not a terminal.")
+@click.option("-t/-T", "--tty/--no-tty", default=None, help="Give it a terminal. Default: if we have one.")
+@click.option("-e", "--env", "environment", multiple=True, metavar="NAME=VALUE", help="Set in its environment.")
+@click.option("-w", "--workdir", metavar="DIR", help="The directory to run in.")
+@click.option("-u", "--user", metavar="UID[:GID]", help="Run as this user of the machine.")
+@click.argument("name", type=MACHINE)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
+@click.pass_obj
+def exec_(
+    face: Face,
+    stdin: bool,
+    tty: bool | None,
+    environment: tuple[str, ...],
+    workdir: str | None,
+    user: str | None,
+    name: str,
+    command: tuple[str, ...],
+) -> None:
+    """Run COMMAND in machine NAME and exit with its status (128 + signal if it was killed).
+
+    At a terminal the program gets a terminal and the keyboard. In scripts it gets no input, so that a loop that reads
+    a list is not eaten by the first exec in it; `-i` passes input on.
+    """
+    from weft.cli.terminal import find_size, open_raw
+
+    if not (argv := parse_command(command)):
+        raise click.UsageError("Missing argument 'COMMAND'", click.get_current_context())
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    want_tty = at_terminal if tty is None else tty
+    size = (find_size(1) or (24, 80)) if want_tty else None
+    want_input = stdin or (want_tty and at_terminal)
+    env = parse_environment(environment)
+    opening = face.client().open_exec(name, argv, env=env, cwd=workdir, user=user, tty=size, stdin=want_input)
+    with opening as session, open_raw(0 if size and want_input else -1):
+        if want_input:
+            _start_input(session, resizable=size is not None)
+        status = _pump_output(session)
+    raise click.exceptions.Exit(status)
+
+
+def _start_input(session: "ExecSession", *, resizable: bool) -> None:
+    from weft.cli.terminal import Input, find_size
+
+    def resize() -> None:
+        if size := find_size(1):
+            session.resize(*size)
+
+    Input(0, session.send_input, session.close_input, resize if resizable else None).start()
+
+
+def _pump_output(session: "ExecSession") -> int:
+    from weft.cli.terminal import write_all
+
+    try:
+        for stream, data in session:
+            write_all(stream, data)
+    except KeyboardInterrupt:
+        session.send_signal(signal.SIGINT)
+        raise
+    return session.exit.shell_status if session.exit else 1
+
+
+@click.command(short_help="Attach to a machine's serial console.")
+@click.argument("name", type=MACHINE)
+@click.pass_obj
+def console(face: Face, name: str) -> None:
+    """Attach the terminal to the serial console of machine NAME. Ctrl-] detaches; the machine runs on."""
+    from weft.cli.terminal import open_raw, write_all
+
+    with face.client().open_console(name) as session:
+        if sys.stdin.isatty():
+            print(f"weft: console of {name}; Ctrl-] detaches", file=sys.stderr)
+        with open_raw(0):
+            _start_typing(session)
+            for data in session:
+                write_all(1, data)
+
+
+def _start_typing(session: "ConsoleSession") -> None:
+    from weft.cli.terminal import Input
+
+    interactive = sys.stdin.isatty()
+
+    def send(data: bytes) -> bool:
+        before, detach, _ = data.partition(_DETACH) if interactive else (data, b"", b"")
+        if before:
+            session.send_input(before)
+        if detach:
+            session.detach()
+        return not detach
+
+    Input(0, send, lambda: None).start()

@@ -1,0 +1,227 @@
+"""The API's routes as methods. Views are the API's JSON objects, as dictionaries; model/ says what is in them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from weft.client.http import Answer, Disconnected
+from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Progress, Transport, quote_name
+
+if TYPE_CHECKING:
+    from weft.client.session import ConsoleSession, ExecSession
+
+
+class Client(Transport):
+    """One fabric's API. Every call is a connection of its own, so one client may be used from several threads.
+
+    `home` is the fabric's folder; None means what WEFT_HOME or the user's default says. With `start`, the first call
+    that finds no daemon starts one. Every method may raise any WeftError that the API answers, and Unavailable.
+    """
+
+    # The fabric
+
+    def version(self) -> Json:
+        """Version of the daemon and the API, and the daemon's pid, home and accelerator."""
+        return self._ask_object("GET", "/v1/version")
+
+    def doctor(self) -> list[Json]:
+        """What this host has and lacks: name, ok, detail, hint, package."""
+        return self._ask_list("GET", "/v1/doctor")
+
+    def shutdown(self, *, machines: bool = False) -> None:
+        """Asks the daemon to end; machines and wiring stay unless `machines`."""
+        self._ask("POST", "/v1/shutdown", body={"machines": machines})
+
+    def events(self, *, since: int | None = None, follow: bool = False) -> Iterator[Json]:
+        """What happened: id, time, kind, subject, text. With `follow`, goes on as things happen."""
+        from weft.client.events import parse_events
+
+        with self._open_stream("/v1/events", {"since": since, "follow": follow}) as answer:
+            yield from parse_events(answer.lines())
+
+    # Machines
+
+    def machines(self, *, all: bool = False) -> list[Json]:
+        """The live machines; with `all`, every one there is."""
+        return self._ask_list("GET", "/v1/machines", query={"all": all})
+
+    def machine(self, name: str) -> Json:
+        """One machine's view."""
+        return self._ask_object("GET", _machine(name))
+
+    def create_machine(self, spec: Mapping[str, Any], *, start: bool = True, wait: bool = True) -> Json:
+        """Makes a machine. `wait`: answers when its agent is ready, or fails with the end of its serial log."""
+        body = {"spec": dict(spec), "start": start, "wait": wait}
+        return self._ask_object("POST", "/v1/machines", body=body, timeout=WORK_TIMEOUT)
+
+    def remove_machine(self, name: str, *, force: bool = False) -> None:
+        """Removes a machine that is not live; with `force`, stops it first."""
+        self._ask("DELETE", _machine(name), query={"force": force}, timeout=WORK_TIMEOUT)
+
+    def start_machine(self, name: str, *, wait: bool = True) -> Json:
+        """Starts it; `wait`: until its agent is ready."""
+        return self._act(name, "start", wait)
+
+    def stop_machine(self, name: str, *, wait: bool = True, timeout: float | None = None) -> Json:
+        """Asks the guest to power off; kills it after `timeout` seconds."""
+        return self._act(name, "stop", wait, timeout)
+
+    def restart_machine(self, name: str, *, wait: bool = True, timeout: float | None = None) -> Json:
+        """Stops and starts it, its chain staying as it is."""
+        return self._act(name, "restart", wait, timeout)
+
+    def kill_machine(self, name: str, *, wait: bool = True) -> Json:
+        """Ends its QEMU at once."""
+        return self._act(name, "kill", wait)
+
+    def wait_machine(self, name: str) -> Json:
+        """Waits until the machine is no longer live, however long that takes; its last view.
+
+        Survives a daemon that goes away and comes back.
+        """
+        while True:
+            try:
+                view = self._ask_object("GET", f"{_machine(name)}/wait", timeout=2 * SILENCE)
+            except Disconnected:
+                view = self.machine(name)
+            if not is_live(view):
+                return view
+
+    def open_logs(self, name: str, *, follow: bool = False, tail: int | None = None) -> Answer:
+        """The serial log, as a stream to be closed; with `follow`, it goes on until the machine ends."""
+        return self._open_stream(f"{_machine(name)}/logs", {"follow": follow, "tail": tail})
+
+    def open_sniff(
+        self,
+        name: str,
+        *,
+        nic: int = 0,
+        filter: str | None = None,
+        count: int | None = None,
+        seconds: float | None = None,
+        format: str = "pcapng",
+        mode: str = "inline",
+    ) -> Answer:
+        """Slips a sniffer in front of a port and streams what it sees; closing the answer ejects it."""
+        query = {"nic": nic, "filter": filter, "count": count, "seconds": seconds, "format": format, "mode": mode}
+        return self._open_stream(f"{_machine(name)}/sniff", query, timeout=WORK_TIMEOUT)
+
+    def open_exec(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        user: str | None = None,
+        tty: tuple[int, int] | None = None,
+        stdin: bool = False,
+    ) -> "AbstractContextManager[ExecSession]":
+        """Runs a program in the machine. `tty` is rows and columns of a terminal for it; `stdin`: input will come."""
+        from weft.client.session import open_exec
+
+        request = {
+            "argv": list(argv),
+            "env": dict(env or {}),
+            "cwd": cwd,
+            "user": user,
+            "tty": list(tty) if tty else None,
+            "stdin": stdin,
+        }
+        return open_exec(self._connect(self._timeout), f"{_machine(name)}/exec", request)
+
+    def open_console(self, name: str) -> "AbstractContextManager[ConsoleSession]":
+        """The machine's serial console, both ways."""
+        from weft.client.session import open_console
+
+        return open_console(self._connect(self._timeout), f"{_machine(name)}/console")
+
+    # Networks
+
+    def networks(self) -> list[Json]:
+        """Every network with its members."""
+        return self._ask_list("GET", "/v1/networks")
+
+    def network(self, name: str) -> Json:
+        """One network's view."""
+        return self._ask_object("GET", f"/v1/networks/{quote_name(name)}")
+
+    def create_network(self, spec: Mapping[str, Any]) -> Json:
+        """Makes a network: name, and if wanted subnet, mtu, uplink."""
+        return self._ask_object("POST", "/v1/networks", body=dict(spec))
+
+    def remove_network(self, name: str) -> None:
+        """Removes a network that no machine is on."""
+        self._ask("DELETE", f"/v1/networks/{quote_name(name)}")
+
+    # Inserts
+
+    def inserts(self) -> list[Json]:
+        """Every insert there is."""
+        return self._ask_list("GET", "/v1/inserts")
+
+    def insert(self, name: str) -> Json:
+        """One insert's view."""
+        return self._ask_object("GET", f"/v1/inserts/{quote_name(name)}")
+
+    def create_insert(self, spec: Mapping[str, Any], *, wait: bool = True) -> Json:
+        """Slips an appliance in front of a machine. `wait`: until frames flow through it."""
+        return self._ask_object("POST", "/v1/inserts", body={"spec": dict(spec), "wait": wait}, timeout=WORK_TIMEOUT)
+
+    def change_insert(self, name: str, changes: Mapping[str, Any]) -> Json:
+        """Changes an insert's `fail` policy or `lifetime` while it runs."""
+        return self._ask_object("PATCH", f"/v1/inserts/{quote_name(name)}", body=dict(changes))
+
+    def eject(self, name: str, *, keep: bool = False) -> None:
+        """Takes an insert out; with `keep`, its machine stays, parked, to be inserted again."""
+        self._ask("DELETE", f"/v1/inserts/{quote_name(name)}", query={"keep": keep}, timeout=WORK_TIMEOUT)
+
+    def ports(self, machine: str | None = None) -> list[Json]:
+        """Every port with its chain, or those of one machine."""
+        return self._ask_list("GET", "/v1/ports", query={"machine": machine})
+
+    # Images and kernels
+
+    def images(self) -> list[Json]:
+        """The images that machines can boot."""
+        return self._ask_list("GET", "/v1/images")
+
+    def build_image(self, recipe: str, progress: Progress) -> Json:
+        """Builds an image from a recipe's folder (absolute) or name; its manifest."""
+        return self._build("/v1/images/build", {"recipe": recipe}, progress)
+
+    def remove_image(self, name: str) -> None:
+        """Removes an image."""
+        self._ask("DELETE", f"/v1/images/{quote_name(name)}")
+
+    def kernels(self) -> list[Json]:
+        """The kernels that machines can boot."""
+        return self._ask_list("GET", "/v1/kernels")
+
+    def build_kernel(self, progress: Progress, *, name: str | None = None, source: str | None = None) -> Json:
+        """Builds the machines' kernel, from the distribution's source or a tree of your own."""
+        body = {key: value for key, value in (("name", name), ("source", source)) if value is not None}
+        return self._build("/v1/kernels/build", body, progress)
+
+    def import_kernel(self, file: str, *, name: str | None = None) -> Json:
+        """Takes a vmlinux or bzImage in."""
+        body = {"file": file} | ({"name": name} if name else {})
+        return self._ask_object("POST", "/v1/kernels/import", body=body, timeout=WORK_TIMEOUT)
+
+    def remove_kernel(self, name: str) -> None:
+        """Removes a kernel."""
+        self._ask("DELETE", f"/v1/kernels/{quote_name(name)}")
+
+    def _act(self, name: str, verb: str, wait: bool, timeout: float | None = None) -> Json:
+        body = {"wait": wait} | ({} if timeout is None else {"timeout": timeout})
+        limit = WORK_TIMEOUT + (timeout or 0)
+        return self._ask_object("POST", f"{_machine(name)}/{verb}", body=body, timeout=limit)
+
+
+def is_live(view: Mapping[str, Any]) -> bool:
+    """Whether a QEMU belongs to the machine of this view: the same states as model.machine.State.is_live."""
+    return view.get("state") in ("starting", "running", "stopping")
+
+
+def _machine(name: str) -> str:
+    return f"/v1/machines/{quote_name(name)}"

@@ -1,0 +1,48 @@
+"""Where a fabric lives: its folder, and the socket in it that the daemon answers on."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SOCKET_NAME = "weft.sock"
+LOG_NAME = "daemon.log"
+# sun_path holds 108 bytes, the last of them NUL (unix(7)).
+_LONGEST_ADDRESS = 107
+
+
+def default_home() -> Path:
+    """`WEFT_HOME` if set, else /var/lib/weft as root and ~/.local/share/weft for anybody else."""
+    if home := os.environ.get("WEFT_HOME"):
+        return Path(home).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/weft")
+    return Path("~/.local/share/weft").expanduser()
+
+
+@contextmanager
+def _socket_address(home: Path) -> Iterator[str]:
+    """An address that fits: a path too long is reached through a descriptor of its folder."""
+    address = str(home / SOCKET_NAME)
+    if len(os.fsencode(address)) <= _LONGEST_ADDRESS:
+        yield address
+        return
+    folder = os.open(home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{SOCKET_NAME}"
+    finally:
+        os.close(folder)
+
+
+def connect_socket(home: Path, timeout: float) -> socket.socket:
+    """A stream to the daemon of this home, with `timeout` seconds for every later operation. Raises OSError."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout)
+        with _socket_address(home) as address:
+            sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

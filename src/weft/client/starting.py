@@ -1,0 +1,78 @@
+"""Starting the daemon of a home, for the first command that finds nobody answering."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from weft.client.home import LOG_NAME, connect_socket
+from weft.model.errors import Unavailable
+
+START_TIMEOUT = 30.0
+# A daemon that finds its lock taken ends with status 0, and we wait for the other one. One that fails might still have
+# been overtaken by another: look for that a little longer.
+_FAILED_GRACE = 1.0
+_LOG_TAIL = 15
+
+
+def start_daemon(home: Path, *, timeout: float = START_TIMEOUT) -> None:
+    """Starts a daemon that outlives us, and waits until one answers on the home's socket.
+
+    Starting several at once is harmless: the daemon takes a lock. Raises Unavailable, with the end of the daemon's log.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        child = _spawn_daemon(home)
+    except OSError as err:
+        raise Unavailable(
+            f"the daemon cannot start in {home}: {err.strerror or err}", hint="choose another --home or WEFT_HOME"
+        ) from err
+    _wait_answering(home, child, timeout)
+
+
+def _spawn_daemon(home: Path) -> subprocess.Popen[bytes]:
+    with (home / LOG_NAME).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "weft.daemon", "--home", str(home)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def _wait_answering(home: Path, child: subprocess.Popen[bytes], timeout: float) -> None:
+    deadline, failed = time.monotonic() + timeout, False
+    while not is_answering(home):
+        if child.poll() and not failed:
+            deadline, failed = time.monotonic() + _FAILED_GRACE, True
+        if time.monotonic() >= deadline:
+            raise _not_started(home, child.returncode, timeout)
+        # There is no event for "somebody listens now"; 20 ms is short against the daemon's own start.
+        time.sleep(0.02)
+    # The daemon is meant to outlive us; without this, Popen warns about a child that still runs.
+    child.returncode = child.returncode or 0
+
+
+def is_answering(home: Path) -> bool:
+    """Whether a daemon listens on this home's socket."""
+    try:
+        connect_socket(home, 1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _not_started(home: Path, status: int | None, timeout: float) -> Unavailable:
+    log = home / LOG_NAME
+    why = f"does not answer after {timeout:g} seconds" if status is None else f"ended with status {status}"
+    return Unavailable(f"the daemon of {home} {why}", hint=f"its log is {log}", detail=_read_tail(log))
+
+
+def _read_tail(log: Path) -> str | None:
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    return "\n".join(lines[-_LOG_TAIL:]) or None

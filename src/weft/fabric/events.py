@@ -1,0 +1,67 @@
+"""What happened: a short memory of events, and everybody who listens."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+KEPT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`kind` is like `machine.ready`; `subject` the name of what it happened to; `time` seconds since the epoch."""
+
+    id: int
+    time: float
+    kind: str
+    subject: str
+    text: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class EventLog:
+    """Keeps the last `KEPT` events. Ids start at the daemon's start time in ms, so they grow across restarts."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._next = int(clock() * 1000)
+        self._kept: deque[Event] = deque(maxlen=KEPT)
+        self._listeners: set[asyncio.Queue[Event | None]] = set()
+
+    def publish(self, kind: str, subject: str, text: str, **data: Any) -> None:
+        """Tell everybody."""
+        event = Event(self._next, self._clock(), kind, subject, text, data)
+        self._next += 1
+        self._kept.append(event)
+        log.info("%s %s: %s", kind, subject, text)
+        for queue in self._listeners:
+            queue.put_nowait(event)
+
+    def since(self, last: int) -> list[Event]:
+        """The kept events after id `last`."""
+        return [event for event in self._kept if event.id > last]
+
+    async def follow(self, last: int | None = None) -> AsyncIterator[Event]:
+        """Events after `last` (None: from now on), then all that come. Ends with `close`."""
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            for event in self.since(last) if last is not None else []:
+                yield event
+            while (next_event := await queue.get()) is not None:
+                yield next_event
+        finally:
+            self._listeners.discard(queue)
+
+    def close(self) -> None:
+        """End everybody's `follow`."""
+        for queue in self._listeners:
+            queue.put_nowait(None)

@@ -1,0 +1,120 @@
+"""Watching inline appliances: heartbeat frames through them, their process's state, its end."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+
+from weft.fabric.records import MachineRecord
+from weft.fabric.site import Site
+from weft.host.packets import HeartbeatSocket, open_heartbeat
+from weft.host.pids import ProcessId, watch_exit
+from weft.plan.heart import HeartPolicy, Pulse, Verdict, judge
+
+EMULATED_TIMEOUT = 1.0
+"""Under emulation a guest may not run for some hundred ms on a busy host; a stopped process is seen at once anyway."""
+NATIVE_TIMEOUT = 0.2
+
+Listener = Callable[[str, Verdict], Awaitable[None]]
+
+
+class Heart:
+    """The heartbeat of one appliance. `verdict` is the last one; `alive` is set while it is ALIVE."""
+
+    def __init__(self, name: str, process: ProcessId, policy: HeartPolicy, tell: Listener) -> None:
+        self.name = name
+        self.verdict = Verdict.UNKNOWN
+        self.alive = asyncio.Event()
+        self._process = process
+        self._policy = policy
+        self._tell = tell
+        self._pulse = Pulse()
+        self._clock = asyncio.get_running_loop().time
+
+    async def beat(self, network_side: HeartbeatSocket, machine_side: HeartbeatSocket) -> None:
+        """Send heartbeats and judge, until cancelled."""
+        network_side.on_frame(lambda _: self._heard(inward=False))
+        machine_side.on_frame(lambda _: self._heard(inward=True))
+        for sequence in itertools.count():
+            network_side.send(sequence)
+            machine_side.send(sequence)
+            await asyncio.sleep(self._policy.interval)
+            network_side.drain()
+            machine_side.drain()
+            await self._judge()
+
+    async def stop_trusting(self) -> None:
+        """Its process has ended."""
+        await self._conclude(Verdict.STOPPED)
+
+    def _heard(self, *, inward: bool) -> None:
+        self._pulse.beat(inward=inward, now=self._clock(), policy=self._policy)
+
+    async def _judge(self) -> None:
+        trusted = self.verdict in (Verdict.ALIVE, Verdict.UNKNOWN)
+        stopped = self._process.is_stopped()
+        await self._conclude(judge(self._pulse, self._clock(), self._policy, stopped=stopped, trusted=trusted))
+
+    async def _conclude(self, verdict: Verdict) -> None:
+        if verdict in (self.verdict, Verdict.UNKNOWN):
+            return
+        self.verdict = verdict
+        if verdict is Verdict.ALIVE:
+            self.alive.set()
+        else:
+            self.alive.clear()
+        await self._tell(self.name, verdict)
+
+
+class Hearts:
+    """The hearts of all appliances that run."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._hearts: dict[str, tuple[Heart, asyncio.Task[None]]] = {}
+        self.tell: Listener = _tell_nobody
+        timeout = site.settings.heartbeat_timeout
+        if timeout is None:
+            timeout = EMULATED_TIMEOUT if site.facts.accel == "tcg" else NATIVE_TIMEOUT
+        self._policy = HeartPolicy(site.settings.heartbeat_interval, timeout)
+
+    async def on_ready(self, machine: MachineRecord) -> None:
+        """An appliance runs: begin to watch it."""
+        if machine.is_appliance and machine.qemu is not None and machine.name not in self._hearts:
+            heart = Heart(machine.name, machine.qemu.id, self._policy, self._pass_on)
+            task = self._site.tasks.start(self._watch(machine, heart), f"heart-{machine.name}")
+            self._hearts[machine.name] = (heart, task)
+
+    async def on_end(self, machine: MachineRecord) -> None:
+        """It has ended."""
+        if entry := self._hearts.pop(machine.name, None):
+            heart, task = entry
+            task.cancel()
+            await heart.stop_trusting()
+
+    async def wait_alive(self, name: str) -> None:
+        """Until frames flow through an appliance in both directions."""
+        heart, _ = self._hearts[name]
+        await heart.alive.wait()
+
+    def is_alive(self, name: str) -> bool:
+        entry = self._hearts.get(name)
+        return entry is not None and entry[0].verdict is Verdict.ALIVE
+
+    async def _watch(self, machine: MachineRecord, heart: Heart) -> None:
+        assert machine.qemu is not None
+        sides = machine.sides(inline=True)
+        exit_watch = watch_exit(machine.qemu.id)
+        exit_watch.on_exit(lambda _: self._site.tasks.start(heart.stop_trusting(), f"dead-{machine.name}") and None)
+        with ExitStack() as stack:
+            stack.callback(exit_watch.close)
+            network_side = stack.enter_context(await open_heartbeat(self._site.namespace, sides.network_side))
+            machine_side = stack.enter_context(await open_heartbeat(self._site.namespace, sides.machine_side))
+            await heart.beat(network_side, machine_side)
+
+    async def _pass_on(self, name: str, verdict: Verdict) -> None:
+        await self.tell(name, verdict)
+
+
+async def _tell_nobody(name: str, verdict: Verdict) -> None:
+    """Until somebody listens."""

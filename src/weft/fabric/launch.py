@@ -1,0 +1,153 @@
+"""Starting a machine's QEMU: files, descriptors, sandbox, limits."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from weft.fabric.layout import MachineFiles
+from weft.fabric.logs import open_logs
+from weft.fabric.records import MachineRecord
+from weft.fabric.site import Site
+from weft.guest.config import GuestConfig, GuestNic, GuestRoot
+from weft.guest.initramfs import build_initramfs
+from weft.host.cgroup import Limits
+from weft.host.process import Latched, start_latched
+from weft.host.qemu import listen_unix
+from weft.host.sandbox import Bind, Sandbox, plan_sandbox
+from weft.model.image import ImageManifest
+from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
+from weft.plan.linknames import tap_name
+
+INSIDE = "/machine"
+"""Where a machine's files are in the sandbox."""
+PIDS = 64
+"""QEMU's threads: vCPUs, its I/O threads, and the monitor process around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A machine that is ready to run but held at the latch until it is on record."""
+
+    latched: Latched
+    limits: str
+
+
+async def hold(site: Site, machine: MachineRecord) -> Held:
+    """Prepare everything and start the process, held. Raises what is missing; nothing is left behind then."""
+    files = site.layout.machine(machine.name)
+    files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    image = site.images.get(machine.spec.image)
+    files.initrd.write_bytes(build_initramfs(site.init, guest_config(site, machine, image)))
+    uid = site.uid_of(machine.slot)
+    with ExitStack() as stack:
+        fds = await _open_descriptors(stack, site, machine, files)
+        boot = _boot(site, machine, fds)
+        errors = stack.enter_context(open_logs(files, uid)).fileno()
+        argv = plan_sandbox([site.facts.qemu, *plan_boot(boot)], _sandbox(site, machine, image, files, uid))
+        limits = await site.cgroups.create(machine.name, _limits(site, machine))
+        latched = start_latched(argv, fds=fds.all, stdout=errors, stderr=errors)
+    await site.cgroups.add(machine.name, latched.pid)
+    return Held(latched, limits)
+
+
+def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> GuestConfig:
+    """What a machine is told at boot."""
+    entry = image.entry
+    networks = [site.shelves.networks.get(nic.network) for nic in machine.nics if nic.network is not None]
+    nics = tuple(_guest_nic(site, machine, number) for number in range(len(machine.nics)))
+    return GuestConfig(
+        hostname=machine.name,
+        root=GuestRoot(serial=ROOT_SERIAL, type=image.root_type),
+        overlay="50%",
+        nics=nics,
+        wire=(nics[0].name, nics[1].name) if image.wire and len(nics) > 1 else None,
+        dns=tuple(str(network.gateway) for network in networks[:1]),
+        search=tuple(network.name for network in networks),
+        args=machine.spec.command or entry.argv,
+        env={**entry.env, **machine.spec.env},
+        cwd=entry.cwd,
+        user=entry.user,
+        restart=entry.restart.value if not machine.spec.command else "never",
+    )
+
+
+def _guest_nic(site: Site, machine: MachineRecord, number: int) -> GuestNic:
+    nic = machine.nics[number]
+    if nic.network is None:
+        mtu = max((network.spec.mtu for network in site.shelves.networks), default=1500)
+        return GuestNic(mac=nic.mac, name=f"eth{number}", mtu=mtu)
+    network = site.shelves.networks.get(nic.network)
+    return GuestNic(
+        mac=nic.mac,
+        name=f"eth{number}",
+        address=f"{nic.address}/{network.subnet.prefixlen}",
+        gateway=str(network.gateway) if number == 0 else None,
+        mtu=network.spec.mtu,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Descriptors:
+    qmp: int
+    serial: int
+    agent: int
+    taps: tuple[int, ...]
+
+    @property
+    def all(self) -> list[int]:
+        return [self.qmp, self.serial, self.agent, *self.taps]
+
+
+async def _open_descriptors(
+    stack: ExitStack, site: Site, machine: MachineRecord, files: MachineFiles
+) -> _Descriptors:
+    """Sockets that listen and taps that are open: QEMU itself may open neither."""
+    sockets = [stack.enter_context(listen_unix(path)).fileno() for path in (files.qmp, files.serial, files.agent)]
+    taps = []
+    for number in range(len(machine.nics)):
+        fd = await site.links.open_tap(tap_name(machine.slot, number))
+        stack.callback(os.close, fd)
+        taps.append(fd)
+    return _Descriptors(*sockets, taps=tuple(taps))
+
+
+def _boot(site: Site, machine: MachineRecord, fds: _Descriptors) -> Boot:
+    nics = tuple(BootNic(nic.mac, fd) for nic, fd in zip(machine.nics, fds.taps, strict=True))
+    return Boot(
+        name=machine.name,
+        uuid=machine.uuid,
+        profile=machine.spec.profile,
+        accel=site.facts.accel,
+        memory=machine.memory,
+        cpus=machine.spec.cpus,
+        kernel=f"{INSIDE}/vmlinux",
+        initrd=f"{INSIDE}/initrd",
+        root=f"{INSIDE}/root",
+        serial_log=f"{INSIDE}/serial.log",
+        qmp_fd=fds.qmp,
+        serial_fd=fds.serial,
+        agent_fd=fds.agent,
+        nics=nics,
+        tsc_khz=site.facts.tsc_khz,
+    )
+
+
+def _sandbox(
+    site: Site, machine: MachineRecord, image: ImageManifest, files: MachineFiles, uid: int | None
+) -> Sandbox:
+    kernel = site.kernels.vmlinux_path(site.kernels.get(machine.kernel))
+    binds = (
+        Bind(kernel, f"{INSIDE}/vmlinux"),
+        Bind(files.initrd, f"{INSIDE}/initrd"),
+        Bind(site.images.root_path(image), f"{INSIDE}/root"),
+        Bind(files.log, f"{INSIDE}/serial.log", writable=True),
+    )
+    return Sandbox(binds=binds, uid=uid, kvm=site.facts.accel == "kvm")
+
+
+def _limits(site: Site, machine: MachineRecord) -> Limits:
+    return Limits(
+        cpus=float(machine.spec.cpus),
+        memory=machine.memory + site.settings.memory_overhead,
+        pids=PIDS,
+    )

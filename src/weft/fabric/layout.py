@@ -1,0 +1,77 @@
+"""Where a fabric keeps its files. All of them are below one folder, its home."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths of one fabric."""
+
+    home: Path
+
+    @property
+    def store(self) -> Path:
+        return self.home / "weft.db"
+
+    @property
+    def socket(self) -> Path:
+        """Where the API listens."""
+        return self.home / "weft.sock"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one daemon of this home."""
+        return self.home / "weft.lock"
+
+    @property
+    def run(self) -> Path:
+        """What is void after a reboot of the host."""
+        return self.home / "run"
+
+    @property
+    def machines(self) -> Path:
+        return self.home / "machines"
+
+    def machine(self, name: str) -> "MachineFiles":
+        """The folder of one machine."""
+        return MachineFiles(self.machines / name)
+
+    def create(self) -> None:
+        """Make the folders, for the owner only."""
+        for folder in (self.home, self.run, self.machines):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFiles:
+    """The files of one machine."""
+
+    folder: Path
+
+    @property
+    def initrd(self) -> Path:
+        """Our init and what this machine is told at boot."""
+        return self.folder / "initrd"
+
+    @property
+    def log(self) -> Path:
+        """What the machine writes to its serial line."""
+        return self.folder / "serial.log"
+
+    @property
+    def errors(self) -> Path:
+        """What QEMU and the programs around it complain about."""
+        return self.folder / "qemu.log"
+
+    @property
+    def qmp(self) -> Path:
+        return self.folder / "qmp.sock"
+
+    @property
+    def serial(self) -> Path:
+        return self.folder / "serial.sock"
+
+    @property
+    def agent(self) -> Path:
+        return self.folder / "agent.sock"

@@ -1,0 +1,164 @@
+"""Machines as a whole: made, looked at, removed. Their life between start and end is in `lifecycle`."""
+
+import shutil
+import uuid
+from pathlib import Path
+
+from weft.fabric.lifecycle import Lifecycle
+from weft.fabric.networks import DEFAULT_NETWORK, Networks
+from weft.fabric.ports import Ports
+from weft.fabric.records import MachineRecord, NicRecord
+from weft.fabric.site import Site
+from weft.model.errors import Exists, Invalid, WrongState
+from weft.model.image import ImageManifest, NicRole
+from weft.model.machine import Address, MachineSpec, MachineView, NicSpec, State
+from weft.plan.address import plan_address
+from weft.store.contract import ABSENT
+
+DEFAULT_KERNEL = "default"
+
+
+class Machines:
+    """The machines of a fabric."""
+
+    def __init__(self, site: Site, networks: Networks, ports: Ports, lifecycle: Lifecycle) -> None:
+        self._site = site
+        self._shelf = site.shelves.machines
+        self._networks = networks
+        self._ports = ports
+        self._lifecycle = lifecycle
+
+    def choose_name(self, image: str) -> str:
+        """A free name for somebody who gave none: `web-1`."""
+        number = 1
+        while self._shelf.find(f"{image}-{number}"):
+            number += 1
+        return f"{image}-{number}"
+
+    async def create(self, spec: MachineSpec) -> MachineRecord:
+        """Make a machine, its links and its place on its networks; start nothing.
+
+        Raises Exists, NotFound (image, kernel, network), Invalid, NoRoom; nothing is left behind then.
+        """
+        if self._shelf.find(spec.name):
+            raise Exists(f"machine {spec.name!r} exists already")
+        image = self._site.images.get(spec.image)
+        kernel = self._site.kernels.get(spec.kernel or DEFAULT_KERNEL)
+        nics = [await self._give_nic(nic) for nic in _wanted_nics(spec, image)]
+        record = MachineRecord(
+            spec=spec,
+            slot=_free_slot(self._shelf),
+            uuid=str(uuid.uuid4()),
+            created=self._site.clock(),
+            kernel=kernel.name,
+            memory=spec.memory or image.memory,
+            nics=_with_addresses(self._site, nics),
+        )
+        await self._shelf.save(record)
+        try:
+            await self._ports.attach(record)
+            await self._tell_networks(record)
+        except BaseException:
+            await self.remove(spec.name)
+            raise
+        self._site.events.publish("machine.created", spec.name, f"machine {spec.name} made from {spec.image}")
+        return record
+
+    async def remove(self, name: str, *, force: bool = False) -> None:
+        """Take a machine away with everything it had. Raises WrongState while it runs, unless `force`."""
+        machine = self._shelf.get(name)
+        if machine.state.is_live and not force:
+            raise WrongState(f"machine {name!r} is {machine.state}", hint="stop it first, or use rm -f")
+        await self._shelf.save(machine.with_(removing=True))
+        await self._lifecycle.kill(name)
+        async with self._lifecycle.locked(name):
+            await self._ports.detach(machine)
+            shutil.rmtree(self._site.layout.machine(name).folder, ignore_errors=True)
+            await self._shelf.drop(name)
+        await self._tell_networks(machine)
+        self._site.events.publish("machine.removed", name, f"machine {name} removed")
+
+    def view(self, machine: MachineRecord) -> MachineView:
+        """A machine as it is shown."""
+        insert = self._site.shelves.inserts.find(machine.name)
+        pid = machine.qemu or machine.monitor
+        return MachineView(
+            name=machine.name,
+            image=machine.spec.image,
+            state=machine.state,
+            reason=machine.reason,
+            insert=str(insert.port) if insert else None,
+            networks=[
+                Address(nic=number, network=nic.network, address=str(nic.address) if nic.address else None, mac=nic.mac)
+                for number, nic in enumerate(machine.nics)
+            ],
+            pid=pid.pid if pid else None,
+            profile=machine.spec.profile,
+            kernel=machine.kernel,
+            memory=machine.memory,
+            cpus=machine.spec.cpus,
+            command=list(machine.spec.command),
+            created=machine.created,
+            started=machine.started,
+            ready=machine.ready,
+            exit=machine.exit,
+            accel=self._site.facts.accel if machine.state.is_live else None,
+            limits=machine.limits,
+            resident=_resident(pid.pid) if pid else None,
+        )
+
+    async def _give_nic(self, nic: NicSpec) -> NicRecord:
+        if nic.network == DEFAULT_NETWORK:
+            await self._networks.ensure_default()
+        if nic.network is not None:
+            self._site.shelves.networks.get(nic.network)
+        return NicRecord(mac=_new_mac(), role=nic.role, network=nic.network)
+
+    async def _tell_networks(self, machine: MachineRecord) -> None:
+        for network in {nic.network for nic in machine.nics if nic.network is not None}:
+            await self._networks.tell_names(network)
+
+
+def _wanted_nics(spec: MachineSpec, image: ImageManifest) -> tuple[NicSpec, ...]:
+    """What was asked for; else the sides of an appliance, or one NIC on the default network."""
+    if spec.nics is not None:
+        return spec.nics
+    roles = [nic.role for nic in image.nics]
+    if NicRole.NETWORK in roles or NicRole.MACHINE in roles:
+        return tuple(NicSpec(role=role) for role in roles)
+    return (NicSpec(network=DEFAULT_NETWORK),)
+
+
+def _with_addresses(site: Site, nics: list[NicRecord]) -> tuple[NicRecord, ...]:
+    given: list[NicRecord] = []
+    for nic in nics:
+        if nic.network is None:
+            given.append(nic)
+            continue
+        network = site.shelves.networks.get(nic.network)
+        others = [other for machine in site.shelves.machines for other in machine.nics]
+        taken = [other.address for other in [*others, *given] if other.network == nic.network and other.address]
+        given.append(nic.with_(address=plan_address(network.subnet, taken)))
+    return tuple(given)
+
+
+def _free_slot(records: "Iterable[MachineRecord]") -> int:
+    used = {record.slot for record in records}
+    return next(slot for slot in range(1, 10_000) if slot not in used)
+
+
+def _new_mac() -> str:
+    """Random, locally administered, unicast: two fabrics on one wire shall not meet in a MAC."""
+    raw = bytearray(uuid.uuid4().bytes[:6])
+    raw[0] = 0x52
+    raw[1] = 0x57
+    return raw.hex(":")
+
+
+def _resident(pid: int) -> int | None:
+    """Bytes of host memory a process holds now, shared pages included."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return None
+    return pages * 4096

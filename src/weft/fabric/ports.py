@@ -1,0 +1,106 @@
+"""Ports: the patch points, and the chains that are led through them."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+
+from weft.fabric.records import InsertRecord, MachineRecord
+from weft.fabric.site import Site
+from weft.model.errors import NotFound
+from weft.model.image import NicRole
+from weft.model.insert import Mode
+from weft.model.names import PortName
+from weft.model.wiring import Filter
+from weft.plan.linknames import bridge_side_name, patch_name, tap_name
+from weft.plan.splice import Appliance, Ends, plan_bypass, plan_retire, plan_splice
+
+
+class Ports:
+    """Makes the links of machines and leads frames through the chains. Splices of one port come one after the other."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._locks: dict[PortName, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def attach(self, machine: MachineRecord) -> None:
+        """Make whatever a machine's NICs need and is not there yet: taps, and for those on a network ports."""
+        present = await self._site.links.list_links()
+        for number, nic in enumerate(machine.nics):
+            tap, alias = tap_name(machine.slot, number), f"weft machine {machine.name} nic {number}"
+            mtu = self._mtu(machine, number)
+            if tap not in present:
+                await self._site.links.create_tap(tap, mtu, alias)
+            if nic.network is not None:
+                await self._attach_port(machine, number, nic.network, alias, present)
+            elif nic.role is not NicRole.LAN:
+                await self._site.links.add_heartbeat_trap(tap)
+
+    async def detach(self, machine: MachineRecord) -> None:
+        """Delete all links of a machine that are there; filters that lead to them go first."""
+        present = await self._site.links.list_links()
+        for number in range(len(machine.nics)):
+            self._locks.pop(PortName(machine.name, number), None)
+            for link in (patch_name(machine.slot, number), tap_name(machine.slot, number)):
+                if link in present:
+                    await self._site.links.delete_link(link)
+
+    def chain(self, port: PortName) -> list[InsertRecord]:
+        """The inserts of a port, from the network side to the machine side."""
+        found = [insert for insert in self._site.shelves.inserts if insert.port == port]
+        return sorted(found, key=lambda insert: insert.rank)
+
+    async def splice(self, port: PortName) -> int:
+        """Make the wiring of a port what its chain says now. Returns how many filters changed."""
+        async with self._locks[port]:
+            machine = self._site.shelves.machines.find(port.machine)
+            if machine is None:
+                return 0
+            ends = machine.ends(port.nic)
+            appliances = list(self._carrying(port))
+            wiring = await self._read_wiring(ends, appliances)
+            changes = plan_bypass(ends, wiring) + plan_splice(ends, appliances, wiring)
+            await self._site.links.apply_filters(changes)
+            return len(changes)
+
+    async def retire(self, machine: MachineRecord) -> None:
+        """Take the redirects off an appliance that has left its chain and has drained."""
+        sides = machine.sides(inline=True)
+        wiring = {link: await self._list_filters(link) for link in (sides.network_side, sides.machine_side)}
+        await self._site.links.apply_filters(plan_retire(sides, wiring))
+
+    def get(self, port: PortName) -> MachineRecord:
+        """The machine of a port. Raises NotFound: no such machine, or no such NIC on a network."""
+        machine = self._site.shelves.machines.get(port.machine)
+        if port.nic >= len(machine.nics) or machine.nics[port.nic].network is None:
+            raise NotFound(f"machine {port.machine!r} has no NIC {port.nic} on a network")
+        return machine
+
+    async def _attach_port(
+        self, machine: MachineRecord, nic: int, network: str, alias: str, present: Iterable[str]
+    ) -> None:
+        ends = machine.ends(nic)
+        record = self._site.shelves.networks.get(network)
+        if ends.patch not in present:
+            side = bridge_side_name(machine.slot, nic)
+            await self._site.links.create_port(side, ends.patch, record.bridge, record.spec.mtu, alias)
+        await self.splice(PortName(machine.name, nic))
+
+    def _mtu(self, machine: MachineRecord, nic: int) -> int:
+        """A port's MTU is its network's; an appliance must take whatever any network carries."""
+        network = machine.nics[nic].network
+        if network is not None:
+            return self._site.shelves.networks.get(network).spec.mtu
+        return max((network.spec.mtu for network in self._site.shelves.networks), default=1500)
+
+    def _carrying(self, port: PortName) -> Iterable[Appliance]:
+        for insert in self.chain(port):
+            appliance = self._site.shelves.machines.find(insert.name)
+            if insert.carries and appliance is not None:
+                yield appliance.sides(inline=insert.spec.mode is Mode.INLINE)
+
+    async def _read_wiring(self, ends: Ends, appliances: list[Appliance]) -> dict[str, list[Filter]]:
+        links = [ends.patch, ends.tap, *(side for a in appliances for side in (a.network_side, a.machine_side))]
+        return {link: await self._list_filters(link) for link in links}
+
+    async def _list_filters(self, link: str) -> list[Filter]:
+        return await self._site.links.list_filters(link)

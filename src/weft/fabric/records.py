@@ -1,0 +1,204 @@
+"""What the store remembers of machines, networks and inserts, and typed shelves to keep it on.
+
+A record is written before the act that it speaks of, so a daemon that dies at any instant leaves either the intention
+or the result behind, and the next one goes on from there.
+"""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from weft.host.pids import ProcessId
+from weft.model.errors import NotFound
+from weft.model.image import NicRole
+from weft.model.insert import InsertSpec, InsertState
+from weft.model.machine import Exit, MachineSpec, State
+from weft.model.names import PortName, parse_port
+from weft.model.network import NetworkSpec
+from weft.plan.address import gateway_of
+from weft.plan.linknames import bridge_name, patch_name, tap_name
+from weft.plan.splice import Appliance, Ends
+from weft.store.contract import Store
+
+
+class Record(BaseModel):
+    """Base: frozen; `with_` makes the next version."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def with_(self, **changes: Any) -> "Any":
+        """A copy with some fields changed."""
+        return self.model_copy(update=changes)
+
+
+class Stamp(Record):
+    """A process that cannot be mistaken for a later one with the same number."""
+
+    pid: int
+    start_time: int
+
+    @classmethod
+    def of(cls, process: ProcessId) -> "Stamp":
+        return cls(pid=process.pid, start_time=process.start_time)
+
+    @property
+    def id(self) -> ProcessId:
+        return ProcessId(self.pid, self.start_time)
+
+
+class NicRecord(Record):
+    """One NIC. On a network it has an address and a port; an appliance's sides have neither."""
+
+    mac: str
+    role: NicRole
+    network: str | None = None
+    address: IPv4Address | None = None
+
+
+class MachineRecord(Record):
+    """A machine: what was asked, what it was given, and its present run."""
+
+    spec: MachineSpec
+    slot: int
+    uuid: str
+    created: float
+    kernel: str
+    memory: int
+    nics: tuple[NicRecord, ...]
+    state: State = State.CREATED
+    reason: str = ""
+    monitor: Stamp | None = None
+    qemu: Stamp | None = None
+    started: float | None = None
+    ready: float | None = None
+    exit: Exit | None = None
+    limits: str = ""
+    removing: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def is_appliance(self) -> bool:
+        """Whether it has the two sides of an inline appliance."""
+        return [nic.role for nic in self.nics[:2]] == [NicRole.NETWORK, NicRole.MACHINE]
+
+    def ends(self, nic: int) -> Ends:
+        """The two links that this machine's port joins."""
+        return Ends(patch_name(self.slot, nic), tap_name(self.slot, nic))
+
+    def sides(self, *, inline: bool) -> Appliance:
+        """The two links of an appliance."""
+        return Appliance(tap_name(self.slot, 0), tap_name(self.slot, 1), inline)
+
+
+class NetworkRecord(Record):
+    """A network; its spec always has a subnet."""
+
+    spec: NetworkSpec
+    slot: int
+    created: float
+    dns: Stamp | None = None
+    removing: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def subnet(self) -> IPv4Network:
+        assert self.spec.subnet is not None, "a network is recorded with its subnet"
+        return self.spec.subnet
+
+    @property
+    def gateway(self) -> IPv4Address:
+        return gateway_of(self.subnet)
+
+    @property
+    def bridge(self) -> str:
+        return bridge_name(self.slot)
+
+
+class InsertRecord(Record):
+    """An insert. `rank` orders those of one port from the network side; it is a fraction, so nobody else moves."""
+
+    spec: InsertSpec
+    rank: float
+    created: float
+    state: InsertState = InsertState.STARTING
+    reason: str = ""
+    expires: float | None = None
+    keep: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def port(self) -> PortName:
+        return parse_port(self.spec.before)
+
+    @property
+    def carries(self) -> bool:
+        """Whether the chain leads through it: a blocked insert stays in the way, that is its policy."""
+        return self.state in (InsertState.ACTIVE, InsertState.BLOCKED)
+
+
+R = TypeVar("R", MachineRecord, NetworkRecord, InsertRecord)
+
+
+class Shelf(Generic[R]):
+    """All records of one kind, in memory and in the store."""
+
+    def __init__(self, store: Store, prefix: str, kind: type[R]) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._kind = kind
+        self._records: dict[str, R] = {}
+
+    @property
+    def what(self) -> str:
+        """The kind's name for messages: `machine`."""
+        return self._prefix.rstrip("s")
+
+    async def load(self) -> None:
+        """Read everything the store has."""
+        for entry in await self._store.list(f"{self._prefix}/"):
+            record = self._kind.model_validate_json(entry.value)
+            self._records[record.name] = record
+
+    def find(self, name: str) -> R | None:
+        return self._records.get(name)
+
+    def get(self, name: str) -> R:
+        """The record. Raises NotFound."""
+        record = self._records.get(name)
+        if record is None:
+            raise NotFound(f"{self.what} {name!r} does not exist", hint=self._closest(name))
+        return record
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(list(self._records.values()))
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    async def save(self, record: R) -> R:
+        """Write through; afterwards this is the record."""
+        await self._store.put(f"{self._prefix}/{record.name}", record.model_dump_json().encode())
+        self._records[record.name] = record
+        return record
+
+    async def drop(self, name: str) -> None:
+        """Forget it."""
+        await self._store.delete(f"{self._prefix}/{name}")
+        self._records.pop(name, None)
+
+    def _closest(self, name: str) -> str | None:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, self._records, n=1)
+        return f"did you mean {close[0]}?" if close else None

@@ -1,0 +1,279 @@
+"""The real `Links`: three netlink sockets of the fabric's namespace.
+
+Filters change on the caller's thread, since that takes microseconds and must not be cut in two. Links come and go
+on another thread, since removing one waits for the kernel's readers, milliseconds at times. The third socket hears
+of changes.
+"""
+
+import asyncio
+import errno
+import fcntl
+import hashlib
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Sequence
+from ipaddress import IPv4Interface
+from typing import TypeVar
+
+from weft.host import rtnl, taps, tc
+from weft.host.links import (
+    HEARTBEAT_ETHERTYPE,
+    MAX_SLOT,
+    TRAP_SLOT,
+    VOID,
+    VOID_END,
+    AddFilter,
+    DeleteFilter,
+    Filter,
+    FilterChange,
+    FilterChangeFailed,
+    FilterKind,
+    LinkEvent,
+    LinkInfo,
+)
+from weft.host.namespace import Namespace
+from weft.host.netlink import CREATE, EXCLUSIVE, NetlinkSocket, Refused, parse_messages
+from weft.model.errors import Exists, Internal, Invalid, NotFound, Unavailable, WeftError
+
+_DIRECTION = {FilterKind.REDIRECT: tc.REDIRECT, FilterKind.MIRROR: tc.MIRROR}
+_KIND = {direction: kind for kind, direction in _DIRECTION.items()}
+_GET_INDEX, _GET_NAME = 0x8933, 0x8910  # SIOCGIFINDEX, SIOCGIFNAME
+_FRAME_FILTERS = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables")
+_BUFFER = 1 << 20
+_LARGEST_MTU = 65535
+_T = TypeVar("_T")
+_ERRORS: dict[int, type[WeftError]] = {
+    errno.EEXIST: Exists,
+    errno.ENODEV: NotFound,
+    errno.ENOENT: NotFound,
+    errno.EPERM: Unavailable,
+    errno.EOPNOTSUPP: Unavailable,
+}
+
+
+class KernelLinks:
+    """See `Links`. Made by `open_links`."""
+
+    def __init__(self, namespace: Namespace, fast: NetlinkSocket, slow: NetlinkSocket, names: socket.socket) -> None:
+        self._namespace = namespace
+        self._fast = fast
+        self._slow = slow
+        self._names = names
+
+    async def create_bridge(self, name: str, *, mtu: int, alias: str, address: str | None = None) -> None:
+        for sysctl in _FRAME_FILTERS:  # may be 1 in a fresh namespace, and there only once the module is loaded
+            await self._namespace.set_sysctl(f"bridge/{sysctl}", "0")
+        await self._create(rtnl.dump_bridge(name, mtu=mtu, mac=_own_mac(name, alias)), alias, name)
+        if address is not None:
+            owned = rtnl.dump_address(self._index(name), IPv4Interface(address))
+            await self._change(rtnl.NEW_ADDRESS, owned, f"address {address} of {name}", CREATE | EXCLUSIVE)
+
+    async def create_port(self, bridge_side: str, patch_side: str, *, bridge: str, mtu: int, alias: str) -> None:
+        body = rtnl.dump_pair(bridge_side, patch_side, mtu=mtu, master=self._index(bridge))
+        await self._create(body, alias, bridge_side, patch_side)
+        await self.ensure_hook(patch_side)
+
+    async def create_tap(self, name: str, *, mtu: int, alias: str) -> None:
+        if self._find_index(name):
+            raise Exists(f"link {name} is there already")
+        await taps.create_tap(self._namespace, name)
+        await self._set(name, mtu=mtu, alias=alias, up=True)
+        await self.ensure_hook(name)
+
+    async def open_tap(self, name: str) -> int:
+        self._index(name)  # opening would make it
+        return await taps.open_tap(self._namespace, name)
+
+    async def ensure_void(self) -> None:
+        if not self._find_index(VOID):
+            # The far end stays down: what is sent into such a pair is dropped.
+            await self._create(rtnl.dump_pair(VOID, VOID_END, mtu=_LARGEST_MTU), "weft void", VOID)
+
+    async def delete_link(self, name: str) -> None:
+        await self._change(rtnl.DELETE_LINK, rtnl.dump_link(self._index(name)), f"link {name}")
+
+    async def list_links(self) -> dict[str, LinkInfo]:
+        bodies = await self._slowly(lambda: self._slow.dump(rtnl.GET_LINK, rtnl.dump_link(0)), "links")
+        raw = [rtnl.parse_link(body) for body in bodies]
+        names = {link.index: link.name for link in raw}
+        return {link.name: _describe(link, names.get(link.master)) for link in raw}
+
+    async def ensure_hook(self, link: str) -> None:
+        try:
+            self._fast.request(tc.NEW_QDISC, tc.dump_hook(self._index(link)), CREATE | EXCLUSIVE)
+        except Refused as err:
+            if err.errno != errno.EEXIST:
+                raise _translate(err, f"hook of {link}") from err
+
+    async def add_filter(self, link: str, slot: int, kind: FilterKind, target: str) -> None:
+        self._add(link, slot, kind, target)
+
+    async def delete_filter(self, link: str, slot: int) -> None:
+        self._delete(link, slot)
+
+    async def apply_filters(self, changes: Sequence[FilterChange]) -> None:
+        for applied, change in enumerate(changes):
+            try:
+                self._apply(change)
+            except WeftError as err:
+                raise FilterChangeFailed(f"change {applied + 1} of {len(changes)}: {err}", applied) from err
+
+    async def list_filters(self, link: str) -> list[Filter]:
+        return sorted(
+            Filter(raw.slot, _KIND[raw.direction], self._name(raw.target))
+            for raw in self._dump_filters(link)
+            if raw.protocol == tc.ALL_PROTOCOLS and raw.direction in _KIND
+        )
+
+    async def add_heartbeat_trap(self, link: str) -> None:
+        if any(raw.protocol == HEARTBEAT_ETHERTYPE for raw in self._dump_filters(link)):
+            return
+        body = tc.dump_filter(
+            self._index(link), TRAP_SLOT, tc.REDIRECT, self._index(VOID), protocol=HEARTBEAT_ETHERTYPE
+        )
+        self._request(tc.NEW_FILTER, body, f"heartbeat trap of {link}", CREATE | EXCLUSIVE)
+
+    async def watch_links(self) -> AsyncIterator[LinkEvent]:
+        sock = await self._namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        with sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            sock.bind((0, rtnl.LINK_GROUP))
+            sock.setblocking(False)
+            while True:
+                for event in _parse_events(await _receive(sock)):
+                    yield event
+
+    async def close(self) -> None:
+        self._fast.close()
+        self._slow.close()
+        self._names.close()
+
+    async def start_loopback(self) -> None:
+        """A fresh namespace's loopback is down."""
+        await self._set("lo", up=True)
+
+    async def _create(self, body: bytes, alias: str, *names: str) -> None:
+        await self._change(rtnl.NEW_LINK, body, f"link {names[0]}", CREATE | EXCLUSIVE)
+        for name in names:
+            await self._set(name, alias=alias, up=True)
+
+    async def _set(self, name: str, *, mtu: int | None = None, alias: str | None = None, up: bool) -> None:
+        body = rtnl.dump_change(self._index(name), mtu=mtu, alias=alias, up=up)
+        await self._change(rtnl.NEW_LINK, body, f"link {name}")
+
+    async def _change(self, kind: int, body: bytes, what: str, flags: int = 0) -> None:
+        await self._slowly(lambda: self._slow.request(kind, body, flags), what)
+
+    async def _slowly(self, work: Callable[[], _T], what: str) -> _T:
+        try:
+            return await asyncio.to_thread(work)
+        except (Refused, TimeoutError) as err:
+            raise _translate(err, what) from err
+
+    def _request(self, kind: int, body: bytes, what: str, flags: int = 0) -> None:
+        try:
+            self._fast.request(kind, body, flags)
+        except (Refused, TimeoutError) as err:
+            if err.errno == errno.EINVAL and "Parent Qdisc" in str(err):
+                raise NotFound(f"{what}: the link has no hook") from err
+            raise _translate(err, what) from err
+
+    def _apply(self, change: FilterChange) -> None:
+        match change:
+            case AddFilter(link, slot, kind, target):
+                self._add(link, slot, kind, target)
+            case DeleteFilter(link, slot):
+                self._delete(link, slot)
+
+    def _add(self, link: str, slot: int, kind: FilterKind, target: str) -> None:
+        _check_slot(slot)
+        # The kernel would take a second filter in the same slot without a word.
+        if any(raw.slot == slot for raw in self._dump_filters(link)):
+            raise Exists(f"slot {slot} of {link} is taken")
+        body = tc.dump_filter(self._index(link), slot, _DIRECTION[kind], self._index(target))
+        self._request(tc.NEW_FILTER, body, f"filter {slot} of {link}", CREATE | EXCLUSIVE)
+
+    def _delete(self, link: str, slot: int) -> None:
+        _check_slot(slot)
+        self._request(tc.DELETE_FILTER, tc.dump_slot(self._index(link), slot), f"filter {slot} of {link}")
+
+    def _dump_filters(self, link: str) -> list[tc.RawFilter]:
+        try:
+            bodies = self._fast.dump(tc.GET_FILTER, tc.dump_hook_query(self._index(link)))
+        except (Refused, TimeoutError) as err:
+            if isinstance(err, Refused) and err.errno in (errno.ENOENT, errno.EINVAL):
+                return []  # no hook yet
+            raise _translate(err, f"filters of {link}") from err
+        return [raw for body in bodies if (raw := tc.parse_filter(body))]
+
+    def _find_index(self, name: str) -> int:
+        """The index of a link, or zero. Asked each time: cached, it would outlive a link that was made anew."""
+        if len(name.encode()) > 15:
+            raise Invalid(f"link name {name!r} is longer than 15 bytes")
+        try:
+            answer = fcntl.ioctl(self._names, _GET_INDEX, struct.pack("16si20x", name.encode(), 0))
+        except OSError:
+            return 0
+        return int(struct.unpack_from("i", answer, 16)[0])
+
+    def _index(self, name: str) -> int:
+        index = self._find_index(name)
+        if not index:
+            raise NotFound(f"link {name} does not exist")
+        return index
+
+    def _name(self, index: int) -> str:
+        try:
+            answer = fcntl.ioctl(self._names, _GET_NAME, struct.pack("16si20x", b"", index))
+        except OSError:
+            return ""  # a filter outlives the link it points to, and drops
+        return answer[:16].split(b"\0", 1)[0].decode()
+
+
+async def open_links(namespace: Namespace) -> KernelLinks:
+    """The links of a namespace. Raises Unavailable."""
+    fast, slow = [
+        NetlinkSocket(await namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE))
+        for _ in range(2)
+    ]
+    names = await namespace.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    links = KernelLinks(namespace, fast, slow, names)
+    await links.start_loopback()
+    return links
+
+
+def _own_mac(name: str, alias: str) -> bytes:
+    """A locally administered address that is the same each time."""
+    return b"\x02" + hashlib.sha256(f"{alias}/{name}".encode()).digest()[:5]
+
+
+def _check_slot(slot: int) -> None:
+    if not TRAP_SLOT < slot <= MAX_SLOT:
+        raise Invalid(f"slot {slot} is not between {TRAP_SLOT + 1} and {MAX_SLOT}")
+
+
+def _describe(raw: rtnl.RawLink, master: str | None) -> LinkInfo:
+    kind = raw.kind or ""
+    return LinkInfo(raw.name, raw.index, kind, raw.alias, raw.up, raw.carrier, master, raw.mac, raw.mtu)
+
+
+def _parse_events(data: bytes) -> list[LinkEvent]:
+    events = []
+    for kind, _, _, body in parse_messages(data):
+        raw = rtnl.parse_link(body)
+        gone = kind == rtnl.DELETE_LINK
+        events.append(LinkEvent(raw.name, raw.up and not gone, raw.carrier and not gone, gone))
+    return events
+
+
+async def _receive(sock: socket.socket) -> bytes:
+    try:
+        return await asyncio.get_running_loop().sock_recv(sock, 1 << 16)
+    except OSError as err:
+        raise Unavailable(f"link events were lost: {err.strerror}", hint="list the links anew") from err
+
+
+def _translate(err: OSError, what: str) -> WeftError:
+    """A refusal of the kernel as one of our errors."""
+    words = err.strerror or str(err) or "no answer in time"
+    return _ERRORS.get(err.errno or errno.EPERM, Internal)(f"{what}: {words}")

@@ -1,0 +1,146 @@
+"""Links and their filters, as the fabric sees them. `KernelLinks` is the real thing, `FakeLinks` plays it.
+
+A filter sits at the ingress hook of a link, in a slot; the lowest slot is asked first. A redirect takes the frame, a
+mirror copies it and lets the next slot have it too.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from weft.model.errors import WeftError
+
+VOID, VOID_END = "void0", "void1"
+"""A pair of links to drop frames into: some kernels cannot drop in a filter (no act_gact)."""
+
+HEARTBEAT_ETHERTYPE = 0x88B5
+"""IEEE 802 local experimental ethertype 1."""
+
+TRAP_SLOT = 1
+"""Where heartbeats are caught, ahead of all other slots."""
+
+MAX_SLOT = 0xFFFF
+
+
+class FilterKind(StrEnum):
+    REDIRECT = "redirect"
+    MIRROR = "mirror"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Filter:
+    """One filter of a hook: what it does with every frame that comes in, and to which link it goes out."""
+
+    slot: int
+    kind: FilterKind
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddFilter:
+    """Put a filter into a free slot of a link's hook."""
+
+    link: str
+    slot: int
+    kind: FilterKind
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFilter:
+    """Empty one slot of a link's hook."""
+
+    link: str
+    slot: int
+
+
+FilterChange = AddFilter | DeleteFilter
+
+
+@dataclass(frozen=True, slots=True)
+class LinkInfo:
+    """What the kernel says about a link. `kind` is empty for what is no virtual link (loopback)."""
+
+    name: str
+    index: int
+    kind: str
+    alias: str
+    up: bool
+    carrier: bool
+    master: str | None
+    mac: str
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEvent:
+    """A link came, changed or went. `gone` links have neither carrier nor are they up."""
+
+    name: str
+    up: bool
+    carrier: bool
+    gone: bool = False
+
+
+class FilterChangeFailed(WeftError):
+    """One of several changes was refused: the `applied` first ones were made, the rest were not tried."""
+
+    code = "internal"
+
+    def __init__(self, message: str, applied: int) -> None:
+        super().__init__(message)
+        self.applied = applied
+
+
+class Links(Protocol):
+    """Everything the fabric does with links. All raise NotFound, Exists, Unavailable or Internal.
+
+    Names are the kernel's, at most 15 bytes. `alias` names the owner of a link, at most 255 bytes.
+    """
+
+    async def create_bridge(self, name: str, *, mtu: int, alias: str, address: str | None = None) -> None:
+        """A bridge that is up, without spanning tree or snooping; `address` is its own, like `10.0.0.1/24`."""
+
+    async def create_port(self, bridge_side: str, patch_side: str, *, bridge: str, mtu: int, alias: str) -> None:
+        """A pair of links, up, one end in the bridge; the other has a hook."""
+
+    async def create_tap(self, name: str, *, mtu: int, alias: str) -> None:
+        """A tap that stays when its user goes, up, with a hook."""
+
+    async def open_tap(self, name: str) -> int:
+        """A descriptor of a tap for QEMU to use; the caller closes its copy. Raises WrongState when it is in use."""
+
+    async def ensure_void(self) -> None:
+        """Make `void0`, which swallows what is redirected to it."""
+
+    async def delete_link(self, name: str) -> None:
+        """Remove a link; a pair goes as a whole."""
+
+    async def list_links(self) -> dict[str, LinkInfo]:
+        """All links by name."""
+
+    async def ensure_hook(self, link: str) -> None:
+        """Make the ingress hook that filters hang on, if it is not there."""
+
+    async def add_filter(self, link: str, slot: int, kind: FilterKind, target: str) -> None:
+        """Put a filter into a slot. Raises Exists when the slot is taken."""
+
+    async def delete_filter(self, link: str, slot: int) -> None:
+        """Empty a slot. Raises NotFound when it is empty."""
+
+    async def apply_filters(self, changes: Sequence[FilterChange]) -> None:
+        """Make changes in order, without giving way to anything else in between, so that no cancellation cuts
+        them in two. Stops at the first refusal: FilterChangeFailed says how many were made."""
+
+    async def list_filters(self, link: str) -> list[Filter]:
+        """The filters of a link's hook by slot; heartbeat traps are not among them. A link without hook has none."""
+
+    async def add_heartbeat_trap(self, link: str) -> None:
+        """Let heartbeats that come in here end in `void0`. No effect when it is there already."""
+
+    def watch_links(self) -> AsyncIterator[LinkEvent]:
+        """Changes of links from the first step of the iteration on."""
+
+    async def close(self) -> None:
+        """Let go of the sockets; nothing in the kernel changes."""

@@ -1,0 +1,212 @@
+"""The fabric's own network namespace: a keeper process holds it, a gate opens things in it.
+
+Machines, wiring and keeper outlive the daemon; the gate does not. As an ordinary user the network namespace hangs
+in a user namespace in which that user is root.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from weft.host import gate
+from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
+from weft.host.process import Latched, program, start_latched
+from weft.model.errors import Unavailable
+
+_GATE_TIMEOUT = 5.0
+"""Seconds; an answer takes some 50 µs."""
+
+_START_TIMEOUT = 10.0
+
+_QUIET = {
+    "ipv6/conf/all/disable_ipv6": "1",  # the host side of a link must not speak in its machines' networks
+    "ipv6/conf/default/disable_ipv6": "1",
+    "ipv4/ip_forward": "0",  # until a network has an uplink
+    "ipv4/conf/all/accept_redirects": "0",
+    "ipv4/conf/all/send_redirects": "0",
+    "ipv4/conf/default/send_redirects": "0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """The process that holds the namespace, and whether a user namespace is around it."""
+
+    process: ProcessId
+    rootless: bool
+
+
+class Namespace:
+    """An open door to the fabric's namespace. Made by `open_namespace`."""
+
+    def __init__(self, keeper: Keeper, record: Path, gate_process: Latched, control: socket.socket) -> None:
+        self.keeper = keeper
+        self._record = record
+        self._gate = gate_process
+        self._control = control
+
+    @property
+    def rootless(self) -> bool:
+        return self.keeper.rootless
+
+    def argv(self, argv: Sequence[str]) -> list[str]:
+        """The command line that runs `argv` inside."""
+        return _enter(self.keeper, argv)
+
+    def watch(self) -> ExitWatch:
+        """Watch the keeper: with it the namespace's last holder may go."""
+        return watch_exit(self.keeper.process)
+
+    async def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """A socket that lives inside. Raises Unavailable."""
+        fd = self._ask(f"socket {int(family)} {int(kind)} {protocol}", f"socket of family {int(family)}")
+        return socket.socket(fileno=fd)
+
+    async def open(self, path: str, flags: int = os.O_RDONLY) -> int:
+        """A descriptor of a file opened inside: /proc/sys/net and /dev/net/tun look at the opener's namespace.
+
+        Raises Unavailable: not there, not allowed.
+        """
+        return self._ask(f"open {flags} {path}", path)
+
+    async def set_sysctl(self, name: str, value: str) -> bool:
+        """Write /proc/sys/net/NAME inside. False when this kernel has no such thing."""
+        try:
+            fd = self._ask(f"open {os.O_WRONLY} /proc/sys/net/{name}", name)
+        except Unavailable as err:
+            if isinstance(err.__cause__, FileNotFoundError):
+                return False
+            raise
+        try:
+            os.write(fd, value.encode())
+        finally:
+            os.close(fd)
+        return True
+
+    async def close(self) -> None:
+        """End the gate; the namespace and all in it stay."""
+        self._control.close()
+        await stop_processes([self._gate.process], term_for=1.0)
+
+    async def stop(self) -> None:
+        """End the gate and the keeper: the kernel removes the links when the last process inside has gone."""
+        await self.close()
+        await stop_processes([self.keeper.process], term_for=1.0)
+        self._record.unlink(missing_ok=True)
+
+    def _ask(self, request: str, what: str) -> int:
+        try:
+            self._control.send(request.encode())
+            answer, fds, _, _ = socket.recv_fds(self._control, 16, 1)
+        except OSError as err:
+            raise Unavailable(f"the gate of the fabric's namespace does not answer: {err}") from err
+        if fds:
+            os.set_inheritable(fds[0], False)
+            return fds[0]
+        if not answer:
+            raise Unavailable("the gate of the fabric's namespace has ended", hint="restart the daemon")
+        cause = OSError(int(answer), os.strerror(int(answer)))
+        raise Unavailable(f"cannot open {what} in the fabric's namespace: {cause.strerror}") from cause
+
+
+async def open_namespace(run_dir: Path) -> Namespace:
+    """Adopt the namespace recorded in `run_dir`/keeper.json, or start one; then open its gate.
+
+    Raises Unavailable when this user may not make namespaces.
+    """
+    record = run_dir / "keeper.json"
+    keeper = find_keeper(run_dir)
+    fresh = keeper is None
+    keeper = keeper or await _start_keeper(record)
+    gate_process, control = _start_gate(keeper)
+    namespace = Namespace(keeper, record, gate_process, control)
+    try:
+        if fresh:
+            for name, value in _QUIET.items():
+                await namespace.set_sysctl(name, value)
+    except BaseException:
+        await namespace.stop()
+        raise
+    return namespace
+
+
+def find_keeper(run_dir: Path) -> Keeper | None:
+    """The living keeper on record in `run_dir`, if there is one."""
+    try:
+        data = json.loads((run_dir / "keeper.json").read_text())
+        process = ProcessId(int(data["pid"]), int(data["start_time"]))
+        keeper = Keeper(process, bool(data["rootless"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return keeper if process.alive() and _in_own_namespace(process) else None
+
+
+async def _start_keeper(record: Path) -> Keeper:
+    rootless = os.geteuid() != 0
+    unshare = ["unshare", *(["--user", "--map-root-user"] if rootless else []), "--net", "--"]
+    reader, writer = os.pipe()
+    try:
+        latched = start_latched(
+            [*unshare, "sh", "-c", "echo inside; exec sleep infinity >/dev/null 2>&1"], stdout=writer, stderr=writer
+        )
+        os.close(writer)
+        keeper = Keeper(latched.process, rootless)
+        _write_record(record, keeper)
+        latched.release()
+        said = await _wait_line(reader, _START_TIMEOUT)
+    finally:
+        os.close(reader)
+    if said != "inside":
+        await stop_processes([keeper.process], term_for=0.1)
+        record.unlink(missing_ok=True)
+        raise Unavailable(f"cannot make a network namespace: {said or 'no answer'}", hint="see weft doctor")
+    return keeper
+
+
+def _start_gate(keeper: Keeper) -> tuple[Latched, socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        argv = [sys.executable, "-I", "-S", gate.__file__, str(theirs.fileno())]
+        process = start_latched(_enter(keeper, argv), fds=[theirs.fileno()])
+    process.release()
+    ours.settimeout(_GATE_TIMEOUT)
+    return process, ours
+
+
+def _enter(keeper: Keeper, argv: Sequence[str]) -> list[str]:
+    user = ["--user", "--preserve-credentials"] if keeper.rootless else []
+    return [program("nsenter"), f"--target={keeper.process.pid}", *user, "--net", "--", *argv]
+
+
+def _in_own_namespace(process: ProcessId) -> bool:
+    try:
+        return not Path(f"/proc/{process.pid}/ns/net").samefile("/proc/self/ns/net")
+    except OSError:
+        return False
+
+
+def _write_record(record: Path, keeper: Keeper) -> None:
+    data = {"pid": keeper.process.pid, "start_time": keeper.process.start_time, "rootless": keeper.rootless}
+    fresh = record.with_suffix(".new")
+    fresh.write_text(json.dumps(data))
+    fresh.replace(record)
+
+
+async def _wait_line(fd: int, seconds: float) -> str:
+    """What arrives at a pipe first; empty when nothing does in time."""
+    loop = asyncio.get_running_loop()
+    arrived = loop.create_future()
+    loop.add_reader(fd, lambda: None if arrived.done() else arrived.set_result(None))
+    try:
+        async with asyncio.timeout(seconds):
+            await arrived
+        return os.read(fd, 4096).decode(errors="replace").strip()
+    except TimeoutError:
+        return ""
+    finally:
+        loop.remove_reader(fd)

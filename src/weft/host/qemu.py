@@ -1,0 +1,131 @@
+"""QEMU's sockets and its monitor protocol, QMP."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weft.model.errors import Internal, Unavailable
+
+if TYPE_CHECKING:
+    from qemu.qmp import QMPClient
+
+LONGEST_ADDRESS = 107
+"""Bytes a unix socket's address may have, by sockaddr_un."""
+
+
+@contextlib.contextmanager
+def short_path(path: Path) -> Iterator[str]:
+    """An address for a unix socket at any depth, good while the context is open: a long one goes through /proc."""
+    if len(os.fsencode(path)) <= LONGEST_ADDRESS:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
+
+
+def listen_unix(path: Path) -> socket.socket:
+    """A listening unix socket for its owner only, to be handed to QEMU; an older one in its place goes.
+
+    Raises Unavailable.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        path.unlink(missing_ok=True)
+        with short_path(path) as address:
+            sock.bind(address)
+        path.chmod(0o600)
+        sock.listen(1)
+    except OSError as err:
+        sock.close()
+        raise Unavailable(f"cannot listen at {path}: {err.strerror}") from err
+    return sock
+
+
+class Qmp:
+    """A connection to one QEMU's monitor. Made by `open_qmp`; every call is bounded by `timeout` seconds."""
+
+    def __init__(self, client: "QMPClient", path: Path, timeout: float) -> None:
+        self._client = client
+        self._path = path
+        self._timeout = timeout
+
+    async def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Run one command and return its answer. Raises Unavailable (no answer), Internal (QEMU refuses)."""
+        from qemu.qmp import ExecInterruptedError, ExecuteError, QMPError
+
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._client.execute(command, arguments)
+        except ExecuteError as err:
+            raise Internal(f"QEMU refuses {command}: {err.error.error.desc}") from err
+        except TimeoutError as err:
+            raise Unavailable(f"QEMU does not answer {command} within {self._timeout:g} s") from err
+        except (ExecInterruptedError, QMPError, OSError, EOFError) as err:
+            raise Unavailable(f"QEMU at {self._path} is gone") from err
+
+    async def status(self) -> str:
+        """QEMU's run state: `running`, `paused`, `prelaunch`, `shutdown`, `internal-error`, ..."""
+        return str((await self.execute("query-status"))["status"])
+
+    async def quit(self) -> None:
+        """End QEMU. That it is gone before it answered is fine."""
+        with contextlib.suppress(Unavailable):
+            await self.execute("quit")
+
+    async def powerdown(self) -> None:
+        """Press the power button; only machines with ACPI notice."""
+        await self.execute("system_powerdown")
+
+    async def pause(self) -> None:
+        """Halt the machine's processors."""
+        await self.execute("stop")
+
+    async def resume(self) -> None:
+        """Let them go on."""
+        await self.execute("cont")
+
+    async def balloon_bytes(self) -> int:
+        """The memory the machine has now, as its balloon sees it."""
+        return int((await self.execute("query-balloon"))["actual"])
+
+    async def guest_memory(self, device: str) -> dict[str, int]:
+        """The balloon's statistics in bytes (`stat-free-memory`, ...), for the device at this QOM path."""
+        answer = await self.execute("qom-get", {"path": device, "property": "guest-stats"})
+        return {name: int(value) for name, value in answer["stats"].items() if 0 <= value < 1 << 63}
+
+    async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Name and data of each event from the first step of the iteration on, until QEMU goes."""
+        from qemu.qmp import EventListener
+
+        listener = EventListener()
+        with self._client.listen(listener):
+            async for event in listener:
+                yield str(event["event"]), dict(event.get("data", {}))
+
+    async def close(self) -> None:
+        """Hang up; QEMU goes on."""
+        with contextlib.suppress(Exception):  # whatever broke the connection has been reported by a call
+            await self._client.disconnect()
+
+
+async def open_qmp(path: Path, *, timeout: float = 10.0) -> Qmp:
+    """Connect to a monitor. `timeout` in seconds bounds this and every later call. Raises Unavailable."""
+    from qemu.qmp import ConnectError, QMPClient  # 50 ms of import that a command line should not pay
+
+    client = QMPClient(path.parent.name)
+    try:
+        with short_path(path) as address:
+            async with asyncio.timeout(timeout):
+                await client.connect(address)
+    except TimeoutError as err:
+        raise Unavailable(f"QEMU at {path} does not answer within {timeout:g} s") from err
+    except (ConnectError, OSError) as err:
+        raise Unavailable(f"no QEMU at {path}") from err
+    return Qmp(client, path, timeout)

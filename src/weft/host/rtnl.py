@@ -1,0 +1,105 @@
+"""Route netlink messages for links and addresses, and reading links back. Layouts: linux/if_link.h, linux/if_addr.h."""
+
+import socket
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+
+from weft.host.netlink import NESTED, attribute, nest, parse_attributes, parse_text
+
+NEW_LINK, DELETE_LINK, GET_LINK, NEW_ADDRESS = 16, 17, 18, 20
+LINK_GROUP = 1
+"""RTMGRP_LINK: the multicast group that tells of links."""
+
+_MESSAGE = struct.Struct("=BxHiII")  # ifinfomsg: family, hardware type, index, flags, change mask
+_ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix, flags, scope, index
+_UP, _LOWER_UP = 0x1, 0x10000
+_MAC, _NAME, _MTU, _MASTER, _INFO, _ALIAS = 1, 3, 4, 10, 18, 20
+_INFO_KIND, _INFO_DATA = 1, 2
+_VETH_PEER = 1
+_BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_SNOOPING = 1, 5, 23
+_LOCAL, _OWN = 2, 1  # IFA_LOCAL, IFA_ADDRESS
+
+
+@dataclass(frozen=True, slots=True)
+class RawLink:
+    """A link as the kernel numbers it; `master` is the index of its bridge, or zero."""
+
+    index: int
+    name: str
+    kind: str
+    alias: str
+    up: bool
+    carrier: bool
+    master: int
+    mac: str
+    mtu: int
+
+
+def dump_bridge(name: str, *, mtu: int, mac: bytes) -> bytes:
+    """A bridge with a MAC of its own: a bridge without takes its ports', and changes it as they come and go."""
+    data = nest(
+        _INFO_DATA,
+        attribute(_BRIDGE_FORWARD_DELAY, 0),
+        attribute(_BRIDGE_STP, 0),
+        attribute(_BRIDGE_SNOOPING, b"\0"),
+    )
+    return _dump_new(name, mtu, attribute(_MAC, mac), _dump_info("bridge", data))
+
+
+def dump_pair(name: str, peer: str, *, mtu: int, master: int = 0) -> bytes:
+    """A veth pair; `name` joins the bridge `master`."""
+    far = attribute(_VETH_PEER | NESTED, _dump_new(peer, mtu))
+    bridge = attribute(_MASTER, master) if master else b""
+    return _dump_new(name, mtu, bridge, _dump_info("veth", nest(_INFO_DATA, far)))
+
+
+def dump_change(index: int, *, mtu: int | None = None, alias: str | None = None, up: bool | None = None) -> bytes:
+    """Changes to a link that is there."""
+    parts = [attribute(_MTU, mtu) if mtu else b"", attribute(_ALIAS, alias.encode()) if alias else b""]
+    flags, mask = (_UP if up else 0), (0 if up is None else _UP)
+    return _MESSAGE.pack(0, 0, index, flags, mask) + b"".join(parts)
+
+
+def dump_link(index: int) -> bytes:
+    """Names a link, to remove it."""
+    return _MESSAGE.pack(0, 0, index, 0, 0)
+
+
+def dump_address(index: int, address: IPv4Interface) -> bytes:
+    """An address with its prefix on a link."""
+    packed = address.ip.packed
+    header = _ADDRESS.pack(socket.AF_INET, address.network.prefixlen, 0, 0, index)
+    return header + attribute(_LOCAL, packed) + attribute(_OWN, packed)
+
+
+def parse_link(body: bytes) -> RawLink:
+    """What the kernel says about one link."""
+    _, _, index, flags, _ = _MESSAGE.unpack_from(body)
+    found = parse_attributes(body[_MESSAGE.size :])
+    info = parse_attributes(found.get(_INFO, b""))
+    return RawLink(
+        index,
+        parse_text(found.get(_NAME, b"")),
+        parse_text(info.get(_INFO_KIND, b"")),
+        parse_text(found.get(_ALIAS, b"")),
+        bool(flags & _UP),
+        bool(flags & _LOWER_UP),
+        _parse_number(found.get(_MASTER)),
+        found.get(_MAC, b"").hex(":"),
+        _parse_number(found.get(_MTU)),
+    )
+
+
+def _dump_new(name: str, mtu: int, *parts: bytes) -> bytes:
+    # Down and nameless owner at first: the kernel refuses to bring up a pair's far end while it makes the pair,
+    # and passes over an alias in a creation.
+    return _MESSAGE.pack(0, 0, 0, 0, 0) + attribute(_NAME, name) + attribute(_MTU, mtu) + b"".join(parts)
+
+
+def _dump_info(kind: str, data: bytes) -> bytes:
+    return nest(_INFO, attribute(_INFO_KIND, kind), data)
+
+
+def _parse_number(value: bytes | None) -> int:
+    return int(struct.unpack_from("=I", value)[0]) if value and len(value) >= 4 else 0

@@ -1,0 +1,89 @@
+"""The walls around QEMU: the command line that starts it where it sees only what it was given.
+
+Inside there is the host's /usr, read-only, a bare /dev, and the machine's own files under /machine; no network, no
+process but itself, no capability. Why it is built this way: docs/decisions/0004-sandbox.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from weft.host.process import program
+
+INSIDE = Path("/machine")
+"""Where a machine's files are, seen from inside."""
+
+_USR_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_NAMESPACES = ("--unshare-ipc", "--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try")
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A file of the host given to a machine: it appears as /machine/NAME."""
+
+    source: Path
+    name: str
+    writable: bool = False
+
+    @property
+    def inside(self) -> Path:
+        return INSIDE / self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom QEMU runs as when the daemon is root: a uid and gid of its own, and groups for devices."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+
+
+def plan_sandbox(
+    argv: Sequence[str],
+    *,
+    binds: Sequence[Bind] = (),
+    devices: Sequence[Path] = (),
+    identity: Identity | None = None,
+    host_root: Path = Path("/"),
+) -> list[str]:
+    """The command line that runs `argv` inside the walls; descriptors pass through under their numbers.
+
+    `devices` are nodes such as /dev/kvm. `identity` is wanted when the daemon is root; otherwise QEMU keeps the
+    daemon's user, as seen from a user namespace without privileges. `host_root` is where /usr is looked at.
+    """
+    command = [program("bwrap"), *_NAMESPACES, "--as-pid-1", "--clearenv", "--setenv", "LC_ALL", "C.UTF-8"]
+    command += ["--cap-drop", "ALL", *_setuid_capabilities(identity), *_plan_usr(host_root)]
+    command += ["--dev", "/dev", "--dir", str(INSIDE)]
+    for device in devices:
+        command += ["--dev-bind", str(device), str(device)]
+    for bind in binds:
+        command += ["--bind" if bind.writable else "--ro-bind", str(bind.source), str(bind.inside)]
+    return [*command, "--chdir", str(INSIDE), "--remount-ro", "/", "--", *_plan_identity(identity), *argv]
+
+
+def _plan_usr(host_root: Path) -> list[str]:
+    """/usr and what the host has beside it: links into it, or directories of their own before the merge."""
+    command = ["--ro-bind", "/usr", "/usr"]
+    for name in _USR_LINKS:
+        path = host_root / name
+        if path.is_symlink():
+            command += ["--symlink", str(path.readlink()), f"/{name}"]
+        elif path.is_dir():
+            command += ["--ro-bind", f"/{name}", f"/{name}"]
+    # Made explicitly, since what bwrap makes on the way to a file only root may search.
+    return [*command, "--dir", "/etc", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+
+
+def _setuid_capabilities(identity: Identity | None) -> list[str]:
+    """What setpriv needs to become somebody else, and loses with it."""
+    needed = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP") if identity else ()
+    return [word for capability in needed for word in ("--cap-add", capability)]
+
+
+def _plan_identity(identity: Identity | None) -> list[str]:
+    if identity is None:
+        return []
+    groups = f"--groups={','.join(map(str, identity.groups))}" if identity.groups else "--clear-groups"
+    ids = [f"--reuid={identity.uid}", f"--regid={identity.gid}", groups]
+    return ["/usr/bin/setpriv", *ids, "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"]

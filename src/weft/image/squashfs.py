@@ -1,0 +1,23 @@
+"""A tree as a squashfs file, the same bytes for the same tree, made without root."""
+
+from pathlib import Path
+
+from weft.host.process import ProcessFailed, run
+from weft.image.tree import Tree
+from weft.model.errors import Internal
+
+SQUASHFS_TIMEOUT = 300.0
+COMPRESSION = ("-comp", "zstd", "-b", "128K")
+
+# All times come from these flags, and from SOURCE_DATE_EPOCH nothing: sqfstar refuses to take both.
+REPRODUCIBLE = ("-reproducible", "-mkfs-time", "0", "-all-time", "0", "-root-time", "0", "-root-mode", "0755")
+
+
+async def write_squashfs(tree: Tree, path: Path) -> None:
+    """Write `tree` to `path`, which must not exist. Raises Unavailable without squashfs-tools."""
+    argv = ["sqfstar", "-quiet", "-no-progress", "-exit-on-error", "-no-xattrs", "-processors", "2"]
+    argv += [*COMPRESSION, *REPRODUCIBLE, str(path)]
+    try:
+        await run(argv, input=tree.dump_tar(), timeout=SQUASHFS_TIMEOUT)
+    except ProcessFailed as err:
+        raise Internal(f"sqfstar could not write {path}", detail=err.detail) from err

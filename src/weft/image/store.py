@@ -1,0 +1,189 @@
+"""Images and kernels of one fabric, as files below its HOME.
+
+Each lives in a folder of its own name: a record (`image.json`, `kernel.json`) and one payload file, the root file
+system or the vmlinux. The record is put in place last and taken away first, each time by one rename or unlink, so a
+reader sees the whole thing or nothing, whatever moment a writer dies at. What runs keeps the payload it has opened.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from weft.model.errors import Invalid, NotFound, Unavailable
+from weft.model.image import ImageManifest, KernelInfo
+from weft.model.names import parse_name
+
+DEFAULT_KERNEL = "default"
+DIGEST_PREFIX = "sha256:"
+SHORTEST_DIGEST = 6
+"""Fewer hexadecimal digits than this are taken for a name, never for a digest."""
+
+Record = TypeVar("Record", ImageManifest, KernelInfo)
+
+
+class RecordStore(Generic[Record]):
+    """Records of one type in one folder."""
+
+    def __init__(self, folder: Path, what: str, record_type: type[Record]) -> None:
+        self.folder = folder
+        self._what = what
+        self._type: type[Record] = record_type
+
+    def list(self) -> list[Record]:
+        """All of them, by name. A damaged record is left out: `get` says what is wrong with it."""
+        try:
+            names = sorted(entry.name for entry in self.folder.iterdir() if entry.is_dir())
+        except OSError:
+            return []
+        return [record for name in names if (record := self._find_sound(name)) is not None]
+
+    def find(self, name: str) -> Record | None:
+        """The one with this name. Raises Invalid when its record is damaged."""
+        path = self._record_path(name)
+        try:
+            return self._type.model_validate_json(path.read_bytes())
+        except OSError:
+            return None
+        except ValidationError as err:
+            raise Invalid(f"{path} is damaged", hint=f"remove the {self._what} and make it again") from err
+
+    def get(self, reference: str) -> Record:
+        """The one with this name, or with a digest that begins like this. Raises NotFound, or Invalid for two."""
+        record = self.find(reference)
+        if record is not None:
+            return record
+        matching = self._matching_digest(reference)
+        if len({record.digest for record in matching}) > 1:
+            raise Invalid(f"{len(matching)} {self._what}s have a digest that begins with {reference}")
+        if not matching:
+            raise NotFound(f"no {self._what} {reference!r}", hint=self._hint(reference))
+        return matching[0]
+
+    def payload_path(self, record: Record) -> Path:
+        """Where the record's file is."""
+        raise NotImplementedError
+
+    def remove(self, name: str) -> None:
+        """Take it away. Raises NotFound."""
+        with self._locked():
+            if not self._record_path(name).exists():
+                raise NotFound(f"no {self._what} {name!r}", hint=self._hint(name))
+            self._record_path(name).unlink()
+            shutil.rmtree(self.folder / name)
+
+    def _put(self, record: Record, payload: Path) -> None:
+        """Move `payload`, on the same file system, to its place, then let the record appear."""
+        folder = self.folder / parse_name(record.name, self._what)
+        with self._locked():
+            folder.mkdir(parents=True, exist_ok=True)
+            payload.chmod(0o644)
+            payload.replace(self.payload_path(record))
+            self._write_record(record)
+            keep = {self.payload_path(record).name, self._record_path(record.name).name}
+            for leftover in folder.iterdir():
+                if leftover.name not in keep:
+                    leftover.unlink()
+
+    def _write_record(self, record: Record) -> None:
+        path = self._record_path(record.name)
+        draft = path.with_suffix(".new")
+        draft.write_text(json.dumps(record.model_dump(mode="json"), indent=2) + "\n")
+        draft.replace(path)
+
+    def _record_path(self, name: str) -> Path:
+        return self.folder / Path(name).name / f"{self._what}.json"
+
+    def _find_sound(self, name: str) -> Record | None:
+        try:
+            return self.find(name)
+        except Invalid:
+            return None
+
+    def _matching_digest(self, reference: str) -> Sequence[Record]:
+        digits = reference.removeprefix(DIGEST_PREFIX)
+        if len(digits) < SHORTEST_DIGEST:
+            return ()
+        return [record for record in self.list() if record.digest.startswith(DIGEST_PREFIX + digits)]
+
+    def _hint(self, name: str) -> str:
+        return f"weft {self._what} ls shows what is there"
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Writers one after the other; readers need no lock. Held only for a few renames."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as err:
+            raise Unavailable(f"cannot write below {self.folder}: {err.strerror}") from err
+
+
+class ImageStore(RecordStore[ImageManifest]):
+    """The images of the fabric whose state is in `home`."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home / "images", "image", ImageManifest)
+
+    def root_path(self, image: ImageManifest) -> Path:
+        """The file with the image's root file system."""
+        return self.payload_path(image)
+
+    def payload_path(self, record: ImageManifest) -> Path:
+        return self.folder / record.name / record.root_file
+
+    def add(self, image: ImageManifest, root: Path) -> ImageManifest:
+        """Keep an image; `root` is moved, so it has to be on the same file system. One of this name is replaced."""
+        digest = record_digest(root)
+        name = f"root-{digest.removeprefix(DIGEST_PREFIX)[:12]}.{image.root_type}"
+        kept = image.model_copy(update={"digest": digest, "size": root.stat().st_size, "root_file": name})
+        self._put(kept, root)
+        return kept
+
+    def _hint(self, name: str) -> str:
+        return f"weft image build {name} makes it from appliances/{name}; weft image ls shows what is there"
+
+
+class KernelStore(RecordStore[KernelInfo]):
+    """The kernels of the fabric whose state is in `home`."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home / "kernels", "kernel", KernelInfo)
+
+    def default(self) -> KernelInfo:
+        """The kernel a machine gets unless it asks for one. Raises NotFound."""
+        return self.get(DEFAULT_KERNEL)
+
+    def vmlinux_path(self, kernel: KernelInfo) -> Path:
+        """The file to give to QEMU."""
+        return self.payload_path(kernel)
+
+    def payload_path(self, record: KernelInfo) -> Path:
+        return self.folder / record.name / "vmlinux"
+
+    def add(self, kernel: KernelInfo, vmlinux: Path) -> KernelInfo:
+        """Keep a kernel; `vmlinux` is moved, so it has to be on the same file system. One of this name is replaced."""
+        kept = kernel.model_copy(update={"digest": record_digest(vmlinux), "size": vmlinux.stat().st_size})
+        self._put(kept, vmlinux)
+        return kept
+
+    def _hint(self, name: str) -> str:
+        if name == DEFAULT_KERNEL:
+            return "weft kernel build makes one, weft kernel import FILE takes one you have"
+        return super()._hint(name)
+
+
+def record_digest(path: Path) -> str:
+    """`sha256:` and the digest of a file, which is on disk for good when this returns."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return DIGEST_PREFIX + hashlib.file_digest(file, "sha256").hexdigest()

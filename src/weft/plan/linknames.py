@@ -1,0 +1,28 @@
+"""Names of links in the fabric's namespace.
+
+15 bytes are all the kernel gives a link's name, so names are made of slots: small numbers that a machine or a network
+keeps for its life. The owner's full name stands in the link's alias.
+"""
+
+VOID = "void0"
+"""Frames sent here are gone: some kernels lack the tc action that drops."""
+
+
+def bridge_name(network_slot: int) -> str:
+    """The bridge of a network."""
+    return f"n{network_slot}"
+
+
+def patch_name(machine_slot: int, nic: int) -> str:
+    """The end of a port that faces the chain; its filters lead to the first insert or to the tap."""
+    return f"p{machine_slot}.{nic}"
+
+
+def bridge_side_name(machine_slot: int, nic: int) -> str:
+    """The end of a port that stays in the network's bridge for ever."""
+    return f"b{machine_slot}.{nic}"
+
+
+def tap_name(machine_slot: int, nic: int) -> str:
+    """The tap of one NIC of a machine."""
+    return f"t{machine_slot}.{nic}"

@@ -1,0 +1,56 @@
+"""One table of settings. It gives the keys of `HOME/weft.toml`, the `WEFT_…` environment variables and the reference page.
+
+A variable wins over the file, the file over the default.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from weft.model.errors import Invalid
+
+FILE_NAME = "weft.toml"
+
+
+class Settings(BaseSettings):
+    """Settings of one fabric. Durations are seconds, sizes bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="WEFT_", frozen=True, extra="forbid")
+
+    accel: str = Field("auto", pattern="^(auto|kvm|tcg)$", description="accelerator; auto checks that KVM really runs")
+    boot_timeout: float = Field(60.0, gt=0, description="how long a machine may take until its agent answers")
+    stop_timeout: float = Field(10.0, gt=0, description="how long a machine may take to power off before it is killed")
+    drain: float = Field(0.25, ge=0, description="how long an ejected appliance keeps passing on what is still inside")
+    heartbeat_interval: float = Field(0.05, gt=0, description="time between heartbeat frames through an inline insert")
+    heartbeat_timeout: float | None = Field(
+        None, gt=0, description="silence after which an insert counts as hung; default 0.2, under emulation 1.0"
+    )
+    log_bytes: int = Field(4 << 20, ge=65536, description="size at which a machine's serial log is rotated")
+    uid_base: int = Field(0x77000000, ge=1000, description="first of the user ids that machines run as (root only)")
+    memory_overhead: int = Field(192 << 20, ge=0, description="what QEMU itself may use beside the machine's memory")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file; no dotenv, no secrets directory."""
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+
+def load_settings(home: Path) -> Settings:
+    """The settings of the fabric in `home`. Raises Invalid naming every wrong key."""
+
+    class _Settings(Settings):
+        model_config = SettingsConfigDict(toml_file=home / FILE_NAME)
+
+    try:
+        return _Settings()  # type: ignore[call-arg]
+    except ValidationError as err:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in err.errors())
+        raise Invalid(f"settings in {home / FILE_NAME} or the environment: {wrong}") from err

@@ -18,8 +18,8 @@ class Switchboard:
     def apply(self, change: FilterChange) -> None:
         seen = self.filters.setdefault(change.link, [])
         if isinstance(change, AddFilter):
-            assert all(f.slot != change.filter.slot for f in seen), "a slot holds one filter"
-            seen.append(change.filter)
+            assert all(f.slot != change.slot for f in seen), "a slot holds one filter"
+            seen.append(Filter(change.slot, change.kind, change.target))
             seen.sort()
         else:
             assert any(f.slot == change.slot for f in seen), "only what is there can be deleted"
@@ -133,5 +133,5 @@ def test_the_bypass_is_put_back_only_where_it_is_missing() -> None:
     assert plan_bypass(ENDS, board.filters) == []
     board.apply(DeleteFilter(ENDS.patch, BYPASS_SLOT))
     assert plan_bypass(ENDS, board.filters) == [
-        AddFilter(ENDS.patch, Filter(BYPASS_SLOT, FilterKind.REDIRECT, ENDS.tap))
+        AddFilter(ENDS.patch, BYPASS_SLOT, FilterKind.REDIRECT, ENDS.tap)
     ]

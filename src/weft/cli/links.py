@@ -20,17 +20,18 @@ def draw_chain(port: Mapping[str, Any]) -> str:
     Inserts that are not simply in the path say so: `sniffer[copy]` beside it, `sniffer[bypassed]`, and between the
     crosses of a cut line `firewall[blocked]`.
     """
-    drawing = f"net {port['network']}"
+    drawing, before = f"net {port['network']}", None
     for insert in port["chain"]:
-        drawing += f" {_find_joint(insert)} {_dump_insert(insert)}"
-    blocked = port["chain"] and _find_joint(port["chain"][-1]) == _CUT
-    return f"{drawing} {_CUT if blocked else _LINE} {_dump_machine(port)}"
+        drawing += f" {_find_joint(before, insert)} {_dump_insert(insert)}"
+        before = insert
+    return f"{drawing} {_find_joint(before, None)} {_dump_machine(port)}"
 
 
-def _find_joint(insert: Mapping[str, Any]) -> str:
-    if insert["state"] == "blocked":
+def _find_joint(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
+    """What joins two neighbours of a chain; None stands for the network or the machine at its ends."""
+    if any(insert and insert["state"] == "blocked" for insert in (before, after)):
         return _CUT
-    return _TAP if insert["mode"] == "copy" else _LINE
+    return _TAP if after and after["mode"] == "copy" else _LINE
 
 
 def _dump_insert(insert: Mapping[str, Any]) -> str:

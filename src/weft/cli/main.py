@@ -8,7 +8,7 @@ import click
 
 from weft.cli.face import Face
 from weft.cli.lazy import LazyGroup
-from weft.cli.report import report_error, report_usage
+from weft.cli.report import report_defect, report_error, report_usage
 from weft.model.errors import WeftError
 
 SECTIONS: dict[str, dict[str, str]] = {
@@ -96,6 +96,9 @@ def run_command(args: list[str]) -> int:
         # Whoever read our output has gone; what is still in the buffer must not be complained about at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except Exception as err:
+        report_defect(err)
+        return 1
 
 
 def main() -> None:

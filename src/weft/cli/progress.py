@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from weft.client.transport import Progress
 
-_STEP = 0.1
+_STEPS = 10
 
 
 class PlainProgress:
@@ -15,14 +15,14 @@ class PlainProgress:
     def __init__(self, title: str) -> None:
         self._title = title
         self._text = ""
-        self._shown = 0.0
+        self._shown = 0
 
     def __call__(self, text: str, fraction: float | None) -> None:
-        done = fraction or 0.0
-        if text == self._text and done < self._shown + _STEP:
+        step = int((fraction or 0.0) * _STEPS)
+        if (text, step) == (self._text, self._shown):
             return
-        self._text, self._shown = text, done
-        percent = "" if fraction is None else f" {done:.0%}"
+        self._text, self._shown = text, step
+        percent = "" if fraction is None else f" {fraction:.0%}"
         print(f"{self._title}: {text}{percent}", file=sys.stderr, flush=True)
 
 

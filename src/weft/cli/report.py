@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from weft.model.errors import WeftError
+from weft.model.errors import Internal, WeftError
 
 USAGE_STATUS = 2
 
@@ -28,6 +28,15 @@ def report_usage(err: click.ClickException) -> int:
     return USAGE_STATUS
 
 
+def report_defect(err: Exception) -> None:
+    """What nobody foresaw, in the same form, with the place in our code."""
+    import traceback
+
+    where = "".join(traceback.format_exception(err))
+    message = f"{type(err).__name__}: {err}"
+    report_error(Internal(message, hint="a defect of Weft: please report what follows", detail=where))
+
+
 def dump_printable(line: str) -> str:
     """Without control characters: a machine's log must not steer the terminal that shows an error."""
-    return "".join(c for c in line.expandtabs() if c.isprintable())
+    return "".join(c for c in line.replace("\t", " ") if c.isprintable())

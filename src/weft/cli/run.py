@@ -18,7 +18,7 @@ from weft.model.errors import Internal
 if TYPE_CHECKING:
     from weft.client import Client
 
-_REST = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+_REST = {"allow_interspersed_args": False}
 _STOP_GRACE = 10.0
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from weft.client.session import ConsoleSession, ExecSession
 
 _DETACH = b"\x1d"  # Ctrl-], as in telnet and virsh
-_REST = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+_REST = {"allow_interspersed_args": False}
 
 
 def parse_command(words: tuple[str, ...]) -> list[str]:

@@ -32,11 +32,10 @@ def find_size(fd: int) -> tuple[int, int] | None:
 @contextmanager
 def open_raw(fd: int) -> Iterator[None]:
     """Raw mode while the context lasts; nothing if `fd` is no terminal."""
-    try:
-        before = termios.tcgetattr(fd)
-    except termios.error:
+    if not os.isatty(fd):
         yield
         return
+    before = termios.tcgetattr(fd)
     tty.setraw(fd)
     try:
         yield

@@ -146,7 +146,7 @@ def _translate(err: Exception) -> WeftError:
     if isinstance(err, InvalidStatus):
         try:
             return error_from_dict(json.loads(err.response.body or b"")["error"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return Internal(f"the daemon refused the session with status {err.response.status_code}")
     return Unavailable(f"the daemon does not open a session: {err}")
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from weft.client.home import LOG_NAME, connect_socket
@@ -15,14 +16,15 @@ _FAILED_GRACE = 1.0
 _LOG_TAIL = 15
 
 
-def start_daemon(home: Path, *, timeout: float = START_TIMEOUT) -> None:
+def start_daemon(home: Path, *, argv: Sequence[str] | None = None, timeout: float = START_TIMEOUT) -> None:
     """Starts a daemon that outlives us, and waits until one answers on the home's socket.
 
-    Starting several at once is harmless: the daemon takes a lock. Raises Unavailable, with the end of the daemon's log.
+    Starting several at once is harmless: the daemon takes a lock. `argv` is another program to serve the home. Raises
+    Unavailable, with the end of the daemon's log.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        child = _spawn_daemon(home)
+        child = _spawn_daemon(home, argv or [sys.executable, "-m", "weft.daemon", "--home", str(home)])
     except OSError as err:
         raise Unavailable(
             f"the daemon cannot start in {home}: {err.strerror or err}", hint="choose another --home or WEFT_HOME"
@@ -30,10 +32,10 @@ def start_daemon(home: Path, *, timeout: float = START_TIMEOUT) -> None:
     _wait_answering(home, child, timeout)
 
 
-def _spawn_daemon(home: Path) -> subprocess.Popen[bytes]:
+def _spawn_daemon(home: Path, argv: Sequence[str]) -> subprocess.Popen[bytes]:
     with (home / LOG_NAME).open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "weft.daemon", "--home", str(home)],
+            argv,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

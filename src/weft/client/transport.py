@@ -119,7 +119,7 @@ def _read_error(answer: Answer, request: str) -> WeftError:
     body = answer.read()
     try:
         return error_from_dict(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
     if answer.status in (404, 405):
         return NotFound(f"the daemon does not know {request}", hint="is it of another version? weft version")

@@ -4,12 +4,15 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from functools import partial
 
 from weft.fabric.records import MachineRecord
 from weft.fabric.site import Site
+from weft.host.namespace import Namespace
 from weft.host.packets import HeartbeatSocket, open_heartbeat
 from weft.host.pids import ProcessId, watch_exit
 from weft.plan.heart import HeartPolicy, Pulse, Verdict, judge
+from weft.plan.splice import Appliance
 
 EMULATED_TIMEOUT = 1.0
 """Under emulation a guest may not run for some hundred ms on a busy host; a stopped process is seen at once anyway."""
@@ -21,8 +24,9 @@ Listener = Callable[[str, Verdict], Awaitable[None]]
 class Heart:
     """The heartbeat of one appliance. `verdict` is the last one; `alive` is set while it is ALIVE."""
 
-    def __init__(self, name: str, process: ProcessId, policy: HeartPolicy, tell: Listener) -> None:
-        self.name = name
+    def __init__(self, machine: MachineRecord, process: ProcessId, policy: HeartPolicy, tell: Listener) -> None:
+        self.name = machine.name
+        self._identity = machine.slot
         self.verdict = Verdict.UNKNOWN
         self.alive = asyncio.Event()
         self._process = process
@@ -31,24 +35,33 @@ class Heart:
         self._pulse = Pulse()
         self._clock = asyncio.get_running_loop().time
 
-    async def beat(self, network_side: HeartbeatSocket, machine_side: HeartbeatSocket) -> None:
+    async def beat(self, namespace: Namespace, sides: Appliance) -> None:
         """Send heartbeats and judge, until cancelled."""
-        network_side.on_frame(lambda _: self._heard(inward=False))
-        machine_side.on_frame(lambda _: self._heard(inward=True))
-        for sequence in itertools.count():
-            network_side.send(sequence)
-            machine_side.send(sequence)
-            await asyncio.sleep(self._policy.interval)
-            network_side.drain()
-            machine_side.drain()
-            await self._judge()
+        with ExitStack() as stack:
+            sockets = []
+            for link, inward in ((sides.network_side, False), (sides.machine_side, True)):
+                socket = await open_heartbeat(namespace, link, partial(self._heard, inward=inward))
+                stack.callback(socket.close)
+                sockets.append(socket)
+            for sequence in itertools.count():
+                self._send(sockets, sequence)
+                await asyncio.sleep(self._policy.interval)
+                await self._judge()
 
     async def stop_trusting(self) -> None:
         """Its process has ended."""
         await self._conclude(Verdict.STOPPED)
 
-    def _heard(self, *, inward: bool) -> None:
-        self._pulse.beat(inward=inward, now=self._clock(), policy=self._policy)
+    def _send(self, sockets: list[HeartbeatSocket], sequence: int) -> None:
+        self._pulse.sent(sequence, self._clock())
+        for socket in sockets:
+            socket.send(self._identity, sequence)
+
+    def _heard(self, identity: int, sequence: int, *, inward: bool) -> None:
+        if identity == self._identity:
+            self._pulse.heard(sequence, self._clock(), self._policy, inward=inward)
+            if self.verdict is Verdict.UNKNOWN and self._pulse.answered >= 0:
+                self.alive.set()
 
     async def _judge(self) -> None:
         trusted = self.verdict in (Verdict.ALIVE, Verdict.UNKNOWN)
@@ -75,13 +88,13 @@ class Hearts:
         self.tell: Listener = _tell_nobody
         timeout = site.settings.heartbeat_timeout
         if timeout is None:
-            timeout = EMULATED_TIMEOUT if site.facts.accel == "tcg" else NATIVE_TIMEOUT
+            timeout = EMULATED_TIMEOUT if site.accel == "tcg" else NATIVE_TIMEOUT
         self._policy = HeartPolicy(site.settings.heartbeat_interval, timeout)
 
     async def on_ready(self, machine: MachineRecord) -> None:
         """An appliance runs: begin to watch it."""
         if machine.is_appliance and machine.qemu is not None and machine.name not in self._hearts:
-            heart = Heart(machine.name, machine.qemu.id, self._policy, self._pass_on)
+            heart = Heart(machine, machine.qemu.id, self._policy, self._pass_on)
             task = self._site.tasks.start(self._watch(machine, heart), f"heart-{machine.name}")
             self._hearts[machine.name] = (heart, task)
 
@@ -103,14 +116,16 @@ class Hearts:
 
     async def _watch(self, machine: MachineRecord, heart: Heart) -> None:
         assert machine.qemu is not None
-        sides = machine.sides(inline=True)
+        # QEMU's own end is known some ms before that of the monitor around it.
         exit_watch = watch_exit(machine.qemu.id)
-        exit_watch.on_exit(lambda _: self._site.tasks.start(heart.stop_trusting(), f"dead-{machine.name}") and None)
-        with ExitStack() as stack:
-            stack.callback(exit_watch.close)
-            network_side = stack.enter_context(await open_heartbeat(self._site.namespace, sides.network_side))
-            machine_side = stack.enter_context(await open_heartbeat(self._site.namespace, sides.machine_side))
-            await heart.beat(network_side, machine_side)
+        exit_watch.on_exit(lambda _: self._on_exit(heart))
+        try:
+            await heart.beat(self._site.namespace, machine.sides(inline=True))
+        finally:
+            exit_watch.close()
+
+    def _on_exit(self, heart: Heart) -> None:
+        self._site.tasks.start(heart.stop_trusting(), f"dead-{heart.name}")
 
     async def _pass_on(self, name: str, verdict: Verdict) -> None:
         await self.tell(name, verdict)

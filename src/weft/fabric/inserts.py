@@ -9,7 +9,7 @@ from weft.fabric.machines import Machines
 from weft.fabric.ports import Ports
 from weft.fabric.records import InsertRecord, MachineRecord
 from weft.fabric.site import Site
-from weft.model.errors import Exists, Invalid, NotFound, Unavailable, WeftError, WrongState
+from weft.model.errors import Exists, Invalid, Unavailable, WeftError, WrongState
 from weft.model.image import NicRole
 from weft.model.insert import FailPolicy, InsertSpec, InsertState, InsertView, Mode, PortView
 from weft.model.machine import MachineSpec, NicSpec, State
@@ -33,6 +33,11 @@ class Inserts:
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._bringing: dict[str, asyncio.Task[None]] = {}
         hearts.tell = self.on_verdict
+
+    def choose_name(self, stem: str) -> str:
+        """A name that neither an insert nor a machine has: the stem itself, or with a number."""
+        taken = {record.name for record in self._shelf} | {record.name for record in self._site.shelves.machines}
+        return next(name for name in (stem, *(f"{stem}-{n}" for n in range(2, 10_000))) if name not in taken)
 
     async def create(self, spec: InsertSpec) -> "asyncio.Task[None]":
         """Record an insert and begin to bring it in; the task ends when frames flow through it, or says why not.

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
 from weft.fabric.records import MachineRecord
-from weft.fabric.site import Site
+from weft.fabric.site import KVM, Site
 from weft.guest.config import GuestConfig, GuestNic, GuestRoot
 from weft.guest.initramfs import build_initramfs
 from weft.host.cgroup import Limits
 from weft.host.process import Latched, start_latched
 from weft.host.qemu import listen_unix
-from weft.host.sandbox import Bind, Sandbox, plan_sandbox
+from weft.host.sandbox import Bind, plan_sandbox
+from weft.model.errors import Unavailable
 from weft.model.image import ImageManifest
 from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
 from weft.plan.linknames import tap_name
 
-INSIDE = "/machine"
-"""Where a machine's files are in the sandbox."""
+IO_CPUS = 0.5
+"""What QEMU's own threads may use beside the vCPUs."""
 PIDS = 64
 """QEMU's threads: vCPUs, its I/O threads, and the monitor process around it."""
 
@@ -38,16 +39,18 @@ async def hold(site: Site, machine: MachineRecord) -> Held:
     files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     image = site.images.get(machine.spec.image)
     files.initrd.write_bytes(build_initramfs(site.init, guest_config(site, machine, image)))
-    uid = site.uid_of(machine.slot)
+    identity = site.identity(machine.slot)
     with ExitStack() as stack:
         fds = await _open_descriptors(stack, site, machine, files)
-        boot = _boot(site, machine, fds)
-        errors = stack.enter_context(open_logs(files, uid)).fileno()
-        argv = plan_sandbox([site.facts.qemu, *plan_boot(boot)], _sandbox(site, machine, image, files, uid))
-        limits = await site.cgroups.create(machine.name, _limits(site, machine))
+        errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
+        paths = _Files(site, machine, image, files)
+        command = [_qemu(site), *plan_boot(_boot(site, machine, fds, paths))]
+        devices = [KVM] if site.accel == "kvm" else []
+        argv = plan_sandbox(command, binds=paths.binds, devices=devices, identity=identity)
+        group = site.cgroups.create(machine.name, _limits(site, machine))
         latched = start_latched(argv, fds=fds.all, stdout=errors, stderr=errors)
-    await site.cgroups.add(machine.name, latched.pid)
-    return Held(latched, limits)
+    group.add(latched.pid)
+    return Held(latched, f"cgroup {group.mode}" if group.paths else f"not enforced: {site.cgroups.reason}")
 
 
 def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> GuestConfig:
@@ -60,10 +63,10 @@ def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> Gu
         root=GuestRoot(serial=ROOT_SERIAL, type=image.root_type),
         overlay="50%",
         nics=nics,
-        wire=(nics[0].name, nics[1].name) if image.wire and len(nics) > 1 else None,
+        wires=((nics[0].name, nics[1].name),) if image.wire and len(nics) > 1 else (),
         dns=tuple(str(network.gateway) for network in networks[:1]),
         search=tuple(network.name for network in networks),
-        args=machine.spec.command or entry.argv,
+        argv=machine.spec.command or entry.argv,
         env={**entry.env, **machine.spec.env},
         cwd=entry.cwd,
         user=entry.user,
@@ -80,8 +83,8 @@ def _guest_nic(site: Site, machine: MachineRecord, number: int) -> GuestNic:
     return GuestNic(
         mac=nic.mac,
         name=f"eth{number}",
-        address=f"{nic.address}/{network.subnet.prefixlen}",
-        gateway=str(network.gateway) if number == 0 else None,
+        addresses=(f"{nic.address}/{network.subnet.prefixlen}",),
+        gateways=(str(network.gateway),) if number == 0 else (),
         mtu=network.spec.mtu,
     )
 
@@ -98,9 +101,7 @@ class _Descriptors:
         return [self.qmp, self.serial, self.agent, *self.taps]
 
 
-async def _open_descriptors(
-    stack: ExitStack, site: Site, machine: MachineRecord, files: MachineFiles
-) -> _Descriptors:
+async def _open_descriptors(stack: ExitStack, site: Site, machine: MachineRecord, files: MachineFiles) -> _Descriptors:
     """Sockets that listen and taps that are open: QEMU itself may open neither."""
     sockets = [stack.enter_context(listen_unix(path)).fileno() for path in (files.qmp, files.serial, files.agent)]
     taps = []
@@ -108,46 +109,55 @@ async def _open_descriptors(
         fd = await site.links.open_tap(tap_name(machine.slot, number))
         stack.callback(os.close, fd)
         taps.append(fd)
-    return _Descriptors(*sockets, taps=tuple(taps))
+    qmp, serial, agent = sockets
+    return _Descriptors(qmp, serial, agent, tuple(taps))
 
 
-def _boot(site: Site, machine: MachineRecord, fds: _Descriptors) -> Boot:
+class _Files:
+    """The files a machine sees."""
+
+    def __init__(self, site: Site, machine: MachineRecord, image: ImageManifest, files: MachineFiles) -> None:
+        kernel = site.kernels.get(machine.kernel)
+        self.kernel = Bind(site.kernels.vmlinux_path(kernel), "vmlinux")
+        self.initrd = Bind(files.initrd, "initrd")
+        self.root = Bind(site.images.root_path(image), "root")
+        self.log = Bind(files.log, "serial.log", writable=True)
+
+    @property
+    def binds(self) -> list[Bind]:
+        return [self.kernel, self.initrd, self.root, self.log]
+
+
+def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) -> Boot:
     nics = tuple(BootNic(nic.mac, fd) for nic, fd in zip(machine.nics, fds.taps, strict=True))
     return Boot(
         name=machine.name,
         uuid=machine.uuid,
         profile=machine.spec.profile,
-        accel=site.facts.accel,
+        accel=site.accel,
         memory=machine.memory,
         cpus=machine.spec.cpus,
-        kernel=f"{INSIDE}/vmlinux",
-        initrd=f"{INSIDE}/initrd",
-        root=f"{INSIDE}/root",
-        serial_log=f"{INSIDE}/serial.log",
+        kernel=str(paths.kernel.inside),
+        initrd=str(paths.initrd.inside),
+        root=str(paths.root.inside),
+        serial_log=str(paths.log.inside),
         qmp_fd=fds.qmp,
         serial_fd=fds.serial,
         agent_fd=fds.agent,
         nics=nics,
-        tsc_khz=site.facts.tsc_khz,
+        tsc_khz=site.facts.khz or None,
     )
 
 
-def _sandbox(
-    site: Site, machine: MachineRecord, image: ImageManifest, files: MachineFiles, uid: int | None
-) -> Sandbox:
-    kernel = site.kernels.vmlinux_path(site.kernels.get(machine.kernel))
-    binds = (
-        Bind(kernel, f"{INSIDE}/vmlinux"),
-        Bind(files.initrd, f"{INSIDE}/initrd"),
-        Bind(site.images.root_path(image), f"{INSIDE}/root"),
-        Bind(files.log, f"{INSIDE}/serial.log", writable=True),
-    )
-    return Sandbox(binds=binds, uid=uid, kvm=site.facts.accel == "kvm")
+def _qemu(site: Site) -> str:
+    if site.facts.qemu is None:
+        raise Unavailable("QEMU is not installed", hint="weft doctor names the package")
+    return site.facts.qemu
 
 
 def _limits(site: Site, machine: MachineRecord) -> Limits:
     return Limits(
-        cpus=float(machine.spec.cpus),
-        memory=machine.memory + site.settings.memory_overhead,
+        cpus=machine.spec.cpus + IO_CPUS,
+        memory_bytes=machine.memory + site.settings.memory_overhead,
         pids=PIDS,
     )

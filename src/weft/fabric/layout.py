@@ -33,6 +33,10 @@ class Layout:
     def machines(self) -> Path:
         return self.home / "machines"
 
+    def network(self, name: str) -> Path:
+        """Where a network's name server has its files."""
+        return self.home / "networks" / name
+
     def machine(self, name: str) -> "MachineFiles":
         """The folder of one machine."""
         return MachineFiles(self.machines / name)

@@ -1,16 +1,17 @@
 """The life of machines: start, wait until ready, notice the end, stop. States change only here.
 
-    created ──start──▶ starting ──agent answers──▶ running ──stop──▶ stopping ──▶ stopped
-       ▲                  │                           │                            │
-       └── start again ◀──┴──▶ failed ◀── QEMU died ──┴──▶ stopped (powered off) ──┘
+created ──start──▶ starting ──agent answers──▶ running ──stop──▶ stopping ──▶ stopped
+   ▲                  │                           │                            │
+   └── start again ◀──┴──▶ failed ◀── QEMU died ──┴──▶ stopped (powered off) ──┘
 """
 
 import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from weft.fabric.launch import hold
 from weft.fabric.layout import MachineFiles
@@ -18,12 +19,15 @@ from weft.fabric.logs import read_tail
 from weft.fabric.records import MachineRecord, Stamp
 from weft.fabric.site import Site
 from weft.guest.agent import Agent, open_agent
+from weft.guest.protocol import EntryStatus
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.model.errors import Unavailable, WeftError, WrongState
 from weft.model.machine import Exit, State
 
 log = logging.getLogger(__name__)
 
+LAST_WORDS = 0.5
+"""Seconds to read what the agent still said before its machine went, how the entry point ended above all."""
 STARTABLE = (State.CREATED, State.STOPPED, State.FAILED)
 Hook = Callable[[MachineRecord], Awaitable[None]]
 
@@ -34,7 +38,8 @@ class Live:
 
     watch: ExitWatch
     ended: asyncio.Task[None]
-    ready: asyncio.Task[None] | None = None
+    serving: asyncio.Task[None]
+    ready: asyncio.Future[None]
     agent: Agent | None = None
     entry: Exit | None = None
 
@@ -66,7 +71,7 @@ class Lifecycle:
         if self._shelf.get(name).state in STARTABLE:
             await self.start(name)
         live = self._live.get(name)
-        if live is None or live.ready is None:
+        if live is None:
             raise WrongState(f"machine {name!r} is {self._shelf.get(name).state}")
         await asyncio.shield(live.ready)
 
@@ -77,8 +82,8 @@ class Lifecycle:
         live = self._live.get(name)
         if live is None or not machine.state.is_live:
             return
-        await self._save(machine.with_(state=State.STOPPING))
-        ask = live.agent.shutdown if live.agent and machine.state is State.RUNNING else None
+        await self._shelf.save(machine.with_(state=State.STOPPING))
+        ask = partial(_power_off, live.agent) if live.agent else None
         await stop_processes(self._processes(machine), ask=ask, ask_for=limit)
         await asyncio.shield(live.ended)
 
@@ -87,7 +92,7 @@ class Lifecycle:
         machine = self._shelf.get(name)
         live = self._live.get(name)
         if live is not None and machine.state.is_live:
-            await self._save(machine.with_(state=State.STOPPING))
+            await self._shelf.save(machine.with_(state=State.STOPPING))
             await stop_processes(self._processes(machine), term_for=0)
             await asyncio.shield(live.ended)
 
@@ -122,98 +127,107 @@ class Lifecycle:
         if machine.state is State.STOPPING:
             self._site.tasks.start(self.stop(machine.name), f"stop-{machine.name}")
 
-    async def release(self) -> None:
+    def release(self) -> None:
         """Let go of all machines without touching them: the daemon ends, they do not."""
         for live in self._live.values():
             live.watch.close()
-            if live.agent:
-                await live.agent.close()
 
     async def _launch(self, machine: MachineRecord) -> MachineRecord:
         now = self._site.clock()
         fresh = {"exit": None, "reason": "", "ready": None, "monitor": None, "qemu": None}
-        machine = await self._save(machine.with_(state=State.STARTING, started=now, **fresh))
+        machine = await self._shelf.save(machine.with_(state=State.STARTING, started=now, **fresh))
         try:
             held = await hold(self._site, machine)
         except WeftError as err:
             await self._settle(machine, Exit(reason=err.message))
             raise
         monitor = Stamp.of(held.latched.process)
-        machine = await self._save(machine.with_(monitor=monitor, limits=held.limits))
+        machine = await self._shelf.save(machine.with_(monitor=monitor, limits=held.limits))
         held.latched.release()
         self._attend(machine, held.latched.watch)
         return machine
 
     def _attend(self, machine: MachineRecord, watch: ExitWatch) -> None:
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ready.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting
         ended = self._site.tasks.start(self._await_end(machine.name, watch), f"watch-{machine.name}")
-        self._live[machine.name] = live = Live(watch, ended)
-        if machine.state in (State.STARTING, State.RUNNING):
-            live.ready = self._site.tasks.start(self._bring_up(machine), f"bring-up-{machine.name}")
+        live = Live(watch, ended, ended, ready)
+        self._live[machine.name] = live
+        live.serving = self._site.tasks.start(self._serve_agent(machine, live), f"agent-{machine.name}")
 
-    async def _bring_up(self, machine: MachineRecord) -> None:
-        """Wait for the agent, or for whatever comes first; afterwards the machine is running, or failed."""
-        live = self._live[machine.name]
+    async def _serve_agent(self, machine: MachineRecord, live: Live) -> None:
+        """Open the agent, say that the machine is ready, and hold the connection while it lasts."""
         path = self._site.layout.machine(machine.name).agent
-        opening = asyncio.ensure_future(open_agent(path, timeout=self._site.settings.boot_timeout))
-        await asyncio.wait((opening, live.ended), return_when=asyncio.FIRST_COMPLETED)
-        if live.ended.done():
-            opening.cancel()
-            raise self._failure(machine, "ended before its agent answered")
+        timeout = self._site.settings.boot_timeout
         try:
-            live.agent = await opening
+            async with open_agent(path, timeout=timeout, on_entry=partial(self._on_entry, machine.name)) as agent:
+                live.agent = agent
+                self._on_entry(machine.name, agent.entry)
+                await self._note_ready(machine.name)
+                live.ready.set_result(None)
+                await agent.closed
         except WeftError as err:
-            if machine.ready is not None:  # adopted: a silent agent is no reason to end a machine that runs
-                self._site.events.publish("machine.silent", machine.name, f"agent does not answer: {err.message}")
-                return
-            await stop_processes(self._processes(machine), term_for=0)
-            await live.ended
-            raise self._failure(machine, f"did not become ready: {err.message}") from err
-        await self._note_ready(machine, live)
+            await self._on_silence(machine, live, err)
+        finally:
+            live.agent = None
 
-    async def _note_ready(self, machine: MachineRecord, live: Live) -> None:
-        monitor = machine.monitor
-        children = monitor.id.children() if monitor else []
-        qemu = Stamp.of(children[0]) if children else monitor
-        machine = self._shelf.get(machine.name)
+    async def _note_ready(self, name: str) -> None:
+        machine = self._shelf.get(name)
+        children = machine.monitor.id.children() if machine.monitor else []
+        qemu = Stamp.of(children[0]) if children else machine.monitor
+        fresh = machine.state is State.STARTING
         ready = machine.ready or self._site.clock()
-        if machine.state is State.STARTING:
-            machine = machine.with_(state=State.RUNNING)
-            self._site.events.publish("machine.ready", machine.name, f"machine {machine.name} is ready")
-        machine = await self._save(machine.with_(qemu=qemu, ready=ready))
-        self._site.tasks.start(self._follow_entry(machine.name, live), f"entry-{machine.name}")
+        state = State.RUNNING if fresh else machine.state
+        machine = await self._shelf.save(machine.with_(state=state, qemu=qemu, ready=ready))
+        if fresh:
+            self._site.events.publish("machine.ready", name, f"machine {name} is ready")
         for hook in self.on_ready:
             await hook(machine)
 
-    async def _follow_entry(self, name: str, live: Live) -> None:
+    async def _on_silence(self, machine: MachineRecord, live: Live, err: WeftError) -> None:
+        """The agent did not answer. A machine that was running before, and was adopted, is not ended for that."""
+        if machine.ready is not None:
+            self._site.events.publish("machine.silent", machine.name, f"agent of {machine.name}: {err.message}")
+        else:
+            await stop_processes(self._processes(machine), term_for=0)
+            await asyncio.shield(live.ended)
+        if not live.ready.done():
+            live.ready.set_exception(self._failure(machine, f"did not become ready: {err.message}"))
+
+    def _on_entry(self, name: str, entry: EntryStatus) -> None:
         """Remember how the entry point ended: QEMU's own status does not tell."""
-        assert live.agent is not None
-        async for entry in live.agent.entries():
-            if not entry.running:
-                live.entry = Exit(code=entry.code, signal=entry.signal, reason="entry point ended")
-                self._site.events.publish("machine.entry", name, f"entry point of {name} ended", code=entry.code)
+        live = self._live.get(name)
+        if live is None or entry.state != "exited" or entry.last is None:
+            return
+        live.entry = Exit(code=entry.last.code, signal=entry.last.signal, reason="entry point ended")
+        self._site.events.publish("machine.entry", name, f"entry point of {name} ended", code=entry.last.shell_code)
 
     async def _await_end(self, name: str, watch: ExitWatch) -> None:
         status = await watch.wait()
-        live = self._live.pop(name)
+        live = self._live[name]
+        await asyncio.wait([live.serving], timeout=LAST_WORDS)
+        live.serving.cancel()
         machine = self._shelf.get(name)
-        if live.agent is not None:
-            await live.agent.close()
-        await self._settle(machine, live.entry or _exit_of(machine, status))
+        machine = await self._settle(machine, live.entry or _exit_of(machine, status))
+        del self._live[name]
+        if not live.ready.done():
+            live.ready.set_exception(self._failure(machine, "ended before its agent answered"))
+        for hook in self.on_end:
+            await hook(machine)
 
-    async def _settle(self, machine: MachineRecord, exit: Exit) -> None:
+    async def _settle(self, machine: MachineRecord, exit: Exit) -> MachineRecord:
         """A run is over, or never came to be: tidy up what it had on the host, and say so."""
-        for leftover in self._leftovers(machine):
-            await stop_processes([leftover], term_for=0)
-        await self._site.cgroups.remove(machine.name)
+        group = self._site.cgroups.group(machine.name)
+        await stop_processes(_leftovers(machine, group.pids()), term_for=0)
+        group.remove()
         _remove_sockets(self._site.layout.machine(machine.name))
         asked = machine.state is State.STOPPING
         clean = asked or exit.code is not None or exit.reason == POWERED_OFF
         state = State.STOPPED if clean else State.FAILED
         ended = machine.with_(state=state, reason=exit.reason, exit=exit, monitor=None, qemu=None)
-        machine = await self._save(ended)
+        machine = await self._shelf.save(ended)
         self._site.events.publish("machine.ended", machine.name, f"machine {machine.name} ended: {exit.reason}")
-        for hook in self.on_end:
-            await hook(machine)
+        return machine
 
     def _processes(self, machine: MachineRecord) -> list[ProcessId]:
         """QEMU first, then the monitor around it, which ends by itself when QEMU has."""
@@ -221,20 +235,18 @@ class Lifecycle:
             return []
         return [*machine.monitor.id.children(), machine.monitor.id]
 
-    def _leftovers(self, machine: MachineRecord) -> list[ProcessId]:
-        """QEMU when only its monitor was killed."""
-        return [machine.qemu.id] if machine.qemu and machine.qemu.id.alive() else []
-
     def _failure(self, machine: MachineRecord, what: str) -> Unavailable:
         files = self._site.layout.machine(machine.name)
         detail = read_tail(files.log) + read_tail(files.errors)
         return Unavailable(f"machine {machine.name!r} {what}", detail=detail.decode(errors="replace") or None)
 
-    async def _save(self, machine: MachineRecord) -> MachineRecord:
-        return await self._shelf.save(machine)
-
 
 POWERED_OFF = "powered off"
+
+
+async def _power_off(agent: Agent) -> None:
+    with suppress(Unavailable):  # it may have ended by itself just now
+        agent.shutdown("poweroff")
 
 
 def _exit_of(machine: MachineRecord, status: int | None) -> Exit:
@@ -244,6 +256,12 @@ def _exit_of(machine: MachineRecord, status: int | None) -> Exit:
     if status == 0 or status is None:
         return Exit(reason=POWERED_OFF)
     return Exit(reason=f"QEMU ended with status {status}")
+
+
+def _leftovers(machine: MachineRecord, pids: list[int]) -> list[ProcessId]:
+    """QEMU, when only the monitor around it was killed, and whatever else is in the machine's control group."""
+    found = [ProcessId.find(pid) for pid in pids]
+    return [process for process in (machine.qemu and machine.qemu.id, *found) if process and process.alive()]
 
 
 def _remove_sockets(files: MachineFiles) -> None:

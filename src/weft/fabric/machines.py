@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from weft.fabric.lifecycle import Lifecycle
@@ -9,11 +10,10 @@ from weft.fabric.networks import DEFAULT_NETWORK, Networks
 from weft.fabric.ports import Ports
 from weft.fabric.records import MachineRecord, NicRecord
 from weft.fabric.site import Site
-from weft.model.errors import Exists, Invalid, WrongState
+from weft.model.errors import Exists, WrongState
 from weft.model.image import ImageManifest, NicRole
-from weft.model.machine import Address, MachineSpec, MachineView, NicSpec, State
+from weft.model.machine import Address, MachineSpec, MachineView, NicSpec
 from weft.plan.address import plan_address
-from weft.store.contract import ABSENT
 
 DEFAULT_KERNEL = "default"
 
@@ -27,6 +27,7 @@ class Machines:
         self._networks = networks
         self._ports = ports
         self._lifecycle = lifecycle
+        self.before_remove: Callable[[str], Awaitable[None]] | None = None
 
     def choose_name(self, image: str) -> str:
         """A free name for somebody who gave none: `web-1`."""
@@ -57,7 +58,7 @@ class Machines:
         await self._shelf.save(record)
         try:
             await self._ports.attach(record)
-            await self._tell_networks(record)
+            self._tell_networks(record)
         except BaseException:
             await self.remove(spec.name)
             raise
@@ -70,12 +71,14 @@ class Machines:
         if machine.state.is_live and not force:
             raise WrongState(f"machine {name!r} is {machine.state}", hint="stop it first, or use rm -f")
         await self._shelf.save(machine.with_(removing=True))
+        if self.before_remove is not None:
+            await self.before_remove(name)
         await self._lifecycle.kill(name)
         async with self._lifecycle.locked(name):
             await self._ports.detach(machine)
             shutil.rmtree(self._site.layout.machine(name).folder, ignore_errors=True)
             await self._shelf.drop(name)
-        await self._tell_networks(machine)
+        self._tell_networks(machine)
         self._site.events.publish("machine.removed", name, f"machine {name} removed")
 
     def view(self, machine: MachineRecord) -> MachineView:
@@ -102,7 +105,7 @@ class Machines:
             started=machine.started,
             ready=machine.ready,
             exit=machine.exit,
-            accel=self._site.facts.accel if machine.state.is_live else None,
+            accel=self._site.accel if machine.state.is_live else None,
             limits=machine.limits,
             resident=_resident(pid.pid) if pid else None,
         )
@@ -114,9 +117,9 @@ class Machines:
             self._site.shelves.networks.get(nic.network)
         return NicRecord(mac=_new_mac(), role=nic.role, network=nic.network)
 
-    async def _tell_networks(self, machine: MachineRecord) -> None:
+    def _tell_networks(self, machine: MachineRecord) -> None:
         for network in {nic.network for nic in machine.nics if nic.network is not None}:
-            await self._networks.tell_names(network)
+            self._networks.tell_names(network)
 
 
 def _wanted_nics(spec: MachineSpec, image: ImageManifest) -> tuple[NicSpec, ...]:
@@ -142,7 +145,7 @@ def _with_addresses(site: Site, nics: list[NicRecord]) -> tuple[NicRecord, ...]:
     return tuple(given)
 
 
-def _free_slot(records: "Iterable[MachineRecord]") -> int:
+def _free_slot(records: Iterable[MachineRecord]) -> int:
     used = {record.slot for record in records}
     return next(slot for slot in range(1, 10_000) if slot not in used)
 

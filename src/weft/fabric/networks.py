@@ -1,14 +1,21 @@
 """Networks: bridges in the fabric's namespace, their names and their way out."""
 
-from weft.fabric.records import NetworkRecord, Stamp
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from weft.fabric.records import NetworkRecord
 from weft.fabric.site import Site
-from weft.host.dns import DnsServer, Name
-from weft.model.errors import Exists, NotFound, WrongState
+from weft.host.dns import find_name_server, start_name_server
+from weft.host.uplink import RESOLVER, find_uplink, load_ruleset, set_forwarding, start_uplink
+from weft.model.errors import Exists, WrongState
 from weft.model.network import Member, NetworkSpec, NetworkView
 from weft.plan.address import plan_subnet
+from weft.plan.firewall import FirewallNetwork, plan_ruleset
 
 DEFAULT_NETWORK = "default"
 """What a machine gets that names no network; made when the first one needs it."""
+_UID_NUMBERS = 3000
+"""Name servers' user ids lie behind those of machines."""
 
 
 class Networks:
@@ -17,59 +24,55 @@ class Networks:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._shelf = site.shelves.networks
+        self._lock = asyncio.Lock()
 
     async def create(self, spec: NetworkSpec) -> NetworkRecord:
         """Make a network. Raises Exists, Invalid (overlap), NoRoom, Unavailable (no uplink to be had)."""
-        if self._shelf.find(spec.name):
-            raise Exists(f"network {spec.name!r} exists already")
-        subnet = plan_subnet(spec.subnet, [record.subnet for record in self._shelf])
-        slots = {record.slot for record in self._shelf}
-        slot = next(number for number in range(1, 10_000) if number not in slots)
-        record = NetworkRecord(
-            spec=spec.model_copy(update={"subnet": subnet}), slot=slot, created=self._site.clock()
-        )
-        await self._shelf.save(record)
-        try:
-            await self.restore(record)
-        except BaseException:
-            await self._take_down(record)
-            raise
-        self._site.events.publish("network.created", spec.name, f"network {spec.name} is {subnet}")
-        return self._shelf.get(spec.name)
+        async with self._lock:
+            return await self._create(spec)
 
     async def ensure_default(self) -> None:
         """Make the default network unless it is there."""
-        if self._shelf.find(DEFAULT_NETWORK) is None:
-            await self.create(NetworkSpec(name=DEFAULT_NETWORK))
+        async with self._lock:
+            if self._shelf.find(DEFAULT_NETWORK) is None:
+                await self._create(NetworkSpec(name=DEFAULT_NETWORK))
 
     async def remove(self, name: str) -> None:
         """Take a network away. Raises NotFound, or WrongState while machines are on it."""
-        record = self._shelf.get(name)
-        members = [member.machine for member in self._members(record)]
-        if members:
-            raise WrongState(f"network {name!r} has machines: {', '.join(members)}", hint="remove them first")
-        await self._shelf.save(record.with_(removing=True))
-        await self._take_down(record)
+        async with self._lock:
+            record = self._shelf.get(name)
+            machines = ", ".join(member.machine for member in self._members(record))
+            if machines:
+                raise WrongState(f"network {name!r} has machines: {machines}", hint="remove them first")
+            await self._shelf.save(record.with_(removing=True))
+            await self._take_down(record)
+            await self._shelf.drop(name)
+            await self._apply_routes()
         self._site.events.publish("network.removed", name, f"network {name} removed")
 
-    async def restore(self, record: NetworkRecord) -> None:
-        """Make whatever of a network is not there: bridge, name server, way out."""
-        if record.bridge not in await self._site.links.list_links():
-            address = f"{record.gateway}/{record.subnet.prefixlen}"
-            alias = f"weft network {record.name}"
-            await self._site.links.create_bridge(record.bridge, mtu=record.spec.mtu, alias=alias, address=address)
-        await self._site.uplink.apply(self._routes())
-        server = self._server(record)
-        if record.dns is None or not record.dns.id.alive():
-            async def remember(process):
-                await self._shelf.save(self._shelf.get(record.name).with_(dns=Stamp.of(process)))
-            await server.start(self._names(record), remember)
+    async def adopt(self) -> None:
+        """Make whatever is missing of the networks on record, and finish removing those that were being removed."""
+        for record in self._shelf:
+            if record.removing:
+                await self._take_down(record)
+                await self._shelf.drop(record.name)
+        if len(self._shelf):
+            await self._apply_routes()
+        await asyncio.gather(*(self._bring_up(record) for record in self._shelf))
 
-    async def tell_names(self, name: str) -> None:
-        """Machines came or went: the network's name server reads its names again."""
+    async def take_down_all(self) -> None:
+        """Take everything away that runs or is wired for networks; they stay on record."""
+        for record in self._shelf:
+            await self._take_down(record)
+        if uplink := find_uplink(self._site.layout.run):
+            await uplink.stop()
+
+    def tell_names(self, name: str) -> None:
+        """Machines came or went: the network's name server learns of it."""
         record = self._shelf.find(name)
-        if record is not None and record.dns is not None:
-            await self._server(record).update(record.dns.id, self._names(record))
+        server = find_name_server(self._site.layout.network(name))
+        if record is not None and server is not None:
+            server.set_hosts(name, self._hosts(record))
 
     def view(self, record: NetworkRecord) -> NetworkView:
         """A network as it is shown."""
@@ -82,3 +85,75 @@ class Networks:
             created=record.created,
             members=self._members(record),
         )
+
+    async def _create(self, spec: NetworkSpec) -> NetworkRecord:
+        if self._shelf.find(spec.name):
+            raise Exists(f"network {spec.name!r} exists already")
+        subnet = plan_subnet(spec.subnet, [record.subnet for record in self._shelf])
+        taken = {record.slot for record in self._shelf}
+        record = NetworkRecord(
+            spec=spec.model_copy(update={"subnet": subnet}),
+            slot=next(number for number in range(1, 10_000) if number not in taken),
+            created=self._site.clock(),
+        )
+        await self._shelf.save(record)
+        try:
+            await self._apply_routes()
+            await self._bring_up(record)
+        except BaseException:
+            await self._take_down(record)
+            await self._shelf.drop(record.name)
+            raise
+        self._site.events.publish("network.created", spec.name, f"network {spec.name} is {subnet}")
+        return record
+
+    async def _bring_up(self, record: NetworkRecord) -> None:
+        """Bridge and name server, as far as they are missing."""
+        if record.bridge not in await self._site.links.list_links():
+            address = f"{record.gateway}/{record.subnet.prefixlen}"
+            alias = f"weft network {record.name}"
+            await self._site.links.create_bridge(record.bridge, mtu=record.spec.mtu, alias=alias, address=address)
+        await start_name_server(
+            self._site.namespace,
+            self._site.layout.network(record.name),
+            network=record.name,
+            gateway=str(record.gateway),
+            hosts=self._hosts(record),
+            resolver=RESOLVER if record.spec.uplink else None,
+            identity=self._site.identity(_UID_NUMBERS + record.slot),
+        )
+
+    async def _take_down(self, record: NetworkRecord) -> None:
+        if server := find_name_server(self._site.layout.network(record.name)):
+            await server.stop()
+        if record.bridge in await self._site.links.list_links():
+            await self._site.links.delete_link(record.bridge)
+
+    async def _apply_routes(self) -> None:
+        """The rules for all networks; an uplink exactly while a network wants one."""
+        wanted = [record for record in self._shelf if not record.removing]
+        networks = [
+            FirewallNetwork(record.bridge, str(record.subnet), str(record.gateway), record.spec.uplink)
+            for record in wanted
+        ]
+        await load_ruleset(self._site.namespace, plan_ruleset(networks))
+        is_wanted = any(record.spec.uplink for record in wanted)
+        if is_wanted:
+            await start_uplink(self._site.namespace, self._site.layout.run)
+        elif uplink := find_uplink(self._site.layout.run):
+            await uplink.stop()
+        await set_forwarding(self._site.namespace, is_wanted)
+
+    def _members(self, record: NetworkRecord) -> list[Member]:
+        return [
+            Member(machine=machine.name, nic=number, address=str(nic.address))
+            for machine in self._site.shelves.machines
+            for number, nic in enumerate(machine.nics)
+            if nic.network == record.name
+        ]
+
+    def _hosts(self, record: NetworkRecord) -> Mapping[str, Sequence[str]]:
+        hosts: dict[str, list[str]] = {}
+        for member in self._members(record):
+            hosts.setdefault(member.machine, []).append(member.address)
+        return hosts

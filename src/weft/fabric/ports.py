@@ -1,7 +1,6 @@
 """Ports: the patch points, and the chains that are led through them."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable
 
 from weft.fabric.records import InsertRecord, MachineRecord
@@ -16,11 +15,11 @@ from weft.plan.splice import Appliance, Ends, plan_bypass, plan_retire, plan_spl
 
 
 class Ports:
-    """Makes the links of machines and leads frames through the chains. Splices of one port come one after the other."""
+    """Makes the links of machines and leads frames through the chains. One splice at a time."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._locks: dict[PortName, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._lock = asyncio.Lock()
 
     async def attach(self, machine: MachineRecord) -> None:
         """Make whatever a machine's NICs need and is not there yet: taps, and for those on a network ports."""
@@ -29,7 +28,7 @@ class Ports:
             tap, alias = tap_name(machine.slot, number), f"weft machine {machine.name} nic {number}"
             mtu = self._mtu(machine, number)
             if tap not in present:
-                await self._site.links.create_tap(tap, mtu, alias)
+                await self._site.links.create_tap(tap, mtu=mtu, alias=alias)
             if nic.network is not None:
                 await self._attach_port(machine, number, nic.network, alias, present)
             elif nic.role is not NicRole.LAN:
@@ -39,7 +38,6 @@ class Ports:
         """Delete all links of a machine that are there; filters that lead to them go first."""
         present = await self._site.links.list_links()
         for number in range(len(machine.nics)):
-            self._locks.pop(PortName(machine.name, number), None)
             for link in (patch_name(machine.slot, number), tap_name(machine.slot, number)):
                 if link in present:
                     await self._site.links.delete_link(link)
@@ -51,7 +49,7 @@ class Ports:
 
     async def splice(self, port: PortName) -> int:
         """Make the wiring of a port what its chain says now. Returns how many filters changed."""
-        async with self._locks[port]:
+        async with self._lock:
             machine = self._site.shelves.machines.find(port.machine)
             if machine is None:
                 return 0
@@ -63,10 +61,12 @@ class Ports:
             return len(changes)
 
     async def retire(self, machine: MachineRecord) -> None:
-        """Take the redirects off an appliance that has left its chain and has drained."""
-        sides = machine.sides(inline=True)
-        wiring = {link: await self._list_filters(link) for link in (sides.network_side, sides.machine_side)}
-        await self._site.links.apply_filters(plan_retire(sides, wiring))
+        """Take the redirects off an appliance that has drained, unless it is in a chain again."""
+        async with self._lock:
+            if self._site.shelves.inserts.find(machine.name) is None:
+                sides = machine.sides(inline=True)
+                wiring = {link: await self._list_filters(link) for link in (sides.network_side, sides.machine_side)}
+                await self._site.links.apply_filters(plan_retire(sides, wiring))
 
     def get(self, port: PortName) -> MachineRecord:
         """The machine of a port. Raises NotFound: no such machine, or no such NIC on a network."""
@@ -82,7 +82,7 @@ class Ports:
         record = self._site.shelves.networks.get(network)
         if ends.patch not in present:
             side = bridge_side_name(machine.slot, nic)
-            await self._site.links.create_port(side, ends.patch, record.bridge, record.spec.mtu, alias)
+            await self._site.links.create_port(side, ends.patch, bridge=record.bridge, mtu=record.spec.mtu, alias=alias)
         await self.splice(PortName(machine.name, nic))
 
     def _mtu(self, machine: MachineRecord, nic: int) -> int:

@@ -101,7 +101,6 @@ class NetworkRecord(Record):
     spec: NetworkSpec
     slot: int
     created: float
-    dns: Stamp | None = None
     removing: bool = False
 
     @property
@@ -156,7 +155,7 @@ class Shelf(Generic[R]):
     def __init__(self, store: Store, prefix: str, kind: type[R]) -> None:
         self._store = store
         self._prefix = prefix
-        self._kind = kind
+        self._kind: type[R] = kind
         self._records: dict[str, R] = {}
 
     @property

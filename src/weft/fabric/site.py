@@ -1,20 +1,30 @@
 """What all controllers of a fabric share: adapters, shelves, settings, the clock."""
 
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import Any
-
 import asyncio
+import logging
+import os
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from weft.fabric.events import EventLog
 from weft.fabric.layout import Layout
 from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shelf
 from weft.host.cgroup import Cgroups
 from weft.host.facts import HostFacts
+from weft.host.links import Links
 from weft.host.namespace import Namespace
-from weft.host.netlink import Links
+from weft.host.sandbox import Identity
 from weft.image.store import ImageStore, KernelStore
+from weft.model.errors import WeftError
 from weft.settings import Settings
+
+log = logging.getLogger(__name__)
+
+KVM = Path("/dev/kvm")
+UID_FABRICS, UIDS_PER_FABRIC = 4096, 4096
+"""Fabrics side by side use user ids of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +42,13 @@ class Shelves:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a fabric is built. `clock` gives seconds since the epoch."""
+    """Where a fabric is built. `accel` is `kvm` or `tcg`, `id` tells fabrics of one host apart, `clock` gives seconds since the epoch."""
 
+    id: str
     layout: Layout
     settings: Settings
     facts: HostFacts
+    accel: str
     namespace: Namespace
     links: Links
     cgroups: Cgroups
@@ -46,6 +58,15 @@ class Site:
     events: EventLog
     clock: Callable[[], float]
     tasks: "Tasks"
+    init: bytes
+
+    def identity(self, number: int) -> Identity | None:
+        """A user id for the `number`th thing of this fabric, where the daemon may give one away."""
+        if os.geteuid() != 0:
+            return None
+        uid = self.settings.uid_base + int(self.id, 16) % UID_FABRICS * UIDS_PER_FABRIC + number
+        groups = (KVM.stat().st_gid,) if self.accel == "kvm" else ()
+        return Identity(uid, uid, groups)
 
 
 class Tasks:
@@ -68,5 +89,9 @@ class Tasks:
 
     def _done(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (err := task.exception()):
-            asyncio.get_running_loop().call_exception_handler({"message": f"task {task.get_name()}", "exception": err})
+        if task.cancelled() or (err := task.exception()) is None:
+            return
+        if isinstance(err, WeftError):
+            log.warning("%s: %s", task.get_name(), err)
+        else:
+            log.error("%s failed", task.get_name(), exc_info=err)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from weft.fabric.inserts import Inserts
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.pcapng import PcapngWriter
-from weft.guest.agent import ExecStream
+from weft.guest.streams import ExecStream
 from weft.host.process import ProcessFailed, run
 from weft.model.errors import Invalid, Unavailable
 from weft.model.insert import InsertSpec, Mode
@@ -59,8 +59,8 @@ class Sniffers:
         await (await self._inserts.create(spec))
         try:
             agent = self._lifecycle.agent(name)
-            await agent.set_time(time.time_ns())
-            async with agent.exec(_argv(capture)) as stream:
+            agent.set_time(time.time_ns())
+            async with await agent.exec(_argv(capture)) as stream:
                 yield _read(stream, capture)
         finally:
             await self._inserts.eject(name)

@@ -8,19 +8,14 @@ from ipaddress import IPv4Interface
 
 from weft.host.links import (
     MAX_SLOT,
-    TRAP_SLOT,
     VOID,
     VOID_END,
-    AddFilter,
-    DeleteFilter,
-    Filter,
-    FilterChange,
     FilterChangeFailed,
-    FilterKind,
     LinkEvent,
     LinkInfo,
 )
 from weft.model.errors import Exists, Invalid, NotFound, WeftError, WrongState
+from weft.model.wiring import TRAP_SLOT, AddFilter, DeleteFilter, Filter, FilterChange, FilterKind
 
 
 @dataclass(slots=True)

@@ -19,21 +19,16 @@ from weft.host import rtnl, taps, tc
 from weft.host.links import (
     HEARTBEAT_ETHERTYPE,
     MAX_SLOT,
-    TRAP_SLOT,
     VOID,
     VOID_END,
-    AddFilter,
-    DeleteFilter,
-    Filter,
-    FilterChange,
     FilterChangeFailed,
-    FilterKind,
     LinkEvent,
     LinkInfo,
 )
 from weft.host.namespace import Namespace
 from weft.host.netlink import CREATE, EXCLUSIVE, NetlinkSocket, Refused, parse_messages
 from weft.model.errors import Exists, Internal, Invalid, NotFound, Unavailable, WeftError
+from weft.model.wiring import TRAP_SLOT, AddFilter, DeleteFilter, Filter, FilterChange, FilterKind
 
 _DIRECTION = {FilterKind.REDIRECT: tc.REDIRECT, FilterKind.MIRROR: tc.MIRROR}
 _KIND = {direction: kind for kind, direction in _DIRECTION.items()}

@@ -6,10 +6,10 @@ mirror copies it and lets the next slot have it too.
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from weft.model.errors import WeftError
+from weft.model.wiring import Filter, FilterChange, FilterKind
 
 VOID, VOID_END = "void0", "void1"
 """A pair of links to drop frames into: some kernels cannot drop in a filter (no act_gact)."""
@@ -17,45 +17,8 @@ VOID, VOID_END = "void0", "void1"
 HEARTBEAT_ETHERTYPE = 0x88B5
 """IEEE 802 local experimental ethertype 1."""
 
-TRAP_SLOT = 1
-"""Where heartbeats are caught, ahead of all other slots."""
 
 MAX_SLOT = 0xFFFF
-
-
-class FilterKind(StrEnum):
-    REDIRECT = "redirect"
-    MIRROR = "mirror"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Filter:
-    """One filter of a hook: what it does with every frame that comes in, and to which link it goes out."""
-
-    slot: int
-    kind: FilterKind
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class AddFilter:
-    """Put a filter into a free slot of a link's hook."""
-
-    link: str
-    slot: int
-    kind: FilterKind
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteFilter:
-    """Empty one slot of a link's hook."""
-
-    link: str
-    slot: int
-
-
-FilterChange = AddFilter | DeleteFilter
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ in a user namespace in which that user is root.
 """
 
 import asyncio
-import json
 import os
 import socket
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from weft.host import gate
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.host.process import Latched, program, start_latched
+from weft.host.records import find_record, write_record
 from weft.model.errors import Unavailable
 
 _GATE_TIMEOUT = 5.0
@@ -30,6 +30,7 @@ _QUIET = {
     "ipv4/conf/all/accept_redirects": "0",
     "ipv4/conf/all/send_redirects": "0",
     "ipv4/conf/default/send_redirects": "0",
+    "ipv4/ip_unprivileged_port_start": "53",  # name servers here run without privileges
 }
 
 
@@ -53,6 +54,11 @@ class Namespace:
     @property
     def rootless(self) -> bool:
         return self.keeper.rootless
+
+    @property
+    def mark(self) -> str:
+        """Tells this namespace from any other: what runs in it is put on record with its mark."""
+        return f"{self.keeper.process.pid}.{self.keeper.process.start_time}"
 
     def argv(self, argv: Sequence[str]) -> list[str]:
         """The command line that runs `argv` inside."""
@@ -137,29 +143,25 @@ async def open_namespace(run_dir: Path) -> Namespace:
 
 def find_keeper(run_dir: Path) -> Keeper | None:
     """The living keeper on record in `run_dir`, if there is one."""
-    try:
-        data = json.loads((run_dir / "keeper.json").read_text())
-        process = ProcessId(int(data["pid"]), int(data["start_time"]))
-        keeper = Keeper(process, bool(data["rootless"]))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    found = find_record(run_dir / "keeper.json")
+    if found is None or not _in_own_namespace(found[0]):
         return None
-    return keeper if process.alive() and _in_own_namespace(process) else None
+    return Keeper(found[0], bool(found[1].get("rootless")))
 
 
 async def _start_keeper(record: Path) -> Keeper:
     rootless = os.geteuid() != 0
     unshare = ["unshare", *(["--user", "--map-root-user"] if rootless else []), "--net", "--"]
+    script = ["sh", "-c", "echo inside; exec sleep infinity >/dev/null 2>&1"]
     reader, writer = os.pipe()
     try:
-        latched = start_latched(
-            [*unshare, "sh", "-c", "echo inside; exec sleep infinity >/dev/null 2>&1"], stdout=writer, stderr=writer
-        )
-        os.close(writer)
+        latched = start_latched([*unshare, *script], stdout=writer, stderr=writer)
         keeper = Keeper(latched.process, rootless)
-        _write_record(record, keeper)
+        write_record(record, keeper.process, rootless=rootless)
         latched.release()
         said = await _wait_line(reader, _START_TIMEOUT)
     finally:
+        os.close(writer)
         os.close(reader)
     if said != "inside":
         await stop_processes([keeper.process], term_for=0.1)
@@ -188,13 +190,6 @@ def _in_own_namespace(process: ProcessId) -> bool:
         return not Path(f"/proc/{process.pid}/ns/net").samefile("/proc/self/ns/net")
     except OSError:
         return False
-
-
-def _write_record(record: Path, keeper: Keeper) -> None:
-    data = {"pid": keeper.process.pid, "start_time": keeper.process.start_time, "rootless": keeper.rootless}
-    fresh = record.with_suffix(".new")
-    fresh.write_text(json.dumps(data))
-    fresh.replace(record)
 
 
 async def _wait_line(fd: int, seconds: float) -> str:

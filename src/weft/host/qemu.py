@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weft.model.errors import Internal, Unavailable
 
 if TYPE_CHECKING:
-    from qemu.qmp import QMPClient
+    from qemu.qmp import EventListener, QMPClient
 
 LONGEST_ADDRESS = 107
 """Bytes a unix socket's address may have, by sockaddr_un."""
@@ -106,13 +106,26 @@ class Qmp:
 
         listener = EventListener()
         with self._client.listen(listener):
-            async for event in listener:
-                yield str(event["event"]), dict(event.get("data", {}))
+            while (message := await self._next_event(listener)) is not None:
+                yield message["event"], message.get("data", {})
 
     async def close(self) -> None:
         """Hang up; QEMU goes on."""
-        with contextlib.suppress(Exception):  # whatever broke the connection has been reported by a call
+        from qemu.qmp import QMPError
+
+        with contextlib.suppress(QMPError, OSError, EOFError):  # what broke the connection was reported by a call
             await self._client.disconnect()
+
+    async def _next_event(self, listener: "EventListener") -> dict[str, Any] | None:
+        """A listener by itself would wait for ever once the connection is gone."""
+        arrived = asyncio.ensure_future(listener.get())
+        ended = asyncio.ensure_future(self._client.runstate_changed())
+        try:
+            await asyncio.wait([arrived, ended], return_when=asyncio.FIRST_COMPLETED)
+            return dict(arrived.result()) if arrived.done() else None
+        finally:
+            arrived.cancel()
+            ended.cancel()
 
 
 async def open_qmp(path: Path, *, timeout: float = 10.0) -> Qmp:

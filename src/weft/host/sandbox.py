@@ -1,4 +1,4 @@
-"""The walls around QEMU: the command line that starts it where it sees only what it was given.
+"""The walls around QEMU and other programs that guests talk to: they see only what they were given.
 
 Inside there is the host's /usr, read-only, a bare /dev, and the machine's own files under /machine; no network, no
 process but itself, no capability. Why it is built this way: docs/decisions/0004-sandbox.md.
@@ -14,7 +14,8 @@ INSIDE = Path("/machine")
 """Where a machine's files are, seen from inside."""
 
 _USR_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-_NAMESPACES = ("--unshare-ipc", "--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try")
+_NOBODY = 65534
+_NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,18 @@ def plan_sandbox(
     binds: Sequence[Bind] = (),
     devices: Sequence[Path] = (),
     identity: Identity | None = None,
+    share_net: bool = False,
     host_root: Path = Path("/"),
 ) -> list[str]:
     """The command line that runs `argv` inside the walls; descriptors pass through under their numbers.
 
-    `devices` are nodes such as /dev/kvm. `identity` is wanted when the daemon is root; otherwise QEMU keeps the
-    daemon's user, as seen from a user namespace without privileges. `host_root` is where /usr is looked at.
+    `devices` are nodes such as /dev/kvm. `identity` is wanted when the daemon is root; otherwise the program keeps
+    the daemon's user, which a user namespace shows it as nobody. `share_net` leaves it in the network namespace it
+    is started in. `host_root` is where /usr is looked at.
     """
-    command = [program("bwrap"), *_NAMESPACES, "--as-pid-1", "--clearenv", "--setenv", "LC_ALL", "C.UTF-8"]
+    command = [program("bwrap"), *_NAMESPACES, *([] if share_net else ["--unshare-net"])]
+    command += [] if identity else ["--unshare-user", "--uid", str(_NOBODY), "--gid", str(_NOBODY)]
+    command += ["--as-pid-1", "--clearenv", "--setenv", "LC_ALL", "C.UTF-8"]
     command += ["--cap-drop", "ALL", *_setuid_capabilities(identity), *_plan_usr(host_root)]
     command += ["--dev", "/dev", "--dir", str(INSIDE)]
     for device in devices:

@@ -9,7 +9,7 @@ import hashlib
 import io
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -34,11 +34,16 @@ class Package:
     archive: Path
 
 
+PackageReader = Callable[[Package], Awaitable[dict[str, Node]]]
+
+
 class PackageFiles:
     """The files of a set of packages, by path. A package is opened when something may be in it, not before."""
 
-    def __init__(self, packages: Sequence[Package]) -> None:
+    def __init__(self, packages: Sequence[Package], read: PackageReader | None = None) -> None:
+        """`read` gives what is in a package; by default dpkg-deb is asked."""
         self._packages = {package.name: package for package in packages}
+        self._read = read or read_package
         self._nodes: dict[str, dict[str, Node]] = {}
 
     async def open(self, name: str) -> dict[str, Node]:
@@ -46,7 +51,7 @@ class PackageFiles:
         if name not in self._packages:
             raise NotFound(f"package {name} is not among the fetched ones")
         if name not in self._nodes:
-            self._nodes[name] = await _read_package(self._packages[name])
+            self._nodes[name] = await self._read(self._packages[name])
         return self._nodes[name]
 
     async def find(self, path: str, likely: str = "") -> tuple[Package, Node] | None:
@@ -82,7 +87,7 @@ async def fetch_packages(names: Sequence[str], cache: Path) -> list[Package]:
 async def _choose_packages(names: Sequence[str], archives: Path) -> list[Package]:
     """What apt would fetch. It lists only what its archive folder lacks, so it is shown an empty one."""
     with tempfile.TemporaryDirectory(prefix="weft-apt-") as nothing:
-        return _parse_uris(await _apt(Path(nothing), "--print-uris", *names), archives)
+        return parse_uris(await _apt(Path(nothing), "--print-uris", *names), archives)
 
 
 async def _apt(archives: Path, *arguments: str) -> str:
@@ -107,7 +112,7 @@ def _apt_error(err: ProcessFailed, arguments: Sequence[str]) -> NotFound | Unava
     return Unavailable(f"apt cannot fetch {names}: {complaint}", hint="apt-get update may help", detail=err.detail)
 
 
-def _parse_uris(text: str, archives: Path) -> list[Package]:
+def parse_uris(text: str, archives: Path) -> list[Package]:
     """Lines of `apt-get --print-uris`: 'URI' FILE SIZE HASH, where FILE is NAME_VERSION_ARCH.deb, percent-encoded."""
     packages = []
     for line in text.splitlines():
@@ -118,7 +123,8 @@ def _parse_uris(text: str, archives: Path) -> list[Package]:
     return packages
 
 
-async def _read_package(package: Package) -> dict[str, Node]:
+async def read_package(package: Package) -> dict[str, Node]:
+    """Everything in a package's archive. Raises Unavailable when that is damaged."""
     try:
         done = await run(["dpkg-deb", "--fsys-tarfile", str(package.archive)], timeout=UNPACK_TIMEOUT)
     except ProcessFailed as err:

@@ -25,12 +25,18 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class AddFilter:
+    """Put a filter into a free slot of a link."""
+
     link: str
-    filter: Filter
+    slot: int
+    kind: FilterKind
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteFilter:
+    """Empty one slot of a link."""
+
     link: str
     slot: int
 

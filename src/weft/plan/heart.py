@@ -1,11 +1,12 @@
 """Whether an inline appliance still carries frames.
 
-Heartbeat frames are sent through it in both directions. `judge` looks at when the last ones came out again. It is
-pure: the caller brings the times, and has read everything that arrived before it asks, so a busy daemon never takes
-its own delay for the appliance's.
+Heartbeat frames are sent through it in both directions. What counts is how long the oldest of those that were sent has
+not come out again, not when the last one did: a daemon that was too busy to send must not blame the appliance. All is
+pure: the caller brings the times, and has read what arrived before it asks.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -27,39 +28,51 @@ class HeartPolicy:
     steady: float = 0.5
 
 
+REMEMBERED = 256
+"""Beats that are remembered as sent: more than any time-out needs."""
+
+
 @dataclass(slots=True)
 class Pulse:
-    """When heartbeats last came out on each side, and since when they have come without a gap."""
+    """Which heartbeats were sent, and the last one that came out at each side."""
 
-    inward: float | None = None
-    outward: float | None = None
+    inward: int = -1
+    outward: int = -1
+    unanswered: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     steady_since: float | None = None
 
-    def beat(self, *, inward: bool, now: float, policy: HeartPolicy) -> None:
+    def sent(self, sequence: int, now: float) -> None:
+        """A heartbeat went into both sides."""
+        self.unanswered.append((sequence, now))
+
+    def heard(self, sequence: int, now: float, policy: HeartPolicy, *, inward: bool) -> None:
         """A heartbeat came out at the machine side (inward) or at the network side."""
-        last = self.latest
-        if last is None or now - last > policy.timeout:
+        if self.steady_since is None or self.silence(now) > policy.timeout:
             self.steady_since = now
         if inward:
-            self.inward = now
+            self.inward = max(self.inward, sequence)
         else:
-            self.outward = now
+            self.outward = max(self.outward, sequence)
+        while self.unanswered and self.unanswered[0][0] <= self.answered:
+            self.unanswered.popleft()
 
     @property
-    def latest(self) -> float | None:
-        """When both directions were last known to work: the older of the two."""
-        if self.inward is None or self.outward is None:
-            return None
+    def answered(self) -> int:
+        """The last heartbeat that came out at both sides; -1 before the first."""
         return min(self.inward, self.outward)
+
+    def silence(self, now: float) -> float:
+        """How long the oldest unanswered heartbeat has been out."""
+        return now - self.unanswered[0][1] if self.unanswered else 0.0
 
 
 def judge(pulse: Pulse, now: float, policy: HeartPolicy, *, stopped: bool, trusted: bool) -> Verdict:
     """What to think of an appliance. `stopped`: its process is; `trusted`: it carries frames at present."""
     if stopped:
         return Verdict.STOPPED
-    if pulse.latest is None:
+    if pulse.answered < 0:
         return Verdict.UNKNOWN
-    if now - pulse.latest > policy.timeout:
+    if pulse.silence(now) > policy.timeout:
         return Verdict.HUNG
     if trusted:
         return Verdict.ALIVE

@@ -53,9 +53,8 @@ def plan_bypass(ends: Ends, wiring: Wiring) -> list[FilterChange]:
     """The permanent redirects of a port, as far as they are missing."""
     changes: list[FilterChange] = []
     for link, target in ((ends.tap, ends.patch), (ends.patch, ends.tap)):
-        wanted = Filter(BYPASS_SLOT, FilterKind.REDIRECT, target)
-        if wanted not in wiring.get(link, ()):
-            changes.append(AddFilter(link, wanted))
+        if Filter(BYPASS_SLOT, FilterKind.REDIRECT, target) not in wiring.get(link, ()):
+            changes.append(AddFilter(link, BYPASS_SLOT, FilterKind.REDIRECT, target))
     return changes
 
 
@@ -109,7 +108,7 @@ def _retarget(link: str, target: str | None, seen: Iterable[Filter]) -> Iterator
     if target is not None:
         first, second = PATH_SLOTS
         slot = second if current and current.slot == first else first
-        yield AddFilter(link, Filter(slot, FilterKind.REDIRECT, target))
+        yield AddFilter(link, slot, FilterKind.REDIRECT, target)
     if current:
         yield DeleteFilter(link, current.slot)
 
@@ -125,7 +124,7 @@ def _plan_copies(ends: Ends, chain: Sequence[Appliance], wiring: Wiring) -> list
         free = iter(slot for slot in COPY_SLOTS if slot not in mirrors.values())
         for target in targets:
             if target not in mirrors:
-                changes.append(AddFilter(link, Filter(next(free), FilterKind.MIRROR, target)))
+                changes.append(AddFilter(link, next(free), FilterKind.MIRROR, target))
         changes += [DeleteFilter(link, slot) for target, slot in mirrors.items() if target not in targets]
     return changes
 

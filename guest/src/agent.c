@@ -1,0 +1,293 @@
+#include "agent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "entry.h"
+#include "exec.h"
+#include "facts.h"
+#include "files.h"
+#include "frame.h"
+#include "log.h"
+#include "outq.h"
+#include "port.h"
+#include "power.h"
+#include "proto.h"
+
+enum {
+	READ_BYTES = 4096,
+	READS_PER_TURN = 16,
+	CLOCK_TOLERANCE_NS = 5 * 1000 * 1000,
+	FLUSH_MS = 200,
+};
+
+static struct frame_parser parser;
+static uint8_t input[READ_BYTES];
+static size_t input_at, input_have;
+static bool session; /* a HELLO has been answered with READY */
+static uint8_t session_nonce[PROTO_NONCE];
+static uint64_t started_ns, ready_ns;
+static char boot_id[40];
+
+void agent_start(const struct config *config, uint64_t init_started_ns)
+{
+	started_ns = init_started_ns;
+	ready_ns = clock_ns(CLOCK_BOOTTIME);
+	exec_set_environment(config->env);
+	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
+	port_start();
+}
+
+static void send_error(uint16_t stream, int code, const char *text)
+{
+	uint8_t *payload = outq_payload();
+	outq_commit(KIND_ERROR, stream, dump_error(payload, OUTQ_EVENT_ROOM - FRAME_HEADER, (uint32_t)code, text));
+}
+
+static void set_clock(uint64_t wall_ns)
+{
+	struct timespec time = {(time_t)(wall_ns / 1000000000u), (long)(wall_ns % 1000000000u)};
+	if (clock_settime(CLOCK_REALTIME, &time) < 0)
+		say("clock: %s", strerror(errno));
+}
+
+static void send_ready(const uint8_t *nonce)
+{
+	struct utsname names;
+	uname(&names);
+	struct ready ready = {.nonce = nonce,
+			      .started_ns = started_ns,
+			      .ready_ns = ready_ns,
+			      .wall_ns = clock_ns(CLOCK_REALTIME),
+			      .entry = *entry_status(),
+			      .boot_id = boot_id,
+			      .release = names.release,
+			      .hostname = names.nodename};
+	uint8_t *payload = outq_payload();
+	outq_commit(KIND_READY, 0, dump_ready(payload, FRAME_MAX_PAYLOAD, &ready));
+}
+
+static void end_session(void)
+{
+	session = false;
+	exec_end_all();
+}
+
+/* Both sides say it: the host sees our version in READY, the console shows it to whoever looks there. */
+static void refuse_stranger(const struct hello *hello)
+{
+	char text[100];
+	snprintf(text, sizeof text, "the agent speaks protocol %d, the host %u.%u", PROTO_MAJOR, hello->major, hello->minor);
+	say("%s", text);
+	end_session();
+	send_ready(hello->nonce);
+	send_error(0, EPROTO, text);
+}
+
+/* A HELLO may have waited in QEMU until the machine was up, so its clock is never ahead, but may be behind: it only moves
+ * ours forward. The host corrects the rest when it has seen READY. */
+static void on_hello(const struct frame *frame)
+{
+	struct hello hello;
+	if (!parse_hello(frame->payload, frame->length, &hello))
+		return;
+	if (hello.major != PROTO_MAJOR) {
+		refuse_stranger(&hello);
+		return;
+	}
+	if (!session || memcmp(hello.nonce, session_nonce, PROTO_NONCE) != 0) {
+		end_session();
+		outq_clear();
+	}
+	if (hello.wall_ns <= INT64_MAX && hello.wall_ns > clock_ns(CLOCK_REALTIME) + CLOCK_TOLERANCE_NS)
+		set_clock(hello.wall_ns);
+	session = true;
+	memcpy(session_nonce, hello.nonce, PROTO_NONCE);
+	entry_take_change(); /* READY says it */
+	send_ready(session_nonce);
+}
+
+static void on_exec(const struct frame *frame)
+{
+	static struct exec_request request;
+	if (!parse_exec(frame->payload, frame->length, &request)) {
+		send_error(frame->stream, EBADMSG, "malformed EXEC");
+		return;
+	}
+	int error = power_is_ending() ? ESHUTDOWN : exec_start(frame->stream, &request);
+	if (error)
+		send_error(frame->stream, error, error == EBUSY ? "too many streams" : strerror(error));
+}
+
+static void on_shutdown(const struct frame *frame)
+{
+	enum shutdown_kind kind;
+	uint32_t grace_ms;
+	if (parse_shutdown(frame->payload, frame->length, &kind, &grace_ms))
+		power_end(kind, grace_ms);
+	else
+		send_error(frame->stream, EBADMSG, "malformed SHUTDOWN");
+}
+
+static void on_time(const struct frame *frame)
+{
+	uint64_t wall_ns;
+	if (!parse_time(frame->payload, frame->length, &wall_ns)) {
+		send_error(frame->stream, EBADMSG, "malformed TIME");
+		return;
+	}
+	int64_t off = (int64_t)(clock_ns(CLOCK_REALTIME) - wall_ns);
+	if (llabs(off) > CLOCK_TOLERANCE_NS)
+		set_clock(wall_ns);
+}
+
+static void on_window(const struct frame *frame)
+{
+	uint32_t credit;
+	if (parse_window(frame->payload, frame->length, &credit))
+		exec_window(frame->stream, credit);
+}
+
+static void on_resize(const struct frame *frame)
+{
+	uint16_t rows, cols;
+	if (parse_resize(frame->payload, frame->length, &rows, &cols))
+		exec_resize(frame->stream, rows, cols);
+}
+
+static void on_signal(const struct frame *frame)
+{
+	int number;
+	if (parse_signal(frame->payload, frame->length, &number))
+		exec_signal(frame->stream, number);
+}
+
+static void on_facts(const struct frame *frame)
+{
+	uint8_t *payload = outq_payload();
+	outq_commit(KIND_FACTS, frame->stream, facts_write((char *)payload, FRAME_MAX_PAYLOAD));
+}
+
+/* Kinds we do not know are passed over: they belong to a later minor version. */
+static void handle(const struct frame *frame)
+{
+	if (frame->kind == KIND_HELLO) {
+		on_hello(frame);
+		return;
+	}
+	if (!session)
+		return;
+	switch (frame->kind) {
+	case KIND_EXEC:
+		on_exec(frame);
+		break;
+	case KIND_STDIN:
+		exec_stdin(frame->stream, frame->payload, frame->length);
+		break;
+	case KIND_EOF:
+		exec_eof(frame->stream);
+		break;
+	case KIND_WINDOW:
+		on_window(frame);
+		break;
+	case KIND_RESIZE:
+		on_resize(frame);
+		break;
+	case KIND_SIGNAL:
+		on_signal(frame);
+		break;
+	case KIND_SHUTDOWN:
+		on_shutdown(frame);
+		break;
+	case KIND_TIME:
+		on_time(frame);
+		break;
+	case KIND_FACTS:
+		on_facts(frame);
+		break;
+	case KIND_PING:
+		outq_send(KIND_PONG, frame->stream, frame->payload, frame->length);
+		break;
+	default:
+		break;
+	}
+}
+
+/* One frame's worth of input. False: there is none, or no room for an answer. */
+static bool take_input(void)
+{
+	struct frame frame;
+	bool complete;
+	if (!outq_has_room(OUTQ_ANSWER_ROOM))
+		return false;
+	if (input_at == input_have) {
+		input_at = 0;
+		input_have = port_read(input, sizeof input);
+	}
+	if (!input_have)
+		return false;
+	input_at += frame_parser_feed(&parser, input + input_at, input_have - input_at, &frame, &complete);
+	if (complete)
+		handle(&frame);
+	return true;
+}
+
+static void forget_peer(void)
+{
+	end_session();
+	outq_clear();
+	frame_parser_reset(&parser);
+	input_at = input_have = 0;
+}
+
+static void send_entry_change(void)
+{
+	uint8_t payload[16];
+	if (session && outq_has_room(OUTQ_EVENT_ROOM) && entry_take_change())
+		outq_send(KIND_ENTRY, 0, payload, dump_entry(payload, entry_status()));
+}
+
+/* Reading is bounded a turn: a host that never stops sending must not keep init from reaping. */
+void agent_step(void)
+{
+	enum port_state before = port_step();
+	if (before == PORT_CONNECTED)
+		for (int i = 0; i < READS_PER_TURN && take_input(); i++)
+			continue;
+	if (before == PORT_CONNECTED && port_step() == PORT_ALONE)
+		forget_peer();
+	exec_step();
+	send_entry_change();
+	if (session || !outq_is_empty())
+		outq_flush(port_fd());
+}
+
+void agent_poll(struct pollset *set)
+{
+	short events = 0;
+	if (outq_has_room(OUTQ_ANSWER_ROOM))
+		events |= POLLIN;
+	if (!outq_is_empty())
+		events |= POLLOUT;
+	if (input_at < input_have && outq_has_room(OUTQ_ANSWER_ROOM))
+		pollset_wake_at(set, 0);
+	port_poll(set, events);
+	exec_poll(set);
+}
+
+void agent_flush(void)
+{
+	int64_t give_up = now_ms() + FLUSH_MS;
+	while (port_fd() >= 0 && !outq_is_empty() && now_ms() < give_up) {
+		struct pollfd port = {.fd = port_fd(), .events = POLLOUT};
+		if (poll(&port, 1, FLUSH_MS) > 0 && (port.revents & POLLHUP))
+			return;
+		outq_flush(port.fd);
+	}
+}

@@ -1,0 +1,15 @@
+/* The guest end of the agent's protocol. */
+#pragma once
+
+#include <stdint.h>
+
+#include "config.h"
+#include "pollset.h"
+
+/* `started_ns`: when init began, since boot. */
+void agent_start(const struct config *config, uint64_t started_ns);
+void agent_poll(struct pollset *set);
+void agent_step(void);
+
+/* Before the machine goes off: sends what is queued, as far as the host takes it within a moment. */
+void agent_flush(void);

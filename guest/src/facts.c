@@ -1,0 +1,137 @@
+#include "facts.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netpacket/packet.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "files.h"
+
+struct text {
+	char *at;
+	size_t room;
+};
+
+/* A line that does not fit is left out whole. */
+static void add(struct text *text, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	int length = vsnprintf(text->at, text->room, format, arguments);
+	va_end(arguments);
+	if (length < 0 || (size_t)length >= text->room)
+		return;
+	text->at += length;
+	text->room -= (size_t)length;
+}
+
+static void add_load(struct text *text)
+{
+	char line[128], one[16], five[16], fifteen[16];
+	unsigned running, total;
+	if (read_line("/proc/loadavg", line, sizeof line) < 0)
+		return;
+	if (sscanf(line, "%15s %15s %15s %u/%u", one, five, fifteen, &running, &total) != 5)
+		return;
+	add(text, "load %s %s %s\n", one, five, fifteen);
+	add(text, "processes %u %u\n", running, total);
+}
+
+static void add_memory(struct text *text)
+{
+	static const char *const names[][2] = {
+		{"MemTotal:", "memory_total"},	   {"MemFree:", "memory_free"}, {"MemAvailable:", "memory_available"},
+		{"SwapTotal:", "swap_total"}, {"SwapFree:", "swap_free"},
+	};
+	char file[4096];
+	if (read_file("/proc/meminfo", file, sizeof file) < 0)
+		return;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char *found = strstr(file, names[i][0]);
+		if (found)
+			add(text, "%s %llu\n", names[i][1], 1024 * strtoull(found + strlen(names[i][0]), NULL, 10));
+	}
+}
+
+/* `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`; a kernel without PSI has no such file. */
+static void add_pressure(struct text *text, const char *what)
+{
+	char path[64], file[512];
+	snprintf(path, sizeof path, "/proc/pressure/%s", what);
+	if (read_file(path, file, sizeof file) < 0)
+		return;
+	for (char *line = strtok(file, "\n"); line; line = strtok(NULL, "\n")) {
+		char kind[8], ten[16], sixty[16], threehundred[16];
+		unsigned long long total;
+		if (sscanf(line, "%7s avg10=%15s avg60=%15s avg300=%15s total=%llu", kind, ten, sixty, threehundred, &total) == 5)
+			add(text, "pressure %s %s %s %s %s %llu\n", what, kind, ten, sixty, threehundred, total);
+	}
+}
+
+static int prefix_length(const struct sockaddr *mask)
+{
+	const uint8_t *bytes = mask->sa_family == AF_INET ? (const void *)&((const struct sockaddr_in *)mask)->sin_addr
+							  : (const void *)&((const struct sockaddr_in6 *)mask)->sin6_addr;
+	int length = mask->sa_family == AF_INET ? 4 : 16, bits = 0;
+	for (int i = 0; i < length; i++)
+		bits += __builtin_popcount(bytes[i]);
+	return bits;
+}
+
+static void add_address(struct text *text, const struct ifaddrs *one)
+{
+	char address[INET6_ADDRSTRLEN];
+	const struct sockaddr *from = one->ifa_addr;
+	const void *bytes = from->sa_family == AF_INET ? (const void *)&((const struct sockaddr_in *)from)->sin_addr
+						       : (const void *)&((const struct sockaddr_in6 *)from)->sin6_addr;
+	if (one->ifa_netmask && inet_ntop(from->sa_family, bytes, address, sizeof address))
+		add(text, "address %s %s/%d\n", one->ifa_name, address, prefix_length(one->ifa_netmask));
+}
+
+static void add_nic(struct text *text, const struct ifaddrs *one)
+{
+	const uint8_t *m = ((const struct sockaddr_ll *)one->ifa_addr)->sll_addr;
+	char path[64], mtu[16] = "0";
+	snprintf(path, sizeof path, "/sys/class/net/%.16s/mtu", one->ifa_name);
+	read_line(path, mtu, sizeof mtu);
+	add(text, "nic %s %02x:%02x:%02x:%02x:%02x:%02x %s %s\n", one->ifa_name, m[0], m[1], m[2], m[3], m[4], m[5],
+	    one->ifa_flags & IFF_UP ? "up" : "down", mtu);
+}
+
+static void add_interfaces(struct text *text)
+{
+	struct ifaddrs *all;
+	if (getifaddrs(&all) < 0)
+		return;
+	for (struct ifaddrs *one = all; one; one = one->ifa_next) {
+		if (!one->ifa_addr || (one->ifa_flags & IFF_LOOPBACK))
+			continue;
+		if (one->ifa_addr->sa_family == AF_PACKET)
+			add_nic(text, one);
+		else if (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6)
+			add_address(text, one);
+	}
+	freeifaddrs(all);
+}
+
+size_t facts_write(char *out, size_t room)
+{
+	struct text text = {out, room};
+	char cpus[64];
+	add(&text, "uptime_ns %llu\n", (unsigned long long)clock_ns(CLOCK_BOOTTIME));
+	add_load(&text);
+	add_memory(&text);
+	if (read_line("/sys/devices/system/cpu/online", cpus, sizeof cpus) > 0)
+		add(&text, "cpus_online %s\n", cpus);
+	add_pressure(&text, "cpu");
+	add_pressure(&text, "memory");
+	add_pressure(&text, "io");
+	add_interfaces(&text);
+	return (size_t)(text.at - out);
+}

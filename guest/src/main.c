@@ -1,0 +1,163 @@
+/* Process 1 of a machine: boots it from /weft.conf, keeps it, and is the agent the host talks to.
+ *
+ * One thread and one poll loop. Signals are blocked except while it waits, so nothing here is ever interrupted. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "clock.h"
+#include "config.h"
+#include "entry.h"
+#include "etc.h"
+#include "exec.h"
+#include "files.h"
+#include "log.h"
+#include "mounts.h"
+#include "net.h"
+#include "pollset.h"
+#include "power.h"
+
+enum { GRACE_MS = 3000 };
+
+static char config_text[CONFIG_MAX_BYTES + 1];
+static struct config config;
+static volatile sig_atomic_t end_signal;
+
+static void on_signal(int number)
+{
+	if (number != SIGCHLD && number != SIGIO)
+		end_signal = number;
+}
+
+/* The signals busybox's and systemd's `poweroff` and `reboot` send to process 1, and the kernel's for Ctrl-Alt-Del. */
+static void catch_signals(void)
+{
+	static const int numbers[] = {SIGCHLD, SIGIO, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGPWR};
+	struct sigaction action = {.sa_handler = on_signal};
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		sigaction(numbers[i], &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	reboot(RB_DISABLE_CAD);
+}
+
+/* No output processing: what the entry point prints is what the host's log gets, with no carriage returns added. */
+static void open_console(void)
+{
+	struct termios settings;
+	int fd = open("/dev/console", O_RDWR | O_NOCTTY);
+	if (fd < 0)
+		fd = open("/dev/null", O_RDWR);
+	for (int to = 0; to < 3; to++)
+		dup2(fd, to);
+	if (fd > 2)
+		close(fd);
+	if (tcgetattr(0, &settings) == 0) {
+		settings.c_oflag &= ~(tcflag_t)OPOST;
+		tcsetattr(0, TCSANOW, &settings);
+	}
+}
+
+static void read_config(void)
+{
+	ssize_t length = read_file("/weft.conf", config_text, sizeof config_text);
+	if (length < 0)
+		fatal("/weft.conf: %s", strerror(errno));
+	if (!config_parse(&config, config_text, (size_t)length))
+		fatal("/weft.conf: %s", config.error);
+}
+
+static void apply_sysctls(void)
+{
+	for (int i = 0; i < config.sysctl_count; i++) {
+		char path[256];
+		snprintf(path, sizeof path, "/proc/sys/%s", config.sysctls[i].name);
+		for (char *c = path; *c; c++)
+			if (*c == '.')
+				*c = '/';
+		if (!write_file(path, config.sysctls[i].value))
+			say("sysctl %s: %s", config.sysctls[i].name, strerror(errno));
+	}
+}
+
+static void boot(void)
+{
+	mount_kernel_filesystems();
+	open_console();
+	read_config();
+	mount_root(&config);
+	mount_rest(&config);
+	write_etc(&config);
+	set_up_network(&config);
+	apply_sysctls();
+}
+
+/* Returns whether any process is left. */
+static bool reap(void)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		entry_child_ended(pid, status);
+		exec_child_ended(pid, status);
+	}
+	return pid == 0;
+}
+
+static void wait_for_work(void)
+{
+	static struct pollset set;
+	sigset_t none;
+	set.count = 0;
+	set.deadline_ms = -1;
+	agent_poll(&set);
+	entry_poll(&set);
+	power_poll(&set);
+	int64_t wait_ms = set.deadline_ms - now_ms();
+	wait_ms = wait_ms < 0 ? 0 : wait_ms;
+	struct timespec timeout = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000) * 1000000};
+	sigemptyset(&none);
+	ppoll(set.fds, (nfds_t)set.count, set.deadline_ms < 0 ? NULL : &timeout, &none);
+}
+
+static void act_on_signal(void)
+{
+	int number = end_signal;
+	end_signal = 0;
+	if (number)
+		power_end(number == SIGTERM || number == SIGINT ? SHUTDOWN_REBOOT : SHUTDOWN_POWER_OFF, GRACE_MS);
+}
+
+int main(void)
+{
+	uint64_t started_ns = clock_ns(CLOCK_BOOTTIME);
+	if (getpid() != 1) {
+		say("this is the first process of a machine, not a command");
+		return 1;
+	}
+	catch_signals();
+	umask(022);
+	boot();
+	entry_start(&config);
+	agent_start(&config, started_ns);
+	for (;;) {
+		act_on_signal();
+		bool children = reap();
+		entry_step();
+		agent_step();
+		power_step(children);
+		wait_for_work();
+	}
+}

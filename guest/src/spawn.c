@@ -1,0 +1,124 @@
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "log.h"
+
+static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/* Everything below `spawn` runs in the child. */
+
+static _Noreturn void give_up(const struct spawn *spawn, const char *what, int error)
+{
+	struct spawn_report report = {.error = error};
+	snprintf(report.text, sizeof report.text, "%.80s: %s", what, strerror(error));
+	if (spawn->report < 0)
+		say("%s", report.text);
+	else if (write(spawn->report, &report, sizeof report) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static bool parse_id(const char *text, unsigned *id)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+	*id = (unsigned)value;
+	return *text >= '0' && *text <= '9' && !*end && value < 0xffffffffu;
+}
+
+static gid_t find_group(const struct spawn *spawn, const char *name)
+{
+	unsigned id;
+	if (parse_id(name, &id))
+		return id;
+	struct group *group = getgrnam(name);
+	if (!group)
+		give_up(spawn, name, ENOENT);
+	return group->gr_gid;
+}
+
+/* Like `docker run --user`: a number need not be in /etc/passwd, and then has group 0 unless one is given. */
+static void become(const struct spawn *spawn)
+{
+	char name[128];
+	unsigned uid = 0;
+	snprintf(name, sizeof name, "%s", spawn->user && *spawn->user ? spawn->user : "0");
+	char *group_name = strchr(name, ':');
+	if (group_name)
+		*group_name++ = 0;
+	struct passwd *user = parse_id(name, &uid) ? getpwuid(uid) : getpwnam(name);
+	if (!user && !parse_id(name, &uid))
+		give_up(spawn, name, ENOENT);
+	uid = user ? user->pw_uid : uid;
+	gid_t gid = group_name ? find_group(spawn, group_name) : user ? user->pw_gid : 0;
+	int groups = user && !group_name ? initgroups(user->pw_name, gid) : setgroups(1, &gid);
+	if (groups < 0 || setgid(gid) < 0 || setuid(uid) < 0)
+		give_up(spawn, name, errno);
+	setenv("HOME", user && *user->pw_dir ? user->pw_dir : "/", 0);
+}
+
+static void set_environment(const struct spawn *spawn)
+{
+	clearenv();
+	setenv("PATH", default_path, 1);
+	if (spawn->terminal)
+		setenv("TERM", "linux", 1);
+	for (char *const *one = spawn->env; one && *one; one++)
+		putenv(*one);
+	for (char *const *one = spawn->extra; one && *one; one++)
+		putenv(*one);
+}
+
+/* The three may be the same descriptor, or among 0 to 2 already (the console's are). */
+static void set_streams(const struct spawn *spawn)
+{
+	int fds[3] = {spawn->in, spawn->out, spawn->err};
+	for (int i = 0; i < 3; i++)
+		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+	for (int i = 0; i < 3; i++)
+		if (fds[i] < 0 || dup2(fds[i], i) < 0)
+			give_up(spawn, "standard streams", errno);
+}
+
+static void reset_signals(void)
+{
+	for (int number = 1; number < 32; number++)
+		signal(number, SIG_DFL);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void run(const struct spawn *spawn)
+{
+	reset_signals();
+	setsid();
+	set_streams(spawn);
+	if (spawn->terminal)
+		ioctl(STDIN_FILENO, TIOCSCTTY, 0); /* without a terminal behind it, job control is all that is missed */
+	set_environment(spawn);
+	become(spawn);
+	const char *cwd = spawn->cwd && *spawn->cwd ? spawn->cwd : "/";
+	if (chdir(cwd) < 0)
+		give_up(spawn, cwd, errno);
+	execvp(spawn->argv[0], spawn->argv);
+	give_up(spawn, spawn->argv[0], errno);
+}
+
+pid_t spawn(const struct spawn *spawn)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		run(spawn);
+	return pid;
+}

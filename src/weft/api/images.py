@@ -1,0 +1,52 @@
+"""Images."""
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict
+
+from weft.api.deps import TheFabric
+from weft.api.progress import answer_with_progress
+from weft.image.build import build_image
+from weft.model.errors import WrongState
+from weft.model.image import ImageManifest
+
+router = APIRouter(prefix="/images", tags=["images"])
+
+
+class ImageBuild(BaseModel):
+    """`recipe` is the folder with the recipe, an absolute path on the daemon's host."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recipe: Path
+    force: bool = False
+
+
+@router.get("")
+async def list_images(fabric: TheFabric) -> list[ImageManifest]:
+    """All images."""
+    return fabric.site.images.list()
+
+
+@router.get("/{name}")
+async def get_image(fabric: TheFabric, name: str) -> ImageManifest:
+    """One image."""
+    return fabric.site.images.get(name)
+
+
+@router.post("/build", response_class=StreamingResponse)
+async def build(fabric: TheFabric, body: ImageBuild) -> StreamingResponse:
+    """Build an image from a recipe: a stream of progress lines, then the result."""
+    home = fabric.site.layout.home
+    return answer_with_progress(lambda progress: build_image(body.recipe, home, progress=progress, force=body.force))
+
+
+@router.delete("/{name}", status_code=204)
+async def remove_image(fabric: TheFabric, name: str) -> None:
+    """Remove an image that no machine uses."""
+    users = [machine.name for machine in fabric.site.shelves.machines if machine.spec.image == name]
+    if users:
+        raise WrongState(f"image {name!r} is used by {', '.join(users)}", hint="remove these machines first")
+    fabric.site.images.remove(name)

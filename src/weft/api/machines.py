@@ -1,0 +1,186 @@
+"""Machines."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from weft.api.deps import TheFabric
+from weft.api.shield import finish
+from weft.fabric.fabric import Fabric
+from weft.fabric.logs import follow_log
+from weft.fabric.sniff import Capture
+from weft.model.errors import WrongState
+from weft.model.insert import Mode
+from weft.model.machine import MachineSpec, MachineView
+
+router = APIRouter(prefix="/machines", tags=["machines"])
+LONG_POLL = 25.0
+"""Seconds after which `wait` answers even when the machine still runs; the client asks again."""
+
+
+class MachineRequest(BaseModel):
+    """`start`: at once; `wait`: the answer comes when the agent answers. `name` may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    spec: dict[str, object]
+    start: bool = True
+    wait: bool = True
+
+
+class ActionRequest(BaseModel):
+    """`timeout`: seconds a stop may take before it insists."""
+
+    wait: bool = True
+    timeout: float | None = Field(default=None, ge=0)
+
+
+@router.get("")
+async def list_machines(fabric: TheFabric, all: bool = False) -> list[MachineView]:
+    """Machines that run, or all."""
+    found = sorted(fabric.site.shelves.machines, key=lambda machine: machine.created)
+    return [fabric.machines.view(machine) for machine in found if all or machine.state.is_live]
+
+
+@router.post("", status_code=201)
+async def create_machine(fabric: TheFabric, body: MachineRequest) -> MachineView:
+    """Make a machine and start it."""
+    spec = _parse_spec(fabric, body.spec)
+    await finish(_create(fabric, spec, start=body.start, wait=body.wait))
+    return _view(fabric, spec.name)
+
+
+@router.get("/{name}")
+async def get_machine(fabric: TheFabric, name: str) -> MachineView:
+    """One machine."""
+    return _view(fabric, name)
+
+
+@router.delete("/{name}", status_code=204)
+async def remove_machine(fabric: TheFabric, name: str, force: bool = False) -> None:
+    """Remove a machine; with `force` also one that runs."""
+    if (insert := fabric.site.shelves.inserts.find(name)) is not None:
+        raise WrongState(f"machine {name!r} is an insert at {insert.port}", hint=f"weft eject {name}")
+    await finish(fabric.machines.remove(name, force=force))
+
+
+@router.post("/{name}/start")
+async def start_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
+    """Start a machine that does not run."""
+    await finish(_start(fabric, name, wait=body.wait))
+    return _view(fabric, name)
+
+
+@router.post("/{name}/stop")
+async def stop_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
+    """Ask for a power-off; insist when it takes too long."""
+    await finish(fabric.lifecycle.stop(name, timeout=body.timeout))
+    return _view(fabric, name)
+
+
+@router.post("/{name}/restart")
+async def restart_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
+    """Stop and start; the chain in front of it stays."""
+    await finish(_restart(fabric, name, body))
+    return _view(fabric, name)
+
+
+@router.post("/{name}/kill")
+async def kill_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
+    """Pull the plug."""
+    await finish(fabric.lifecycle.kill(name))
+    return _view(fabric, name)
+
+
+@router.get("/{name}/wait")
+async def wait_machine(fabric: TheFabric, name: str) -> MachineView:
+    """The machine, once it does not run any more or a while has passed."""
+    fabric.site.shelves.machines.get(name)
+    try:
+        async with asyncio.timeout(LONG_POLL):
+            await fabric.lifecycle.wait_end(name)
+    except TimeoutError:
+        pass
+    return _view(fabric, name)
+
+
+@router.get("/{name}/logs", response_class=StreamingResponse)
+async def read_logs(fabric: TheFabric, name: str, follow: bool = False, tail: int | None = None) -> StreamingResponse:
+    """What the machine wrote to its serial line."""
+    fabric.site.shelves.machines.get(name)
+    path = fabric.site.layout.machine(name).log
+
+    def ended() -> bool:
+        machine = fabric.site.shelves.machines.find(name)
+        return not follow or machine is None or not machine.state.is_live
+
+    return StreamingResponse(follow_log(path, tail=tail, ended=ended), media_type="text/plain")
+
+
+@router.get("/{name}/sniff", response_class=StreamingResponse)
+async def sniff(
+    fabric: TheFabric,
+    name: str,
+    nic: int = 0,
+    filter: str | None = None,
+    count: int | None = None,
+    seconds: float | None = None,
+    format: str = "pcapng",
+    mode: Mode = Mode.INLINE,
+) -> StreamingResponse:
+    """Packets at a port: a sniffer is inserted for as long as this answer is read."""
+    capture = Capture(f"{name}:{nic}", filter, count, format == "text", mode)
+    stream = _capture(fabric, capture, seconds)
+    first = await anext(stream)  # errors before the first byte become an error, not a broken stream
+    media_type = "text/plain" if capture.text else "application/x-pcapng"
+    return StreamingResponse(_chain(first, stream), media_type=media_type)
+
+
+async def _capture(fabric: Fabric, capture: Capture, seconds: float | None) -> AsyncIterator[bytes]:
+    """An empty piece once the sniffer is in place, then the capture."""
+    try:
+        async with fabric.sniffers.open(capture) as pieces, asyncio.timeout(seconds):
+            yield b""
+            async for piece in pieces:
+                yield piece
+    except TimeoutError:
+        return
+
+
+async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+def _parse_spec(fabric: Fabric, data: dict[str, object]) -> MachineSpec:
+    name = data.get("name") or fabric.machines.choose_name(str(data.get("image", "machine")))
+    return MachineSpec.model_validate({**data, "name": name})
+
+
+async def _create(fabric: Fabric, spec: MachineSpec, *, start: bool, wait: bool) -> None:
+    await fabric.machines.create(spec)
+    if start:
+        try:
+            await _start(fabric, spec.name, wait=wait)
+        except BaseException:
+            await fabric.machines.remove(spec.name, force=True)
+            raise
+
+
+async def _start(fabric: Fabric, name: str, *, wait: bool) -> None:
+    await fabric.lifecycle.start(name)
+    if wait:
+        await fabric.lifecycle.wait_ready(name)
+
+
+async def _restart(fabric: Fabric, name: str, body: ActionRequest) -> None:
+    await fabric.lifecycle.stop(name, timeout=body.timeout)
+    await _start(fabric, name, wait=body.wait)
+
+
+def _view(fabric: Fabric, name: str) -> MachineView:
+    return fabric.machines.view(fabric.site.shelves.machines.get(name))

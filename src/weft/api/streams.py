@@ -1,0 +1,166 @@
+"""Two-way streams over WebSockets: exec and console. The messages are described in docs/reference/api.md."""
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from weft.api.deps import TheFabric
+from weft.guest.streams import ExecStream
+from weft.host.qemu import short_path
+from weft.model.errors import Invalid, Unavailable, WeftError, WrongState
+
+router = APIRouter(prefix="/machines", tags=["machines"])
+STDIN, STDOUT, STDERR = 0, 1, 2
+_READ = 1 << 14
+
+
+class ExecStart(BaseModel):
+    """The client's first message."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    argv: list[str] = Field(min_length=1)
+    env: dict[str, str] = Field(default_factory=dict)
+    cwd: str | None = None
+    user: str | None = None
+    tty: tuple[int, int] | None = None
+    stdin: bool = False
+
+
+@router.websocket("/{name}/exec")
+async def exec_in(websocket: WebSocket, fabric: TheFabric, name: str) -> None:
+    """Run a program in a machine."""
+    await websocket.accept()
+    try:
+        start = _parse_start(await websocket.receive_text())
+        agent = fabric.lifecycle.agent(name)
+        process = await agent.exec(
+            start.argv, env=start.env, cwd=start.cwd, user=start.user, tty=start.tty, stdin=start.stdin
+        )
+        async with process:
+            await websocket.send_json({"started": process.pid})
+            await _serve_exec(websocket, process)
+    except WeftError as err:
+        await _refuse(websocket, err)
+    except WebSocketDisconnect:
+        return
+    await _close(websocket)
+
+
+@router.websocket("/{name}/console")
+async def console(websocket: WebSocket, fabric: TheFabric, name: str) -> None:
+    """The machine's serial line, both ways. One at a time."""
+    await websocket.accept()
+    try:
+        machine = fabric.site.shelves.machines.get(name)
+        if not machine.state.is_live:
+            raise WrongState(f"machine {name!r} is {machine.state}")
+        reader, writer = await _open_console(fabric.site.layout.machine(name).serial)
+        try:
+            await _until_first(_console_out(websocket, reader), _console_in(websocket, writer))
+        finally:
+            writer.close()
+    except WeftError as err:
+        await _refuse(websocket, err)
+    await _close(websocket)
+
+
+def _parse_start(text: str) -> ExecStart:
+    try:
+        return ExecStart.model_validate_json(text)
+    except ValidationError as err:
+        raise Invalid(f"exec: {err.errors()[0]['msg']}") from err
+
+
+async def _serve_exec(websocket: WebSocket, process: ExecStream) -> None:
+    """Output to the client until the program ends; input and signals from it meanwhile."""
+    incoming = asyncio.create_task(_exec_in(websocket, process))
+    outgoing = asyncio.create_task(_exec_out(websocket, process))
+    try:
+        await asyncio.wait((incoming, outgoing), return_when=asyncio.FIRST_COMPLETED)
+        if outgoing.done():
+            await outgoing
+    finally:
+        for task in (incoming, outgoing):
+            task.cancel()
+        await asyncio.gather(incoming, outgoing, return_exceptions=True)
+
+
+async def _exec_out(websocket: WebSocket, process: ExecStream) -> None:
+    async for stream, data in process:
+        await websocket.send_bytes(bytes([STDOUT if stream == "stdout" else STDERR]) + data)
+    status = await process.wait()
+    await websocket.send_json({"exit": {"code": status.code, "signal": status.signal}})
+
+
+async def _exec_in(websocket: WebSocket, process: ExecStream) -> None:
+    """Until the client hangs up, which ends the program."""
+    while (message := await websocket.receive())["type"] == "websocket.receive":
+        if (data := message.get("bytes")) is not None:
+            if data[:1] == bytes([STDIN]):
+                await process.write(data[1:])
+        else:
+            _control(process, _parse_control(message["text"]))
+
+
+def _parse_control(text: str) -> dict[str, Any]:
+    try:
+        control = json.loads(text)
+    except ValueError:
+        return {}
+    return control if isinstance(control, dict) else {}
+
+
+def _control(process: ExecStream, control: dict[str, Any]) -> None:
+    match control:
+        case {"resize": [int(rows), int(cols)]}:
+            process.resize(rows, cols)
+        case {"signal": int(number)}:
+            process.signal(number)
+        case {"eof": True}:
+            process.close_stdin()
+
+
+async def _open_console(path: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    try:
+        with short_path(path) as address:
+            return await asyncio.open_unix_connection(address)
+    except OSError as err:
+        raise Unavailable(f"console: {err.strerror}") from err
+
+
+async def _console_out(websocket: WebSocket, reader: asyncio.StreamReader) -> None:
+    while data := await reader.read(_READ):
+        await websocket.send_bytes(data)
+
+
+async def _console_in(websocket: WebSocket, writer: asyncio.StreamWriter) -> None:
+    while (message := await websocket.receive())["type"] == "websocket.receive":
+        if data := message.get("bytes"):
+            writer.write(data)
+            await writer.drain()
+
+
+async def _until_first(*works: Any) -> None:
+    """Run all; when one ends, end the others."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _refuse(websocket: WebSocket, err: WeftError) -> None:
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+        await websocket.send_json({"error": err.as_dict()})
+
+
+async def _close(websocket: WebSocket) -> None:
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+        await websocket.close()

@@ -1,0 +1,107 @@
+"""The daemon: the one place where a fabric, its API and its process are wired together."""
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from weft.api.app import make_app
+from weft.fabric.fabric import open_fabric
+from weft.fabric.layout import Layout
+from weft.guest.binary import read_init
+from weft.host.qemu import listen_unix
+from weft.model.errors import WeftError
+from weft.settings import load_settings
+
+log = logging.getLogger("weft")
+GRACE = 2
+"""Seconds that open connections get when the daemon ends."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the daemon has reasons of its own to end."""
+
+    def install_signal_handlers(self) -> None:
+        """Nothing: see `serve`."""
+
+
+async def serve(home: Path) -> None:
+    """Adopt the fabric in `home` and serve it until a signal or a request ends the daemon."""
+    layout = Layout(home)
+    async with open_fabric(home, load_settings(home), read_init()) as fabric:
+        take_down = False
+
+        def shut_down(machines: bool = False) -> None:
+            nonlocal take_down
+            take_down = machines
+            fabric.site.events.close()
+            server.should_exit = True
+
+        app = make_app(fabric, shut_down)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            ws_ping_interval=None,
+            timeout_graceful_shutdown=GRACE,
+            lifespan="off",
+        )
+        server = Server(config)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, shut_down)
+        with listen_unix(layout.socket) as sock:
+            log.info("serving %s", home)
+            await _run(server, sock)
+            layout.socket.unlink(missing_ok=True)
+        if take_down:
+            await fabric.dismantle()
+
+
+async def _run(server: Server, sock: socket.socket) -> None:
+    await server._serve(sockets=[sock])  # serve() would take the signals over
+
+
+def take_lock(layout: Layout) -> int | None:
+    """Be the one daemon of this home; None when there is another."""
+    layout.create()
+    fd = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m weft.daemon --home DIR`. A second daemon of the same home ends at once, with status 0."""
+    parser = argparse.ArgumentParser(prog="weft-daemon", description="Serve a fabric.")
+    parser.add_argument("--home", type=Path, required=True, help="folder with the fabric's state")
+    home = parser.parse_args(argv).home.absolute()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.umask(0o077)
+    try:
+        lock = take_lock(Layout(home))
+        if lock is None:
+            log.info("another daemon serves %s", home)
+            return 0
+        asyncio.run(serve(home))
+    except WeftError as err:
+        log.error("%s: %s", err.code, err)
+        return 1
+    except OSError as err:
+        log.error("unavailable: %s: %s", home, err)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,323 @@
+"""The host end of a machine's agent: one connection to the unix socket behind its virtio-serial port.
+
+    async with open_agent(path, timeout=10) as agent:
+        async with await agent.exec(["uname", "-r"]) as process:
+            status, out, err = await process.collect()
+
+One reader task never waits for anybody: what a slow user of one stream has not taken is bounded by its window.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from weft.guest.facts import Facts, parse_facts
+from weft.guest.frames import PADDING, Frame, FrameParser, Kind, dump_frame
+from weft.guest.protocol import (
+    MAJOR,
+    MAX_STREAMS,
+    MINOR,
+    NONCE_BYTES,
+    EntryStatus,
+    ExecRequest,
+    Hello,
+    Ready,
+    ShutdownKind,
+    dump_exec,
+    dump_hello,
+    dump_shutdown,
+    dump_time,
+    parse_entry,
+    parse_ready,
+)
+from weft.guest.streams import ExecStream
+from weft.model.errors import Invalid, NoRoom, Unavailable, WeftError
+
+CLOCK_TOLERANCE_NS = 5_000_000
+
+_READ_BYTES = 64 * 1024
+_FIRST_REPEAT_SECONDS = 0.1
+_LONGEST_REPEAT_SECONDS = 1.0
+_MAX_SOCKET_PATH = 107
+
+OnEntry = Callable[[EntryStatus], None]
+
+
+class Agent:
+    """An open connection. `ready` is what the machine said first; `entry` follows its entry point.
+
+    `closed` is done when the connection has ended, from whichever side; calls then raise Unavailable.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_entry: OnEntry | None) -> None:
+        loop = asyncio.get_running_loop()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self._ready: asyncio.Future[Ready] = loop.create_future()
+        self._ready.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._reader = reader
+        self._writer = writer
+        self._on_entry = on_entry
+        self._nonce = os.urandom(NONCE_BYTES)
+        self._streams: dict[int, ExecStream] = {}
+        self._answers: dict[tuple[Kind, int], asyncio.Future[bytes]] = {}
+        self._last_number = 0
+        self.entry = EntryStatus("none")
+
+    @property
+    def ready(self) -> Ready:
+        return self._ready.result()
+
+    # Opening.
+
+    async def open(self, wall_clock: Callable[[], int]) -> None:
+        """Says HELLO until READY comes. Raises Unavailable when the other end is of another kind or goes away."""
+        self._writer.write(PADDING)
+        pause = _FIRST_REPEAT_SECONDS
+        while not self._ready.done():
+            self._send(Kind.HELLO, 0, dump_hello(Hello(self._nonce, MAJOR, MINOR, wall_clock())))
+            await asyncio.wait([self._ready], timeout=pause)
+            pause = min(pause * 2, _LONGEST_REPEAT_SECONDS)
+        ready = self.ready
+        if ready.major != MAJOR:
+            hint = "start the machine again with this version's init"
+            raise Unavailable(f"the agent speaks protocol {ready.major}, this is {MAJOR}", hint=hint)
+        now = wall_clock()
+        if abs(now - ready.wall_ns) > CLOCK_TOLERANCE_NS:
+            self.set_time(now)
+
+    # The reader task.
+
+    async def run(self) -> None:
+        """Reads until the connection ends, then fails everything that waits."""
+        error = Unavailable("the agent's connection has ended")
+        try:
+            await self._read_frames()
+        except OSError as err:
+            error = Unavailable(f"the agent's connection: {err.strerror}")
+        except Invalid as err:
+            error = Unavailable(err.message, hint="the machine's agent is broken or hostile")
+        finally:
+            self._end(error)
+
+    async def _read_frames(self) -> None:
+        opener, parser = _ReadyFinder(self._nonce), FrameParser()
+        while data := await self._reader.read(_READ_BYTES):
+            for frame in parser.feed(data if self._ready.done() else opener.feed(data)):
+                self._dispatch(frame)
+
+    def _dispatch(self, frame: Frame) -> None:
+        if frame.kind == Kind.READY:
+            self._take_ready(frame)
+        elif not self._ready.done():
+            return
+        elif frame.kind == Kind.ENTRY:
+            self._set_entry(parse_entry(frame.payload))
+        elif frame.kind in (Kind.FACTS, Kind.PONG):
+            self._answer(Kind(frame.kind), frame)
+        elif stream := self._streams.get(frame.stream):
+            stream.take(frame)
+            if stream.is_over:
+                del self._streams[frame.stream]
+
+    def _take_ready(self, frame: Frame) -> None:
+        ready = parse_ready(frame.payload)
+        if ready.nonce == self._nonce and not self._ready.done():
+            self.entry = ready.entry
+            self._ready.set_result(ready)
+
+    def _set_entry(self, entry: EntryStatus) -> None:
+        self.entry = entry
+        if self._on_entry:
+            self._on_entry(entry)
+
+    def _answer(self, kind: Kind, frame: Frame) -> None:
+        waiting = self._answers.get((kind, frame.stream))
+        if waiting and not waiting.done():
+            waiting.set_result(frame.payload)
+
+    def _end(self, error: WeftError) -> None:
+        if not self._ready.done():
+            self._ready.set_exception(error)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(error)
+        for stream in self._streams.values():
+            stream.fail(error)
+        self._streams.clear()
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._writer.close()
+
+    # What its user calls.
+
+    def _send(self, kind: Kind, stream: int, payload: bytes) -> None:
+        """The transport's buffer stays small: data is bounded by windows, and all else is tiny."""
+        if not self._writer.is_closing():
+            self._writer.write(dump_frame(kind, stream, payload))
+
+    def _require_open(self) -> None:
+        if self.closed.done():
+            raise Unavailable("the agent's connection has ended")
+
+    def _new_number(self) -> int:
+        if len(self._streams) + len(self._answers) >= MAX_STREAMS:
+            raise NoRoom(f"{MAX_STREAMS} processes and questions are open already in this machine")
+        busy = self._streams.keys() | {number for _, number in self._answers}
+        while True:
+            self._last_number = self._last_number % 0xFFFF + 1
+            if self._last_number not in busy:
+                return self._last_number
+
+    async def exec(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        user: str | None = None,
+        tty: tuple[int, int] | None = None,
+        stdin: bool = False,
+        timeout: float = 10.0,
+    ) -> ExecStream:
+        """Starts a program in the machine and returns when it runs; `timeout` (seconds) is for that only.
+
+        `env` goes over the machine's own environment; `tty` is the (rows, columns) of a terminal, which then is input,
+        output and error in one. Raises NotFound or Invalid (no such program, directory or user), NoRoom (too many),
+        Unavailable (no answer).
+        """
+        payload = dump_exec(ExecRequest(argv, env or {}, cwd, user, tty, stdin))
+        self._require_open()
+        stream = ExecStream(self._new_number(), self._send)
+        self._streams[stream.number] = stream
+        self._send(Kind.EXEC, stream.number, payload)
+        try:
+            async with asyncio.timeout(timeout):
+                await stream.started()
+        except TimeoutError as err:
+            stream.abandon()
+            raise Unavailable(f"{argv[0]}: the machine did not start it within {timeout:g} s") from err
+        except asyncio.CancelledError:
+            stream.abandon()
+            raise
+        return stream
+
+    async def _ask(self, kind: Kind, answer: Kind, payload: bytes, timeout: float) -> bytes:
+        self._require_open()
+        key = (answer, self._new_number())
+        waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._answers[key] = waiting
+        self._send(kind, key[1], payload)
+        try:
+            async with asyncio.timeout(timeout):
+                return await waiting
+        except TimeoutError as err:
+            raise Unavailable(f"the machine's agent did not answer within {timeout:g} s") from err
+        finally:
+            del self._answers[key]
+
+    async def ping(self, *, timeout: float = 5.0) -> float:
+        """The round trip in seconds."""
+        begin = time.monotonic()
+        await self._ask(Kind.PING, Kind.PONG, b"", timeout)
+        return time.monotonic() - begin
+
+    async def facts(self, *, timeout: float = 5.0) -> Facts:
+        """Load, memory, pressure, addresses: as they are now."""
+        answer = await self._ask(Kind.FACTS, Kind.FACTS, b"", timeout)
+        try:
+            return parse_facts(answer)
+        except Invalid as err:
+            raise Unavailable(err.message, hint="the machine's agent is broken or hostile") from err
+
+    def set_time(self, wall_ns: int) -> None:
+        """Sets the machine's clock, unless it is right to 5 ms."""
+        self._send(Kind.TIME, 0, dump_time(wall_ns))
+
+    def shutdown(self, kind: ShutdownKind = "poweroff", *, grace: float = 2.0) -> None:
+        """Asks for the end: processes get SIGTERM, and SIGKILL after `grace` seconds (60 at most).
+
+        Returns at once; the connection ends when QEMU does, so wait for `closed` or for the process.
+        """
+        self._require_open()
+        self._send(Kind.SHUTDOWN, 0, dump_shutdown(kind, round(min(grace, 60.0) * 1000)))
+
+
+class _ReadyFinder:
+    """Passes over everything before the READY that carries our nonce.
+
+    That may be the rest of what an earlier connection was sent, cut anywhere: frames in it cannot be trusted, 16 random
+    bytes can.
+    """
+
+    def __init__(self, nonce: bytes) -> None:
+        self._nonce = nonce
+        self._held = b""
+        self._found = False
+
+    def feed(self, data: bytes) -> bytes:
+        """What belongs to this connection, from that READY on."""
+        if self._found:
+            return data
+        self._held += data
+        header = bytes([ord("W"), Kind.READY, 0, 0])
+        at = self._held.find(self._nonce)
+        self._found = at >= 8 and self._held.startswith(header, at - 8)
+        if self._found:
+            return self._held[at - 8 :]
+        self._held = self._held[-(8 + NONCE_BYTES) :]
+        return b""
+
+
+def _connect(path: Path) -> socket.socket:
+    """A longer path than a socket address holds is reached through its directory's descriptor."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
+            connection.connect(str(path))
+            return connection
+        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            connection.connect(f"/proc/self/fd/{directory}/{path.name}")
+        finally:
+            os.close(directory)
+    except OSError as err:
+        connection.close()
+        hint = "is the machine running, and is nobody else connected to its agent?"
+        raise Unavailable(f"the agent's socket {path}: {err.strerror}", hint=hint) from err
+    return connection
+
+
+@asynccontextmanager
+async def open_agent(
+    path: Path,
+    *,
+    timeout: float,
+    on_entry: OnEntry | None = None,
+    wall_clock: Callable[[], int] = time.time_ns,
+) -> AsyncIterator[Agent]:
+    """Connects to a machine's agent and waits for it, `timeout` seconds at most; the machine may still be booting.
+
+    `on_entry` is called with each change of the entry point (not with the first state, which is `agent.entry`). Leaving
+    the context ends the connection, and with it what was started over it. Raises Unavailable.
+    """
+    reader, writer = await asyncio.open_unix_connection(sock=_connect(path))
+    agent = Agent(reader, writer, on_entry)
+    reading = asyncio.create_task(agent.run(), name=f"agent {path.name}")
+    try:
+        try:
+            async with asyncio.timeout(timeout):
+                await agent.open(wall_clock)
+        except TimeoutError as err:
+            raise Unavailable(f"no agent answered on {path} within {timeout:g} s") from err
+        yield agent
+    finally:
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
+        with suppress(OSError):
+            await writer.wait_closed()

@@ -1,0 +1,163 @@
+"""Names on a network: one dnsmasq at each gateway's address, walled in, that knows the network's machines.
+
+It answers `web` and `web.NETWORK`; other names go to the host's resolver where the network has an uplink.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from weft.host.namespace import Namespace
+from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
+from weft.host.process import Latched, program, start_latched
+from weft.host.records import find_record, is_of, write_record
+from weft.host.sandbox import Bind, Identity, plan_sandbox
+from weft.model.errors import Unavailable
+
+_PORT = 53
+_START_TIMEOUT = 10.0
+_POLL = 0.01
+_SERVED = "served"
+"""The folder the server sees: a folder, since a file bound into its walls would stay the old one when replaced."""
+
+# Asks for the address of `.`: any answer at all shows that the server is up.
+_QUERY = bytes.fromhex("5746 0000 0001 0000 0000 0000 00 0001 0001".replace(" ", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class NameServer:
+    """A network's running name server. `process` is the wall's watcher, the server its one child."""
+
+    process: ProcessId
+    directory: Path
+
+    def watch(self) -> ExitWatch:
+        return watch_exit(self.process)
+
+    def set_hosts(self, network: str, hosts: Mapping[str, Sequence[str]]) -> None:
+        """Tell it the network's machines by name, with their addresses; it answers so from now on."""
+        _write_hosts(self.directory, network, hosts)
+        for server in self.process.children():
+            server.send(signal.SIGHUP)
+
+    async def stop(self) -> None:
+        """End it and remove its folder's files."""
+        await stop_processes([*self.process.children(), self.process], term_for=1.0)
+        for path in (self.directory / _SERVED / "hosts", self.directory / "dns.json", self.directory / "dns.log"):
+            path.unlink(missing_ok=True)
+        for folder in (self.directory / _SERVED, self.directory):
+            if folder.is_dir():
+                folder.rmdir()
+
+
+def find_name_server(directory: Path) -> NameServer | None:
+    """The living name server whose folder this is."""
+    found = find_record(directory / "dns.json")
+    return NameServer(found[0], directory) if found else None
+
+
+async def start_name_server(
+    namespace: Namespace,
+    directory: Path,
+    *,
+    network: str,
+    gateway: str,
+    hosts: Mapping[str, Sequence[str]],
+    resolver: str | None = None,
+    identity: Identity | None = None,
+) -> NameServer:
+    """Start a name server at `gateway`, or adopt the one of `directory`; returns when it answers.
+
+    `resolver` is asked for names outside, when given. `identity` is wanted when the daemon is root. Raises
+    Unavailable, with the end of its log.
+    """
+    if (server := find_name_server(directory)) is not None:
+        if is_of(directory / "dns.json", namespace.mark):
+            server.set_hosts(network, hosts)
+            return server
+        await server.stop()  # it serves a namespace whose keeper is gone
+    served = directory / _SERVED
+    served.mkdir(parents=True, exist_ok=True)
+    served.chmod(0o755)
+    _write_hosts(directory, network, hosts)
+    latched = _spawn(namespace, directory, plan_name_server(network, gateway, resolver), identity)
+    server = NameServer(latched.process, directory)
+    write_record(directory / "dns.json", server.process, namespace=namespace.mark)
+    latched.release()
+    try:
+        await _wait_answer(namespace, gateway, latched.watch, directory / "dns.log")
+    except BaseException:
+        await server.stop()
+        raise
+    return server
+
+
+def plan_name_server(network: str, gateway: str, resolver: str | None) -> list[str]:
+    """The server's command line, seen from inside its walls."""
+    options = [
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--pid-file=",
+        "--user=",
+        "--log-facility=-",
+        "--no-hosts",
+        "--no-resolv",
+        "--bind-interfaces",
+        f"--listen-address={gateway}",
+        f"--addn-hosts={Bind(Path(), _SERVED).inside}/hosts",
+        f"--local=/{network}/",
+        "--domain-needed",  # a bare name is a machine's or nobody's: it does not leave the network
+        "--cache-size=1000",
+    ]
+    return [program("dnsmasq"), *options, *([f"--server={resolver}"] if resolver else [])]
+
+
+def dump_hosts(network: str, hosts: Mapping[str, Sequence[str]]) -> str:
+    """The hosts file: each address with the short name and the one with the network."""
+    lines = (f"{address} {name} {name}.{network}\n" for name in sorted(hosts) for address in hosts[name])
+    return "".join(lines)
+
+
+def _write_hosts(directory: Path, network: str, hosts: Mapping[str, Sequence[str]]) -> None:
+    path = directory / _SERVED / "hosts"
+    fresh = path.with_suffix(".new")
+    fresh.write_text(dump_hosts(network, hosts))
+    fresh.chmod(0o644)
+    fresh.replace(path)
+
+
+def _spawn(namespace: Namespace, directory: Path, argv: list[str], identity: Identity | None) -> Latched:
+    walls = plan_sandbox(argv, binds=[Bind(directory / _SERVED, _SERVED)], identity=identity, share_net=True)
+    log = os.open(directory / "dns.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        return start_latched(namespace.argv(walls), stdout=log, stderr=log)
+    finally:
+        os.close(log)
+
+
+async def _wait_answer(namespace: Namespace, gateway: str, watch: ExitWatch, log: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    with await namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.connect((gateway, _PORT))
+        while not await _ask(sock):
+            if watch.done or time.monotonic() > deadline:
+                said = log.read_text(errors="replace").strip()
+                reason = (said.splitlines() or ["it said nothing"])[-1]
+                raise Unavailable(f"no name server at {gateway}: {reason}", detail=said[-2000:])
+            await asyncio.sleep(_POLL)
+
+
+async def _ask(sock: socket.socket) -> bool:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(0.5):
+            await loop.sock_sendall(sock, _QUERY)
+            return bool(await loop.sock_recv(sock, 512))
+    except (ConnectionRefusedError, TimeoutError):
+        return False

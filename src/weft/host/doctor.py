@@ -1,0 +1,174 @@
+"""Tries out what Weft needs of a host, and says for each thing that is missing what would help."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from weft.host.accelerator import KVM
+from weft.host.cgroup import CgroupMode, find_cgroups
+from weft.host.facts import HostFacts, find_facts
+from weft.host.kernel_links import KernelLinks, open_links
+from weft.host.namespace import Namespace, open_namespace
+from weft.host.process import find_program, run
+from weft.host.sandbox import Identity, plan_sandbox
+from weft.model.errors import WeftError
+from weft.model.wiring import FilterKind
+
+_OLDEST_QEMU = (7, 2, 0)
+_PROBE_UID = 65534
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `needed` ones must be ok for machines to run; `package` is Debian's, when one is missing."""
+
+    name: str
+    ok: bool
+    detail: str
+    hint: str | None = None
+    package: str | None = None
+    needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program of the host, the Debian package it is in, and what it is wanted for."""
+
+    name: str
+    package: str
+    purpose: str
+    needed: bool = True
+
+
+PROGRAMS = (
+    Program("qemu-system-x86_64", "qemu-system-x86", "runs machines"),
+    Program("bwrap", "bubblewrap", "walls machines in"),
+    Program("nsenter", "util-linux", "enters the fabric's namespace"),
+    Program("setpriv", "util-linux", "gives machines a user of their own"),
+    Program("dnsmasq", "dnsmasq-base", "resolves names on networks"),
+    Program("nft", "nftables", "keeps networks apart"),
+    Program("pasta", "passt", "gives networks an uplink", needed=False),
+    Program("mksquashfs", "squashfs-tools", "builds images", needed=False),
+    Program("dpkg-deb", "dpkg", "builds images", needed=False),
+    Program("gcc", "gcc", "builds kernels", needed=False),
+    Program("make", "make", "builds kernels", needed=False),
+    Program("flex", "flex", "builds kernels", needed=False),
+    Program("bison", "bison", "builds kernels", needed=False),
+    Program("bc", "bc", "builds kernels", needed=False),
+    Program("musl-gcc", "musl-tools", "builds the machines' init", needed=False),
+)
+
+
+async def diagnose(run_dir: Path) -> list[Check]:
+    """Look at everything. Leaves nothing behind but the facts kept in `run_dir`."""
+    facts = await find_facts(run_dir)
+    checks = [check_program(program) for program in PROGRAMS]
+    checks += [_check_qemu(facts), _check_accelerator(facts), _check_cgroups(), await _check_sandbox(facts)]
+    return [*checks, *await _check_networking()]
+
+
+def missing_packages(checks: list[Check]) -> list[str]:
+    """The Debian packages that would help, each once."""
+    return sorted({check.package for check in checks if not check.ok and check.package})
+
+
+def check_program(program: Program) -> Check:
+    """Whether a program is installed."""
+    path = find_program(program.name)
+    hint = None if path else f"install {program.package}"
+    detail = path or f"not installed: {program.purpose}"
+    return Check(program.name, path is not None, detail, hint, None if path else program.package, program.needed)
+
+
+def _check_qemu(facts: HostFacts) -> Check:
+    version = ".".join(map(str, facts.qemu_version))
+    new_enough = facts.qemu_version >= _OLDEST_QEMU
+    hint = None if new_enough else f"at least {'.'.join(map(str, _OLDEST_QEMU))} is needed"
+    return Check("qemu version", new_enough, version, hint)
+
+
+def _check_accelerator(facts: HostFacts) -> Check:
+    works = facts.accel == KVM
+    hint = None if works else "machines run in software, some ten times slower"
+    detail = f"{facts.accel}: {facts.accel_reason}"
+    return Check("accelerator", works, detail, hint, needed=False)
+
+
+def _check_cgroups() -> Check:
+    found = find_cgroups("doctor")
+    works = found.mode != CgroupMode.NONE
+    hint = None if works else "limits of processor and memory are not enforced"
+    return Check("control groups", works, found.reason or str(found.mode), hint, needed=False)
+
+
+async def _check_sandbox(facts: HostFacts) -> Check:
+    identity = Identity(_PROBE_UID, _PROBE_UID) if facts.root else None
+
+    async def enter() -> str:
+        await run(plan_sandbox(["/bin/true"], identity=identity), timeout=10.0)
+        return "works"
+
+    return await _check("sandbox", enter, "user namespaces may be forbidden: see sysctl user.max_user_namespaces")
+
+
+async def _check_networking() -> list[Check]:
+    """Everything that has to do with links, in a namespace of its own that goes again."""
+    with tempfile.TemporaryDirectory(prefix="weft-doctor-") as folder:
+        try:
+            namespace = await open_namespace(Path(folder))
+        except WeftError as err:
+            hint = "user namespaces may be forbidden: see sysctl user.max_user_namespaces"
+            return [Check("network namespace", False, err.message, hint)]
+        try:
+            links = await open_links(namespace)
+            return [Check("network namespace", True, _describe(namespace)), *await _check_links(links, namespace)]
+        finally:
+            await namespace.stop()
+
+
+async def _check_links(links: KernelLinks, namespace: Namespace) -> list[Check]:
+    async def wire() -> str:
+        await links.create_bridge("n0", mtu=1500, alias="weft doctor")
+        await links.create_port("b0.0", "p0.0", bridge="n0", mtu=1500, alias="weft doctor")
+        return "bridges and pairs can be made"
+
+    async def redirect() -> str:
+        await links.add_filter("p0.0", 10, FilterKind.MIRROR, "b0.0")
+        await links.add_filter("p0.0", 20, FilterKind.REDIRECT, "b0.0")
+        return "frames can be redirected and copied"
+
+    async def tap() -> str:
+        await links.create_tap("t0.0", mtu=1500, alias="weft doctor")
+        os.close(await links.open_tap("t0.0"))
+        return "taps can be made"
+
+    async def rules() -> str:
+        table = b"table inet weft { chain out { type nat hook postrouting priority 100; oifname u masquerade; }; }"
+        await run(namespace.argv(["nft", "-f", "-"]), input=table, timeout=10.0)
+        return "networks can be kept apart"
+
+    checks = [
+        await _check("links", wire, "the kernel needs bridge and veth"),
+        await _check("filters", redirect, "the kernel needs sch_ingress, cls_u32 and act_mirred"),
+        await _check(
+            "taps", tap, "/dev/net/tun must be there, readable and writable for this user (usually mode 0666)"
+        ),
+        await _check("firewall", rules, "the kernel needs nf_tables with nat and masquerade"),
+    ]
+    await links.close()
+    return checks
+
+
+async def _check(name: str, attempt: Callable[[], Awaitable[str]], hint: str) -> Check:
+    try:
+        async with asyncio.timeout(20):
+            return Check(name, True, await attempt())
+    except (WeftError, TimeoutError) as err:
+        return Check(name, False, str(err) or "no answer in time", hint)
+
+
+def _describe(namespace: Namespace) -> str:
+    return "in a user namespace" if namespace.rootless else "as root"

@@ -1,0 +1,66 @@
+"""What may pass inside the fabric's namespace: networks never meet, and only those with an uplink get out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TABLE = "inet weft"
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallNetwork:
+    """A network as the rules see it: its bridge, its range (`10.0.0.0/24`), its gateway's address."""
+
+    bridge: str
+    subnet: str
+    gateway: str
+    uplink: bool = False
+
+
+def plan_ruleset(networks: Sequence[FirewallNetwork], uplink: str = "uplink") -> str:
+    """The whole ruleset as nft reads it; loading it replaces the one before in one step.
+
+    A machine may ask its own gateway for names and send it echo requests. It gets out only through the link
+    `uplink`, only with an address of its own network, and only where that network has an uplink. From outside
+    nothing comes in but answers.
+    """
+    lines = [f"add table {TABLE}", f"delete table {TABLE}", f"table {TABLE} {{"]
+    lines += _plan_chain("input", "filter", _plan_input(networks))
+    lines += _plan_chain("forward", "filter", _plan_forward(networks, uplink))
+    lines += _plan_nat(networks, uplink)
+    return "\n".join([*lines, "}", ""])
+
+
+def _plan_input(networks: Sequence[FirewallNetwork]) -> list[str]:
+    rules = ['iifname "lo" accept']
+    for network in networks:
+        here = f'iifname "{network.bridge}" ip saddr {network.subnet} ip daddr {network.gateway}'
+        rules += [
+            f"{here} udp dport 53 accept",
+            f"{here} tcp dport 53 accept",
+            f"{here} icmp type echo-request accept",
+        ]
+    return rules
+
+
+def _plan_forward(networks: Sequence[FirewallNetwork], uplink: str) -> list[str]:
+    return [
+        f'iifname "{network.bridge}" oifname "{uplink}" ip saddr {network.subnet} accept'
+        for network in networks
+        if network.uplink
+    ]
+
+
+def _plan_chain(hook: str, priority: str, rules: Sequence[str]) -> list[str]:
+    head = [f"type filter hook {hook} priority {priority}; policy drop;", "ct state established,related accept"]
+    return [f"  chain {hook} {{", *(f"    {line}" for line in [*head, "ct state invalid drop", *rules]), "  }"]
+
+
+def _plan_nat(networks: Sequence[FirewallNetwork], uplink: str) -> list[str]:
+    if not any(network.uplink for network in networks):
+        return []
+    return [
+        "  chain postrouting {",
+        "    type nat hook postrouting priority srcnat; policy accept;",
+        f'    oifname "{uplink}" masquerade',
+        "  }",
+    ]

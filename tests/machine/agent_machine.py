@@ -1,0 +1,179 @@
+"""Boots one machine with bare QEMU, for tests of the guest. The kernel comes from WEFT_TEST_KERNEL."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from weft.guest.config import GuestConfig, GuestRoot
+from weft.guest.initramfs import build_initramfs
+
+GUEST = Path(__file__).parents[2] / "guest"
+ACCELERATOR = "tcg,tb-size=16"
+READY_TIMEOUT = 60.0
+
+Profile = Literal["microvm", "q35"]
+
+
+def find_kernel() -> Path:
+    kernel = os.environ.get("WEFT_TEST_KERNEL")
+    if not kernel or not Path(kernel).exists():
+        pytest.skip("set WEFT_TEST_KERNEL to a vmlinux built from kernel/")
+    if not shutil.which("qemu-system-x86_64"):
+        pytest.skip("needs qemu-system-x86_64")
+    return Path(kernel)
+
+
+def build_init() -> bytes:
+    subprocess.run(["make", "-s", "-C", GUEST], check=True)
+    return (GUEST / "build/weft-init").read_bytes()
+
+
+def find_busybox() -> bytes:
+    busybox = shutil.which("busybox")
+    if not busybox:
+        pytest.skip("needs busybox-static")
+    return Path(busybox).read_bytes()
+
+
+APPLETS = ("sh", "cat", "echo", "sleep", "id", "stty", "seq", "head", "wc", "dd", "kill", "poweroff", "reboot")
+
+
+def build_root(directory: Path) -> Path:
+    """A squashfs with busybox and what a root needs: mount points, passwd, group."""
+    tree = directory / "tree"
+    for name in ("bin", "dev", "proc", "sys", "run", "tmp", "etc", "root", "mnt"):
+        (tree / name).mkdir(parents=True)
+    (tree / "bin/busybox").write_bytes(find_busybox())
+    (tree / "bin/busybox").chmod(0o755)
+    for applet in APPLETS:
+        (tree / "bin" / applet).symlink_to("busybox")
+    (tree / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:/bin/sh\n")
+    (tree / "etc/group").write_text("root:x:0:\nwww:x:34:\nextra:x:35:web\n")
+    for name in ("hosts", "hostname", "resolv.conf"):
+        (tree / "etc" / name).touch()
+    image = directory / "root.squashfs"
+    command = ["mksquashfs", tree, image, "-all-root", "-noappend", "-comp", "lz4", "-quiet", "-no-progress"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return image
+
+
+def initramfs_files() -> dict[str, bytes]:
+    """busybox and links to it by script, for machines that stay in their initramfs."""
+    scripts = {f"/bin/{name}": f"#!/bin/busybox sh\nexec busybox {name} \"$@\"\n".encode() for name in APPLETS[1:]}
+    passwd = {"/etc/passwd": b"root:x:0:0::/root:/bin/sh\n"}
+    return {"/bin/busybox": find_busybox(), "/bin/sh": find_busybox(), **scripts, **passwd}
+
+
+@dataclass
+class Nic:
+    """A NIC whose wire is a pair of datagram sockets: a datagram is a frame."""
+
+    mac: str
+    test: socket.socket
+    arguments: str
+
+    def close(self) -> None:
+        self.test.close()
+
+
+def open_nic(directory: Path, number: int, mac: str) -> Nic:
+    ours, theirs = directory / f"nic{number}.test", directory / f"nic{number}.qemu"
+    test = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    test.bind(str(ours))
+    test.setblocking(False)
+    test.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    ends = f"local.type=unix,local.path={theirs},remote.type=unix,remote.path={ours}"
+    return Nic(mac, test, f"dgram,id=nic{number},{ends}")
+
+
+@dataclass
+class Machine:
+    directory: Path
+    process: asyncio.subprocess.Process
+    nics: list[Nic] = field(default_factory=list)
+
+    @property
+    def agent(self) -> Path:
+        return self.directory / "agent.sock"
+
+    def log(self) -> str:
+        """What came out of the serial port, byte for byte."""
+        return (self.directory / "serial.log").read_bytes().decode(errors="replace")
+
+    async def wait_exit(self, timeout: float = 30.0) -> int:
+        async with asyncio.timeout(timeout):
+            return await self.process.wait()
+
+    def send_frame(self, nic: int, frame: bytes) -> None:
+        self.nics[nic].test.sendto(frame, str(self.directory / f"nic{nic}.qemu"))
+
+    async def receive_frame(self, nic: int, timeout: float = 10.0) -> bytes:
+        async with asyncio.timeout(timeout):
+            return await asyncio.get_running_loop().sock_recv(self.nics[nic].test, 1 << 17)
+
+
+def _plan_arguments(machine: Path, profile: Profile, kernel: Path, drives: dict[str, Path], nics: list[Nic]) -> list[str]:
+    bus = "device" if profile == "microvm" else "pci"
+    board = "microvm,acpi=off" if profile == "microvm" else "q35"
+    arguments = ["qemu-system-x86_64", "-M", board, "-accel", ACCELERATOR, "-m", "64", "-nodefaults", "-no-user-config"]
+    arguments += ["-no-reboot", "-display", "none", "-kernel", str(kernel), "-initrd", str(machine / "initrd")]
+    arguments += ["-append", "console=ttyS0 quiet reboot=t panic=-1 no_timer_check"]
+    arguments += ["-serial", f"file:{machine / 'serial.log'}", "-device", f"virtio-serial-{bus}"]
+    arguments += ["-chardev", f"socket,id=agent,path={machine / 'agent.sock'},server=on,wait=off"]
+    arguments += ["-device", "virtserialport,chardev=agent,name=weft.agent"]
+    for serial, path in drives.items():
+        arguments += ["-drive", f"file={path},if=none,id={serial},format=raw,readonly=on"]
+        arguments += ["-device", f"virtio-blk-{bus},drive={serial},serial={serial}"]
+    for number, nic in enumerate(nics):
+        arguments += ["-netdev", nic.arguments]
+        arguments += ["-device", f"virtio-net-{bus},netdev=nic{number},mac={nic.mac}"]
+    return arguments
+
+
+async def _wait_for_socket(machine: Machine) -> None:
+    async with asyncio.timeout(30):
+        while not machine.agent.exists():
+            if machine.process.returncode is not None:
+                raise AssertionError(f"QEMU ended with status {machine.process.returncode}")
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def boot(
+    directory: Path,
+    config: GuestConfig,
+    *,
+    profile: Profile = "microvm",
+    drives: dict[str, Path] | None = None,
+    macs: Sequence[str] = (),
+) -> AsyncIterator[Machine]:
+    """A machine with this configuration; gone when the context is left."""
+    kernel = find_kernel()
+    files = {} if config.root else initramfs_files()
+    (directory / "initrd").write_bytes(build_initramfs(build_init(), config, files))
+    (directory / "serial.log").touch()
+    nics = [open_nic(directory, number, mac) for number, mac in enumerate(macs)]
+    arguments = _plan_arguments(directory, profile, kernel, drives or {}, nics)
+    process = await asyncio.create_subprocess_exec(*arguments)
+    machine = Machine(directory, process, nics)
+    try:
+        await _wait_for_socket(machine)
+        yield machine
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        for nic in nics:
+            nic.close()
+
+
+SQUASHFS = GuestRoot("root", "squashfs")

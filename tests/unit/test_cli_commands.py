@@ -1,0 +1,374 @@
+"""Every command against a server that speaks HTTP: what it asks, what it prints, how it ends."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, fail, open_fake_daemon
+
+from weft import __version__
+from weft.cli.main import run_command
+
+Json = dict[str, Any]
+
+NETWORK = {"name": "lan", "subnet": "10.1.0.0/24", "gateway": "10.1.0.1", "mtu": 1500, "uplink": True, "created": 1.0,
+           "members": [{"machine": "web", "nic": 0, "address": "10.1.0.2"}]}  # fmt: skip
+INSERT = {"name": "sniffer", "appliance": "sniffer", "port": "web:0", "position": 0, "mode": "inline", "fail": "open",
+          "state": "active", "created": 1.0}  # fmt: skip
+PORT = {"port": "web:0", "machine": "web", "nic": 0, "network": "lan", "state": "running", "chain": [INSERT]}
+
+
+class Ran(NamedTuple):
+    """How a command line ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Weft:
+    """The command line, run in this process on its real file descriptors."""
+
+    def __init__(self, home: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self._home = home
+        self._capture = capture
+
+    def __call__(self, *args: str) -> Ran:
+        self._capture.readouterr()
+        status = run_command(["--home", str(self._home), *args])
+        out, err = self._capture.readouterr()
+        return Ran(status, out, err)
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
+    with open_fake_daemon(tmp_path) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def weft(tmp_path: Path, fake: FakeDaemon, capfd: pytest.CaptureFixture[str]) -> Weft:
+    return Weft(tmp_path, capfd)
+
+
+def test_ps(fake: FakeDaemon, weft: Weft) -> None:
+    appliance = MACHINE | {"name": "sniffer-1", "networks": [], "insert": "web:0", "memory": 3 << 30, "pid": None}
+    fake.on("GET", "/v1/machines", [MACHINE, appliance])
+    ran = weft("ps", "-a")
+    assert [line.split() for line in ran.out.splitlines()] == [
+        ["NAME", "STATE", "IMAGE", "ADDRESS", "MEMORY", "CPUS", "PID", "AGE"],
+        ["web", "running", "web", "10.1.0.2", "(lan)", "64M", "1", "4711", ran.out.split()[-1]],
+        ["sniffer-1", "running", "web", "before", "web:0", "3G", "1", "-", ran.out.split()[-1]],
+    ]
+    assert fake.last().query == {"all": "true"}
+
+
+def test_ps_as_json_is_what_the_daemon_said(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("GET", "/v1/machines", [MACHINE])
+    assert json.loads(weft("ps", "--format", "json").out) == [MACHINE]
+    assert fake.last().query == {"all": "false"}
+
+
+JSON_COMMANDS: list[tuple[list[str], str, str, Any]] = [
+    (["inspect", "web"], "GET", "/v1/machines/web", MACHINE),
+    (["network", "ls"], "GET", "/v1/networks", [NETWORK]),
+    (["network", "inspect", "lan"], "GET", "/v1/networks/lan", NETWORK),
+    (["network", "create", "lan"], "POST", "/v1/networks", NETWORK),
+    (["insert", "sniffer", "--before", "web"], "POST", "/v1/inserts", INSERT),
+    (["policy", "sniffer", "closed"], "PATCH", "/v1/inserts/sniffer", INSERT),
+    (["links"], "GET", "/v1/ports", [PORT]),
+    (["image", "ls"], "GET", "/v1/images", [{"name": "base", "digest": "sha256:abc", "size": 4 << 20}]),
+    (["kernel", "ls"], "GET", "/v1/kernels", [{"name": "weft", "version": "6.1"}]),
+    (["doctor"], "GET", "/v1/doctor", [{"name": "tun", "ok": True, "detail": "open", "hint": None, "package": None}]),
+    (["run", "-d", "web"], "POST", "/v1/machines", MACHINE),
+]
+
+
+@pytest.mark.parametrize(("args", "method", "path", "value"), JSON_COMMANDS)
+def test_json_is_what_the_daemon_said_and_tables_hold_the_name(
+    fake: FakeDaemon, weft: Weft, args: list[str], method: str, path: str, value: Any
+) -> None:
+    fake.on(method, path, value)
+    assert json.loads(weft(args[0], *insert_format(args)).out) == value
+    ran = weft(*args)
+    first = value[0] if isinstance(value, list) else value
+    assert ran.status == 0
+    assert str(first.get("name") or first["machine"]) in ran.out
+    assert ran.err == ""
+
+
+def insert_format(args: list[str]) -> list[str]:
+    """`--format json` where every command takes it: before a positional that ends the options."""
+    return [*args[1:-1], "--format", "json", args[-1]] if args[0] == "run" else [*args[1:], "--format", "json"]
+
+
+@pytest.mark.parametrize(
+    ("args", "method", "path", "body", "query"),
+    [
+        (["stop", "web"], "POST", "/v1/machines/web/stop", {"wait": True}, {}),
+        (["stop", "--timeout", "1m", "web"], "POST", "/v1/machines/web/stop", {"wait": True, "timeout": 60.0}, {}),
+        (["start", "--no-wait", "web"], "POST", "/v1/machines/web/start", {"wait": False}, {}),
+        (["restart", "web"], "POST", "/v1/machines/web/restart", {"wait": True}, {}),
+        (["kill", "web"], "POST", "/v1/machines/web/kill", {"wait": True}, {}),
+        (["rm", "-f", "web"], "DELETE", "/v1/machines/web", None, {"force": "true"}),
+        (["network", "rm", "web"], "DELETE", "/v1/networks/web", None, {}),
+        (["eject", "--keep", "web"], "DELETE", "/v1/inserts/web", None, {"keep": "true"}),
+        (["image", "rm", "web"], "DELETE", "/v1/images/web", None, {}),
+        (["kernel", "rm", "web"], "DELETE", "/v1/kernels/web", None, {}),
+    ],
+)
+def test_verbs(
+    fake: FakeDaemon, weft: Weft, args: list[str], method: str, path: str, body: Any, query: dict[str, str]
+) -> None:
+    fake.on(method, path, MACHINE if method == "POST" else Reply(b"", 204))
+    assert weft(*args) == (0, "web\n", "")
+    assert (fake.last().body, fake.last().query) == (body, query)
+
+
+def test_one_bad_name_does_not_keep_the_others(fake: FakeDaemon, weft: Weft) -> None:
+    for name in ("a", "c"):
+        fake.on("POST", f"/v1/machines/{name}/stop", MACHINE | {"name": name})
+    fake.on("POST", "/v1/machines/b/stop", fail(404, "not-found", "there is no machine b", "see: weft ps -a"))
+    ran = weft("stop", "a", "b", "c", "a")
+    assert ran.status == 1
+    assert sorted(ran.out.split()) == ["a", "c"]
+    assert ran.err == "weft: not-found: there is no machine b (see: weft ps -a)\n"
+
+
+def test_wait_prints_who_has_ended(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("GET", "/v1/machines/web/wait", MACHINE | {"state": "stopped"})
+    assert weft("wait", "web") == (0, "web\n", "")
+
+
+def test_run_detached_says_only_what_was_said(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("POST", "/v1/machines", MACHINE)
+    assert weft("run", "-d", "base") == (0, "web\n", "")
+    spec = {"image": "base", "cpus": 1, "profile": "microvm", "command": [], "env": {}}
+    assert fake.last().body == {"spec": spec, "start": True, "wait": True}
+
+
+def test_run_with_everything(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("POST", "/v1/machines", MACHINE)
+    options = [
+        "--name",
+        "w",
+        "--network",
+        "lan",
+        "--network",
+        "dmz",
+        "--memory",
+        "64M",
+        "--cpus",
+        "2",
+        "--profile",
+        "q35",
+    ]
+    ran = weft("run", "-d", "--no-wait", *options, "--kernel", "k", "-e", "A=b=c", "base", "--", "ls", "-d", "--", "x")
+    assert ran.status == 0
+    assert fake.last().body == {
+        "spec": {
+            "name": "w",
+            "image": "base",
+            "kernel": "k",
+            "profile": "q35",
+            "memory": 64 << 20,
+            "cpus": 2,
+            "nics": [{"network": "lan"}, {"network": "dmz"}],
+            "command": ["ls", "-d", "--", "x"],
+            "env": {"A": "b=c"},
+        },
+        "start": True,
+        "wait": False,
+    }
+
+
+def test_run_without_any_nic(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("POST", "/v1/machines", MACHINE)
+    weft("run", "-d", "--network", "none", "base")
+    assert fake.last().body["spec"]["nics"] == []
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "err"),
+    [
+        ({"state": "stopped", "exit": {"code": 0}}, 0, ""),
+        ({"state": "failed", "exit": {"code": 7}}, 7, ""),
+        ({"state": "failed", "exit": {"signal": 9}}, 137, ""),
+        ({"state": "stopped", "exit": None}, 0, ""),
+        ({"state": "failed", "reason": "no root"}, 1, "weft: internal: machine web failed: no root\n"),
+    ],
+)
+def test_run_in_the_foreground(fake: FakeDaemon, weft: Weft, end: Json, status: int, err: str) -> None:
+    fake.on("POST", "/v1/machines", MACHINE)
+    fake.on("GET", "/v1/machines/web/logs", Reply([b"hel", b"lo\n"]))
+    fake.on("GET", "/v1/machines/web/wait", MACHINE | end)
+    assert weft("run", "base") == (status, "hello\n", err)
+    assert fake.requests[0].body["wait"] is False
+    assert fake.requests[1].query == {"follow": "true"}
+
+
+def test_run_rm_leaves_nothing(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("POST", "/v1/machines", MACHINE)
+    fake.on("GET", "/v1/machines/web/logs", Reply(b""))
+    fake.on("GET", "/v1/machines/web/wait", MACHINE | {"state": "stopped"})
+    fake.on("DELETE", "/v1/machines/web", Reply(b"", 204))
+    assert weft("run", "--rm", "base").status == 0
+    assert fake.last()[:3] == ("DELETE", "/v1/machines/web", {"force": "true"})
+
+
+def test_run_goes_on_with_the_log_after_a_broken_connection(fake: FakeDaemon, weft: Weft) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"one\n"
+        raise ConnectionResetError
+
+    logs = iter([Reply(broken()), Reply(b"two\n")])
+    fake.on("POST", "/v1/machines", MACHINE)
+    fake.on("GET", "/v1/machines/web", MACHINE)
+    fake.on("GET", "/v1/machines/web/logs", lambda _request: next(logs))
+    fake.on("GET", "/v1/machines/web/wait", MACHINE | {"state": "stopped"})
+    assert weft("run", "base") == (0, "one\ntwo\n", "")
+
+
+def test_an_error_has_its_detail_below_it_without_control_characters(fake: FakeDaemon, weft: Weft) -> None:
+    detail = "init: \x1b[31mno\troot\x07\nlast\n\n"
+    fake.on("POST", "/v1/machines", fail(503, "unavailable", "machine web\nis not ready", "look", detail))
+    ran = weft("run", "-d", "base")
+    assert ran == (1, "", "weft: unavailable: machine web is not ready (look)\n    init: [31mno root\n    last\n")
+
+
+def test_logs(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("GET", "/v1/machines/web/logs", Reply([b"\xff\x00", b"x"], type="text/plain"))
+    assert run_bytes(weft, "logs", "-f", "--tail", "5", "web")
+    assert fake.last().query == {"follow": "true", "tail": "5"}
+
+
+def run_bytes(weft: Weft, *args: str) -> bool:
+    return weft(*args).status == 0
+
+
+def test_network_create(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("POST", "/v1/networks", NETWORK)
+    assert weft("network", "create", "lan", "--subnet", "10.1.0.0/24", "--uplink").out == "lan 10.1.0.0/24\n"
+    assert fake.last().body == {"name": "lan", "subnet": "10.1.0.0/24", "uplink": True}
+
+
+def test_insert(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("POST", "/v1/inserts", INSERT)
+    args = ["--before", "web:1", "--name", "s", "--mode", "copy", "--fail", "closed", "--at", "0", "--for", "10m"]
+    assert weft("insert", "sniffer", *args, "--no-wait") == (0, "sniffer\n", "")
+    assert fake.last().body == {
+        "spec": {
+            "appliance": "sniffer",
+            "before": "web:1",
+            "name": "s",
+            "mode": "copy",
+            "fail": "closed",
+            "position": 0,
+            "lifetime": 600.0,
+        },
+        "wait": False,
+    }
+
+
+def test_image_build_from_a_folder_and_by_name(fake: FakeDaemon, weft: Weft, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "recipe.toml").write_text("")
+    lines = [{"progress": "unpack", "fraction": 0.5}, {"result": {"name": "x", "digest": "sha256:0123456789abcdef"}}]
+    fake.on("POST", "/v1/images/build", lambda _request: Reply([json.dumps(line).encode() + b"\n" for line in lines]))
+    ran = weft("image", "build", str(tmp_path / "mine"), "base")
+    assert ran.out == "x 0123456789ab\n" * 2
+    assert ran.err == "image mine: unpack 50%\nimage base: unpack 50%\n"
+    assert [request.body["recipe"] for request in fake.requests] == [str(tmp_path / "mine"), "base"]
+
+
+def test_kernel_build_and_import(fake: FakeDaemon, weft: Weft, tmp_path: Path) -> None:
+    fake.on("POST", "/v1/kernels/build", Reply([b'{"result": {"name": "weft", "digest": "ab"}}']))
+    assert weft("kernel", "build", "--source", str(tmp_path)) == (0, "weft ab\n", "")
+    assert fake.last().body == {"source": str(tmp_path)}
+    fake.on("POST", "/v1/kernels/import", {"name": "mine", "digest": "cd"})
+    (tmp_path / "vmlinux").write_bytes(b"")
+    assert weft("kernel", "import", "--name", "mine", str(tmp_path / "vmlinux")).out == "mine cd\n"
+
+
+def test_doctor_fails_when_something_is_missing(fake: FakeDaemon, weft: Weft) -> None:
+    check = {"name": "tun", "ok": False, "detail": "no access", "hint": "chmod 0666 /dev/net/tun", "package": None}
+    fake.on("GET", "/v1/doctor", [check])
+    ran = weft("doctor")
+    assert ran.status == 1
+    assert ran.out.splitlines()[1] == "MISSING  tun    no access  chmod 0666 /dev/net/tun"
+
+
+def test_events(fake: FakeDaemon, weft: Weft) -> None:
+    event = {"id": 3, "time": 0, "kind": "insert.active", "subject": "sniffer", "text": "before web:0"}
+    fake.on("GET", "/v1/events", lambda _request: Reply([b"data: " + json.dumps(event).encode() + b"\n\n"]))
+    assert weft("events").out.split(maxsplit=4)[2:] == ["insert.active", "sniffer", "before web:0\n"]
+    assert json.loads(weft("events", "-f", "--since", "2", "--format", "json").out) == event
+
+
+def test_version_does_not_need_a_daemon(weft: Weft, tmp_path: Path) -> None:
+    assert weft("version").out.splitlines()[1] == "daemon  9 (API 1, pid 1, tcg)"
+    said = json.loads(weft("--home", str(tmp_path / "none"), "version", "--format", "json").out)
+    assert said == {"client": __version__, "home": str(tmp_path / "none"), "daemon": None}
+    assert not (tmp_path / "none").exists()
+    assert weft("--version").out == f"weft {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["nonsense"], "No such command 'nonsense' (see: weft --help)"),
+        (["run"], "Missing argument 'IMAGE' (see: weft run --help)"),
+        (["run", "-d", "--rm", "base"], "--rm needs the foreground: leave -d out (see: weft run --help)"),
+        (["stop"], "Missing argument 'NAME...' (see: weft stop --help)"),
+        (["exec", "web", "--"], "Missing argument 'COMMAND' (see: weft exec --help)"),
+        (["insert", "sniffer"], "Missing option '--before' (see: weft insert --help)"),
+        (
+            ["run", "--memory", "lots", "base"],
+            "Invalid value for '--memory': size 'lots' is not a size (write it like 64M or 1G) (see: weft run --help)",
+        ),
+    ],
+)
+def test_usage_errors_are_one_line(weft: Weft, args: list[str], message: str) -> None:
+    ran = weft(*args)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err == f"weft: invalid: {message}\n"
+
+
+@pytest.mark.parametrize(
+    "args", [["sniff", "Web"], ["run", "-d", "-e", "=x", "base"], ["exec", "-e", "x", "web", "ls"]]
+)
+def test_what_is_wrong_before_the_daemon_is_asked(fake: FakeDaemon, weft: Weft, args: list[str]) -> None:
+    ran = weft(*args)
+    assert ran.status == 1
+    assert ran.err.startswith("weft: invalid: ")
+    assert fake.requests == []
+
+
+def test_a_defect_is_told_with_its_place(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("GET", "/v1/machines", [{"no": "name"}])
+    ran = weft("ps")
+    assert ran.status == 1
+    assert ran.err.startswith(
+        "weft: internal: KeyError: 'name' (a defect of Weft: please report what follows)\n    Tra"
+    )
+
+
+@pytest.mark.parametrize("args", [[], ["network"], ["image"], ["kernel"]])
+def test_nothing_asked_is_answered_with_help(capsys: pytest.CaptureFixture[str], args: list[str]) -> None:
+    assert run_command(args) == 2
+    assert f"Usage: {' '.join(['weft', *args])} [OPTIONS] COMMAND" in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_not_taken_for_an_image(weft: Weft) -> None:
+    ran = weft("run", "--bogus", "base")
+    assert ran.status == 2
+    assert "--bogus" in ran.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script(weft: Weft, shell: str) -> None:
+    ran = weft("completion", shell)
+    assert ran.status == 0
+    assert "_WEFT_COMPLETE" in ran.out

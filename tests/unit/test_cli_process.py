@@ -1,0 +1,383 @@
+"""The command line as a process: pipes, terminals, signals, completion, and what it costs to start."""
+
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, fail, open_fake_daemon
+from websockets.sync.server import ServerConnection
+
+WEFT = [sys.executable, "-c", "from weft.cli.main import main; main()"]
+LIMIT = 15.0
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
+    with open_fake_daemon(tmp_path) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    return os.environ | {"WEFT_HOME": str(tmp_path)}
+
+
+def weft(env: dict[str, str], *args: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*WEFT, *args], env=env, input=stdin, capture_output=True, timeout=LIMIT, check=False)
+
+
+def start_weft(env: dict[str, str], *args: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*WEFT, *args], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+class Endless:
+    """A stream that says one thing and then nothing, until it is let go or its reader is gone."""
+
+    def __init__(self, first: bytes, then: bytes = b"") -> None:
+        self.first, self.then = first, then
+        self.let_go = threading.Event()
+
+    def __call__(self, _request: Any) -> Reply:
+        return Reply(self._pieces())
+
+    def _pieces(self) -> Iterator[bytes]:
+        yield self.first
+        while not self.let_go.wait(0.02):
+            if self.then:
+                yield self.then
+
+
+# exec
+
+
+def exit_with(**status: Any) -> Callable[[ServerConnection], None]:
+    def talk(connection: ServerConnection) -> None:
+        connection.recv(5)
+        connection.send(json.dumps({"started": 7}))
+        connection.send(b"\x01out\n")
+        connection.send(b"\x02err\n")
+        connection.send(json.dumps({"exit": {"code": None, "signal": None} | status}))
+
+    return talk
+
+
+@pytest.mark.parametrize(("end", "status"), [({"code": 0}, 0), ({"code": 3}, 3), ({"signal": 15}, 143)])
+def test_exec_is_the_program(fake: FakeDaemon, env: dict[str, str], end: dict[str, int], status: int) -> None:
+    fake.on_session("/v1/machines/web/exec", exit_with(**end))
+    done = weft(env, "exec", "web", "--", "ls", "-l")
+    assert (done.returncode, done.stdout, done.stderr) == (status, b"out\n", b"err\n")
+
+
+def test_exec_passes_the_request(fake: FakeDaemon, env: dict[str, str]) -> None:
+    seen: list[Any] = []
+
+    def talk(connection: ServerConnection) -> None:
+        seen.append(json.loads(connection.recv(5)))
+        connection.send(json.dumps({"exit": {"code": 0, "signal": None}}))
+
+    fake.on_session("/v1/machines/web/exec", talk)
+    weft(env, "exec", "-e", "A=1", "-w", "/srv", "-u", "5:6", "web", "ls", "-l", "--")
+    expected = {
+        "argv": ["ls", "-l", "--"],
+        "env": {"A": "1"},
+        "cwd": "/srv",
+        "user": "5:6",
+        "tty": None,
+        "stdin": False,
+    }
+    assert seen == [expected]
+
+
+def echo(connection: ServerConnection) -> None:
+    """A program like cat."""
+    assert json.loads(connection.recv(5))["stdin"] is True
+    while isinstance(message := connection.recv(5), bytes):
+        connection.send(b"\x01" + message[1:])
+    assert json.loads(message) == {"eof": True}
+    connection.send(json.dumps({"exit": {"code": 0, "signal": None}}))
+
+
+def test_exec_streams_input_until_its_end(fake: FakeDaemon, env: dict[str, str]) -> None:
+    fake.on_session("/v1/machines/web/exec", echo)
+    data = os.urandom(1 << 20)
+    done = weft(env, "exec", "-i", "web", "--", "cat", stdin=data)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == data
+
+
+def test_exec_of_what_cannot_run(fake: FakeDaemon, env: dict[str, str]) -> None:
+    def talk(connection: ServerConnection) -> None:
+        connection.recv(5)
+        connection.send(fail(404, "not-found", "web: no program nope").body)
+
+    fake.on_session("/v1/machines/web/exec", lambda c: talk_error(c, "not-found", "web has no program nope"))
+    done = weft(env, "exec", "web", "nope")
+    assert (done.returncode, done.stderr) == (1, b"weft: not-found: web has no program nope\n")
+
+
+def talk_error(connection: ServerConnection, code: str, message: str) -> None:
+    connection.recv(5)
+    connection.send(json.dumps({"error": {"code": code, "message": message, "hint": None, "detail": None}}))
+
+
+def test_exec_refused_before_it_opens(fake: FakeDaemon, env: dict[str, str]) -> None:
+    done = weft(env, "exec", "nobody", "ls")
+    assert done.returncode == 1
+    assert done.stderr == b"weft: not-found: nothing at /v1/machines/nobody/exec\n"
+
+
+def test_exec_in_a_machine_that_dies(fake: FakeDaemon, env: dict[str, str]) -> None:
+    fake.on_session("/v1/machines/web/exec", lambda connection: connection.close())
+    done = weft(env, "exec", "web", "ls")
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"weft: unavailable: the machine or the daemon ended before")
+
+
+# Terminals
+
+
+class Terminal:
+    """A command line with a terminal of its own."""
+
+    def __init__(self, env: dict[str, str], *args: str, size: tuple[int, int] = (40, 100)) -> None:
+        self._master, slave = pty.openpty()
+        self.resize(*size)
+        self.before = termios.tcgetattr(slave)
+        self._slave = slave
+        self._child = subprocess.Popen(
+            [*WEFT, *args], env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        )
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def tell_resize(self) -> None:
+        # The terminal is not the child's controlling one, so the kernel does not send this by itself.
+        self._child.send_signal(signal.SIGWINCH)
+
+    def type(self, data: bytes) -> None:
+        os.write(self._master, data)
+
+    def read_until(self, mark: bytes) -> bytes:
+        data, deadline = b"", time.monotonic() + LIMIT
+        while mark not in data:
+            assert select.select([self._master], [], [], deadline - time.monotonic())[0], data
+            data += os.read(self._master, 4096)
+        return data
+
+    def finish(self) -> int:
+        """Waits for the end; the status. The terminal must be as it was."""
+        try:
+            status = self._child.wait(LIMIT)
+            assert termios.tcgetattr(self._slave) == self.before
+            return status
+        finally:
+            self._child.kill()
+            self._child.wait()
+            os.close(self._master)
+            os.close(self._slave)
+
+
+def test_exec_at_a_terminal_is_a_terminal(fake: FakeDaemon, env: dict[str, str]) -> None:
+    seen: list[Any] = []
+
+    def talk(connection: ServerConnection) -> None:
+        seen.append(json.loads(connection.recv(5)))
+        connection.send(b"\x01$ ")
+        while len(seen) < 3:
+            seen.append(connection.recv(5))
+            connection.send(b"\x01#")
+        connection.send(json.dumps({"exit": {"code": 5, "signal": None}}))
+
+    fake.on_session("/v1/machines/web/exec", talk)
+    terminal = Terminal(env, "exec", "web", "sh")
+    terminal.read_until(b"$ ")
+    terminal.type(b"\x03")  # raw mode: Ctrl-C is the program's, not ours
+    terminal.read_until(b"#")
+    terminal.resize(50, 120)
+    terminal.tell_resize()
+    assert terminal.finish() == 5
+    assert (seen[0]["tty"], seen[0]["stdin"]) == ([40, 100], True)
+    assert seen[1:] == [b"\x00\x03", '{"resize": [50, 120]}']
+
+
+def test_console_detaches(fake: FakeDaemon, env: dict[str, str]) -> None:
+    typed: list[bytes] = []
+
+    def talk(connection: ServerConnection) -> None:
+        connection.send(b"login: ")
+        while True:
+            message = connection.recv(5)
+            assert isinstance(message, bytes)
+            typed.append(message)
+
+    fake.on_session("/v1/machines/web/console", talk)
+    terminal = Terminal(env, "console", "web")
+    terminal.read_until(b"login: ")
+    terminal.type(b"root\x1dnot sent")
+    assert terminal.finish() == 0
+    assert b"".join(typed) == b"root"
+
+
+def test_console_ends_with_the_machine(fake: FakeDaemon, env: dict[str, str]) -> None:
+    fake.on_session("/v1/machines/web/console", lambda connection: connection.send(b"Power down\r\n"))
+    done = weft(env, "console", "web")
+    assert (done.returncode, done.stdout) == (0, b"Power down\r\n")
+
+
+# Signals and pipes
+
+
+def test_ctrl_c_is_quiet(fake: FakeDaemon, env: dict[str, str]) -> None:
+    stream = Endless(b"hello\n")
+    fake.on("GET", "/v1/machines/web/logs", stream)
+    with start_weft(env, "logs", "-f", "web") as process:
+        assert process.stdout
+        assert process.stdout.read(6) == b"hello\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=LIMIT)
+    stream.let_go.set()
+    assert (process.returncode, err) == (130, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_machine_in_the_foreground_is_stopped_with_us(
+    fake: FakeDaemon, env: dict[str, str], number: signal.Signals
+) -> None:
+    stream = Endless(b"booting\n")
+    fake.on("POST", "/v1/machines", MACHINE)
+    fake.on("POST", "/v1/machines/web/stop", MACHINE | {"state": "stopped"})
+    fake.on("DELETE", "/v1/machines/web", Reply(b"", 204))
+    fake.on("GET", "/v1/machines/web/logs", stream)
+    with start_weft(env, "run", "--rm", "base") as process:
+        assert process.stdout
+        assert process.stdout.read(8) == b"booting\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=LIMIT)
+    stream.let_go.set()
+    assert (process.returncode, err) == (130, b"weft: stopping web\n")
+    assert [request.path for request in fake.requests[-2:]] == ["/v1/machines/web/stop", "/v1/machines/web"]
+    assert fake.last().method == "DELETE"
+
+
+@pytest.mark.parametrize(("args", "route", "status"), [(["logs", "-f"], "logs", 141), (["sniff"], "sniff", 0)])
+def test_a_reader_that_leaves_ends_it_quietly(
+    fake: FakeDaemon, env: dict[str, str], args: list[str], route: str, status: int
+) -> None:
+    stream = Endless(b"first\n", b"more\n")
+    fake.on("GET", f"/v1/machines/web/{route}", stream)
+    with start_weft(env, *args, "web") as process:
+        assert process.stdout
+        assert process.stdout.read(6) == b"first\n"
+        process.stdout.close()
+        assert process.wait(LIMIT) == status
+        assert process.stderr
+        assert process.stderr.read() == b""
+    stream.let_go.set()
+
+
+def test_a_table_into_a_pipe_that_nobody_reads(fake: FakeDaemon, env: dict[str, str]) -> None:
+    fake.on("GET", "/v1/machines", [MACHINE] * 5000)
+    with start_weft(env, "ps") as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.wait(LIMIT) == 141
+        assert process.stderr
+        assert process.stderr.read() == b""
+
+
+def test_sniff_passes_packets_on_as_they_come(fake: FakeDaemon, env: dict[str, str]) -> None:
+    stream = Endless(b"\x0a\x0d\x0d\x0a")
+    fake.on("GET", "/v1/machines/web/sniff", stream)
+    with start_weft(env, "sniff", "web:1", "-w", "-", "--count", "3", "--for", "30s", "tcp", "port", "80") as process:
+        assert process.stdout
+        assert process.stdout.read(4) == b"\x0a\x0d\x0d\x0a"
+        stream.let_go.set()
+        assert process.wait(LIMIT) == 0
+    assert fake.last().query == {
+        "nic": "1",
+        "filter": "tcp port 80",
+        "count": "3",
+        "seconds": "30.0",
+        "format": "pcapng",
+        "mode": "inline",
+    }
+
+
+def test_sniff_into_a_file(fake: FakeDaemon, env: dict[str, str], tmp_path: Path) -> None:
+    target = tmp_path / "packets"
+    target.write_bytes(b"old and longer")
+    fake.on("GET", "/v1/machines/web/sniff", fail(422, "invalid", "filter 'prot 80': syntax error"))
+    assert weft(env, "sniff", "web", "-w", str(target), "prot 80").returncode == 1
+    assert target.read_bytes() == b"old and longer"
+    fake.on("GET", "/v1/machines/web/sniff", Reply([b"new", b"!"]))
+    assert weft(env, "sniff", "web", "-w", str(target)).returncode == 0
+    assert target.read_bytes() == b"new!"
+    done = weft(env, "sniff", "web", "-w", str(tmp_path / "none" / "x"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"weft: invalid: Could not open file")
+
+
+# The shell, and starting
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("weft st", {"stop", "start"}),
+        ("weft stop w", {"web", "worker"}),
+        ("weft insert --before ", {"web:0"}),
+        ("weft network inspect ", {"lan"}),
+        ("weft run --profile ", {"microvm", "q35"}),
+    ],
+)
+def test_the_shell_completes(fake: FakeDaemon, env: dict[str, str], line: str, expected: set[str]) -> None:
+    fake.on("GET", "/v1/machines", [{"name": name} for name in ("web", "worker", "db")])
+    fake.on("GET", "/v1/ports", [{"port": "web:0"}])
+    fake.on("GET", "/v1/networks", [{"name": "lan"}])
+    asked = {"_WEFT_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    done = weft(env | asked)
+    assert {answer.partition(",")[2] for answer in done.stdout.decode().splitlines()} == expected
+
+
+def test_completion_starts_no_daemon(env: dict[str, str], tmp_path: Path) -> None:
+    asked = {"_WEFT_COMPLETE": "bash_complete", "COMP_WORDS": "weft stop ", "COMP_CWORD": "2"}
+    done = weft(env | asked)
+    assert (done.stdout, done.stderr) == (b"", b"")
+    assert not list(tmp_path.iterdir())
+
+
+def test_ps_imports_nothing_that_it_does_not_need(fake: FakeDaemon, env: dict[str, str]) -> None:
+    fake.on("GET", "/v1/machines", [MACHINE])
+    program = (
+        "import sys; from weft.cli.main import run_command; run_command(['ps']); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, timeout=LIMIT, check=True)
+    heavy = {
+        "asyncio",
+        "http.client",
+        "httpx",
+        "importlib.metadata",
+        "pydantic",
+        "rich",
+        "ssl",
+        "subprocess",
+        "websockets",
+    }
+    assert heavy & set(done.stderr.decode().split()) == set()
+    assert b"web" in done.stdout

@@ -1,0 +1,206 @@
+"""The client against a server that speaks HTTP: what it asks, and what it makes of the answers."""
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, Request, fail, open_fake_daemon
+
+from weft.client import Client
+from weft.client.client import is_live
+from weft.client.events import parse_events
+from weft.client.http import Disconnected
+from weft.model.errors import ERRORS, Internal, NotFound, Unavailable
+from weft.model.machine import MachineView, State
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
+    with open_fake_daemon(tmp_path) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def client(tmp_path: Path, fake: FakeDaemon) -> Client:
+    return Client(tmp_path, start=False, timeout=5)
+
+
+SPEC: Json = {"name": "x"}
+ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
+    ("version", (), {}, "GET", "/v1/version", {}, None),
+    ("doctor", (), {}, "GET", "/v1/doctor", {}, None),
+    ("shutdown", (), {"machines": True}, "POST", "/v1/shutdown", {}, {"machines": True}),
+    ("machines", (), {"all": True}, "GET", "/v1/machines", {"all": "true"}, None),
+    ("machine", ("web",), {}, "GET", "/v1/machines/web", {}, None),
+    ("create_machine", (SPEC,), {}, "POST", "/v1/machines", {}, {"spec": SPEC, "start": True, "wait": True}),
+    ("remove_machine", ("web",), {"force": True}, "DELETE", "/v1/machines/web", {"force": "true"}, None),
+    ("start_machine", ("web",), {}, "POST", "/v1/machines/web/start", {}, {"wait": True}),
+    ("stop_machine", ("web",), {"timeout": 3}, "POST", "/v1/machines/web/stop", {}, {"wait": True, "timeout": 3}),
+    ("restart_machine", ("web",), {"wait": False}, "POST", "/v1/machines/web/restart", {}, {"wait": False}),
+    ("kill_machine", ("web",), {}, "POST", "/v1/machines/web/kill", {}, {"wait": True}),
+    ("networks", (), {}, "GET", "/v1/networks", {}, None),
+    ("network", ("lan",), {}, "GET", "/v1/networks/lan", {}, None),
+    ("create_network", (SPEC,), {}, "POST", "/v1/networks", {}, SPEC),
+    ("remove_network", ("lan",), {}, "DELETE", "/v1/networks/lan", {}, None),
+    ("inserts", (), {}, "GET", "/v1/inserts", {}, None),
+    ("insert", ("s",), {}, "GET", "/v1/inserts/s", {}, None),
+    ("create_insert", (SPEC,), {}, "POST", "/v1/inserts", {}, {"spec": SPEC, "wait": True}),
+    ("change_insert", ("s", {"fail": "open"}), {}, "PATCH", "/v1/inserts/s", {}, {"fail": "open"}),
+    ("eject", ("s",), {"keep": True}, "DELETE", "/v1/inserts/s", {"keep": "true"}, None),
+    ("ports", ("web",), {}, "GET", "/v1/ports", {"machine": "web"}, None),
+    ("images", (), {}, "GET", "/v1/images", {}, None),
+    ("remove_image", ("base",), {}, "DELETE", "/v1/images/base", {}, None),
+    ("kernels", (), {}, "GET", "/v1/kernels", {}, None),
+    ("import_kernel", ("/f",), {"name": "k"}, "POST", "/v1/kernels/import", {}, {"file": "/f", "name": "k"}),
+    ("remove_kernel", ("k",), {}, "DELETE", "/v1/kernels/k", {}, None),
+]
+STREAMS = {
+    "events",
+    "wait_machine",
+    "open_logs",
+    "open_sniff",
+    "open_exec",
+    "open_console",
+    "build_image",
+    "build_kernel",
+}
+
+
+@pytest.mark.parametrize(("call", "args", "options", "method", "path", "query", "body"), ROUTES)
+def test_route(
+    fake: FakeDaemon,
+    client: Client,
+    call: str,
+    args: tuple[Any, ...],
+    options: Json,
+    method: str,
+    path: str,
+    query: Json,
+    body: Any,
+) -> None:
+    wants_list = "list" in str(inspect.signature(getattr(Client, call)).return_annotation)
+    fake.on(method, path, [{"name": "x"}] if wants_list else {"name": "x"})
+    getattr(client, call)(*args, **options)
+    assert fake.last() == Request(method, path, query, body)
+
+
+def test_every_method_has_a_test() -> None:
+    methods = {name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")}
+    assert methods == {route[0] for route in ROUTES} | STREAMS
+
+
+@pytest.mark.parametrize("code", ERRORS)
+def test_errors_come_back_as_they_were_raised(fake: FakeDaemon, client: Client, code: str) -> None:
+    fake.on("GET", "/v1/machines/web", fail(ERRORS[code].http_status, code, "no web", "try ps", "last line"))
+    with pytest.raises(ERRORS[code]) as caught:
+        client.machine("web")
+    assert caught.value.as_dict() == {"code": code, "message": "no web", "hint": "try ps", "detail": "last line"}
+
+
+def test_an_unknown_route_tells_of_another_version(client: Client) -> None:
+    with pytest.raises(NotFound, match=r"does not know GET /v1/networks .*weft version"):
+        client.networks()
+
+
+@pytest.mark.parametrize("body", [b"boom", b'{"detail": []}', b"[]", b'{"error": 5}'])
+def test_a_failure_without_our_error_keeps_its_body(fake: FakeDaemon, client: Client, body: bytes) -> None:
+    fake.on("GET", "/v1/networks", Reply(body, 500))
+    with pytest.raises(Internal) as caught:
+        client.networks()
+    assert caught.value.detail == body.decode()
+
+
+@pytest.mark.parametrize(("call", "path", "value"), [("machines", "machines", {}), ("version", "version", [])])
+def test_an_answer_of_another_shape(fake: FakeDaemon, client: Client, call: str, path: str, value: Any) -> None:
+    fake.on("GET", f"/v1/{path}", value)
+    with pytest.raises(Internal, match="something else"):
+        getattr(client, call)()
+
+
+def test_names_cannot_leave_their_place_in_the_path(fake: FakeDaemon, client: Client) -> None:
+    with pytest.raises(NotFound):
+        client.machine("../networks?x=ä")
+    assert fake.last().path == "/v1/machines/../networks?x=ä"
+    assert fake.last().query == {}
+
+
+def test_sniff_query(fake: FakeDaemon, client: Client) -> None:
+    fake.on("GET", "/v1/machines/web/sniff", Reply([b"one", b"two"]))
+    with client.open_sniff("web", nic=1, filter="tcp port 80 & 1", seconds=2.5) as answer:
+        assert b"".join(answer.pieces()) == b"onetwo"
+    assert fake.last().query == {
+        "nic": "1",
+        "filter": "tcp port 80 & 1",
+        "seconds": "2.5",
+        "format": "pcapng",
+        "mode": "inline",
+    }
+
+
+def test_wait_repeats_until_the_machine_has_ended(fake: FakeDaemon, client: Client) -> None:
+    states = iter(["running", "stopping", "stopped"])
+    fake.on("GET", "/v1/machines/web/wait", lambda _request: MACHINE | {"state": next(states)})
+    assert client.wait_machine("web")["state"] == "stopped"
+
+
+def test_wait_outlives_a_broken_connection(fake: FakeDaemon, client: Client) -> None:
+    fake.on("GET", "/v1/machines/web/wait", Reply(explode()))
+    fake.on("GET", "/v1/machines/web", MACHINE | {"state": "failed"})
+    assert client.wait_machine("web")["state"] == "failed"
+
+
+def explode() -> Iterator[bytes]:
+    yield b"{"
+    raise ConnectionResetError
+
+
+def test_live_states_are_those_of_the_model() -> None:
+    assert [is_live({"state": state}) for state in State] == [state.is_live for state in State]
+
+
+def test_the_fake_machine_is_one_that_the_model_knows() -> None:
+    MachineView.model_validate(MACHINE)
+
+
+def test_build_reports_progress_and_gives_the_result(fake: FakeDaemon, client: Client) -> None:
+    lines = [
+        {"progress": "unpack", "fraction": None},
+        {"progress": "compile", "fraction": 0.5},
+        {"result": {"name": "k"}},
+    ]
+    fake.on("POST", "/v1/kernels/build", Reply([json.dumps(line).encode() + b"\n" for line in lines]))
+    seen: list[tuple[str, float | None]] = []
+    assert client.build_kernel(lambda text, part: seen.append((text, part)), source="/src") == {"name": "k"}
+    assert seen == [("unpack", None), ("compile", 0.5)]
+    assert fake.last().body == {"source": "/src"}
+
+
+def test_build_that_fails_in_the_middle(fake: FakeDaemon, client: Client) -> None:
+    error = json.loads(fail(503, "unavailable", "no compiler").body)  # type: ignore[arg-type]
+    fake.on("POST", "/v1/images/build", Reply([b'{"progress": "x"}\n', json.dumps(error).encode()]))
+    with pytest.raises(Unavailable, match="no compiler"):
+        client.build_image("base", lambda _text, _part: None)
+
+
+def test_build_that_ends_without_a_result(fake: FakeDaemon, client: Client) -> None:
+    fake.on("POST", "/v1/images/build", Reply([b'{"progress": "x"}\n']))
+    with pytest.raises(Disconnected):
+        client.build_image("base", lambda _text, _part: None)
+
+
+def test_events(fake: FakeDaemon, client: Client) -> None:
+    stream = (
+        b': hello\n\nid: 7\nevent: machine.ready\ndata: {"id": 7,\ndata:  "kind": "machine.ready"}\n\ndata: {"cut":'
+    )
+    fake.on("GET", "/v1/events", Reply([stream]))
+    assert list(client.events(since=6, follow=True)) == [{"id": 7, "kind": "machine.ready"}]
+    assert fake.last().query == {"since": "6", "follow": "true"}
+
+
+def test_events_without_data_are_none() -> None:
+    assert list(parse_events(["event: x", "", "", "retry: 5", ""])) == []

@@ -1,0 +1,209 @@
+"""Root file systems from packages: the closure of what is wanted, and what every machine expects to find."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+from tests.unit.image_samples import make_elf, make_tar, tar_member
+
+from weft.image.elf import read_needs
+from weft.image.packages import Package, PackageFiles, parse_package_tar, parse_uris
+from weft.image.recipe import Recipe
+from weft.image.rootfs import RootBuilder, add_applets, add_folder, add_skeleton, build_root, parse_applets
+from weft.image.tree import Directory, File, Node, Symlink, Tree
+from weft.model.errors import Invalid, NotFound
+
+BUSYBOX = File(b"\x7fELF-not-really" + b"\0[\0[[\0cat\0ls\0sh\0\0", 0o755)
+
+
+def elf(*needed: str, interpreter: str | None = None, runpath: str | None = None) -> File:
+    return File(make_elf(needed=needed, interpreter=interpreter, runpath=runpath), 0o755)
+
+
+def package_files(**packages: dict[str, Node]) -> PackageFiles:
+    async def read(package: Package) -> dict[str, Node]:
+        return packages[package.name]
+
+    return PackageFiles([Package(name, "1-1", Path(name)) for name in packages], read)
+
+
+LIBC: dict[str, Node] = {
+    "usr/lib64/ld.so": Symlink("/lib/x86_64-linux-gnu/ld.so"),
+    "usr/lib/x86_64-linux-gnu/ld.so": elf(),
+    "usr/lib/x86_64-linux-gnu/libc.so.6": elf(),
+    "usr/share/doc/libc6/copyright": File(b"long"),
+}
+
+
+async def test_a_program_brings_all_it_needs_and_nothing_else() -> None:
+    files = package_files(
+        libc6=LIBC,
+        libdeep1={"usr/lib/x86_64-linux-gnu/libdeep.so.1": elf("libc.so.6")},
+        libwide2={
+            "usr/lib/x86_64-linux-gnu/libwide.so.2": Symlink("libwide.so.2.7"),
+            "usr/lib/x86_64-linux-gnu/libwide.so.2.7": elf("libdeep.so.1"),
+        },
+        tool={"usr/bin/tool": elf("libwide.so.2", interpreter="/lib64/ld.so"), "usr/share/man/tool": File(b"")},
+    )
+    builder = RootBuilder(files)
+    await builder.add_binary("/usr/bin/tool")
+    found = {path for path, node in builder.tree if not isinstance(node, Directory)} - set(dict(Tree()))
+    assert found == {
+        "usr/bin/tool",
+        "usr/lib64/ld.so",
+        "usr/lib/x86_64-linux-gnu/ld.so",
+        "usr/lib/x86_64-linux-gnu/libc.so.6",
+        "usr/lib/x86_64-linux-gnu/libdeep.so.1",
+        "usr/lib/x86_64-linux-gnu/libwide.so.2",
+        "usr/lib/x86_64-linux-gnu/libwide.so.2.7",
+    }
+    assert builder.used == {"libc6": "1-1", "libdeep1": "1-1", "libwide2": "1-1", "tool": "1-1"}
+
+
+async def test_runpath_comes_before_the_usual_folders() -> None:
+    files = package_files(
+        tool={
+            "usr/lib/tool/bin/tool": elf("libown.so", runpath="$ORIGIN/../lib"),
+            "usr/lib/tool/lib/libown.so": elf(),
+            "usr/lib/x86_64-linux-gnu/libown.so": elf(),
+        }
+    )
+    builder = RootBuilder(files)
+    await builder.add_binary("/usr/lib/tool/bin/tool")
+    assert "/usr/lib/tool/lib/libown.so" in builder.tree
+    assert "/usr/lib/x86_64-linux-gnu/libown.so" not in builder.tree
+
+
+async def test_what_is_missing_is_named_with_who_needs_it() -> None:
+    builder = RootBuilder(package_files(tool={"usr/bin/tool": elf("libgone.so.1")}))
+    with pytest.raises(NotFound, match=r"libgone\.so\.1, which /usr/bin/tool needs"):
+        await builder.add_binary("/bin/tool")
+    with pytest.raises(NotFound, match="/usr/bin/other"):
+        await builder.add_binary("/usr/bin/other")
+    with pytest.raises(NotFound, match="no file of tool matches"):
+        await builder.add_glob(("tool",), "/usr/lib/*.so")
+
+
+async def test_links_in_a_circle_end() -> None:
+    builder = RootBuilder(package_files(odd={"usr/bin/a": Symlink("b"), "usr/bin/b": Symlink("a")}))
+    await builder.add_binary("/usr/bin/a")
+    assert "/usr/bin/b" in builder.tree
+
+
+async def test_a_package_is_opened_only_when_it_may_help() -> None:
+    opened = []
+
+    async def read(package: Package) -> dict[str, Node]:
+        opened.append(package.name)
+        return {"usr/lib/x86_64-linux-gnu/libpcap.so.0.8": elf()} if package.name == "libpcap0.8" else {}
+
+    files = PackageFiles([Package(name, "1", Path(name)) for name in ("adduser", "libpcap0.8", "perl")], read)
+    assert await files.find("/usr/lib/x86_64-linux-gnu/libpcap.so.0.8", likely="libpcap.so.0.8")
+    assert opened == ["libpcap0.8"]
+
+
+async def test_a_whole_root(tmp_path: Path) -> None:
+    (tmp_path / "files" / "etc").mkdir(parents=True)
+    (tmp_path / "files" / "etc" / "motd").write_text("hello")
+    (tmp_path / "files" / "etc" / "shells").write_text("/bin/none\n")
+    recipe = Recipe(
+        name="small",
+        version="3",
+        packages=("busybox",),
+        files=("/usr/share/x/*",),
+        symlinks={"/etc/link": "motd"},
+        directories=("/srv/data",),
+    )
+    files = package_files(busybox={"usr/bin/busybox": BUSYBOX, "usr/share/x/1": File(b"one")})
+    builder = RootBuilder(files)
+    builder.tree.add("/usr/bin/busybox", BUSYBOX)
+    recipe_with_box = recipe.model_copy(update={"files": ("/usr/share/x/*", "/usr/bin/busybox")})
+    with pytest.raises(Invalid, match="not a sound ELF"):
+        await build_root(recipe_with_box, tmp_path, files)
+
+
+def test_every_machine_finds_its_mount_points() -> None:
+    tree = Tree()
+    add_skeleton(tree, Recipe(name="small", version="3", packages=("x",), directories=("/srv/data",)))
+    for path in ("dev", "proc", "sys", "run", "tmp", "etc", "root", "var/log", "srv/data"):
+        assert isinstance(tree.find(path), Directory), path
+    for path in ("etc/passwd", "etc/group", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/nsswitch.conf"):
+        assert isinstance(tree.find(path), File), path
+    assert b'PRETTY_NAME="Weft small 3"' in tree.find("etc/os-release").data  # type: ignore[union-attr]
+
+
+def test_a_folder_of_files_wins(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "run").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "run").chmod(0o700)
+    (tmp_path / "link").symlink_to("bin/run")
+    tree = Tree()
+    tree.add("/tmp", Directory(0o1777))
+    (tmp_path / "tmp").mkdir()
+    add_folder(tree, tmp_path)
+    assert tree.find("/usr/bin/run") == File(b"#!/bin/sh\n", 0o755)
+    assert tree.find("/link") == Symlink("bin/run")
+    assert tree.find("/tmp") == Directory(0o1777)
+    add_folder(tree, tmp_path / "not-there")
+
+
+def test_applets_never_hide_a_program() -> None:
+    tree = Tree()
+    tree.add("/bin/busybox", BUSYBOX)
+    tree.add("/bin/ls", File(b"a real ls", 0o755))
+    add_applets(tree, Recipe(name="small", version="1", packages=("x",)))
+    assert tree.find("/bin/sh") == Symlink("busybox")
+    assert tree.find("/bin/ls") == File(b"a real ls", 0o755)
+
+
+def test_only_the_applets_asked_for() -> None:
+    tree = Tree()
+    with pytest.raises(NotFound, match="no busybox"):
+        add_applets(tree, Recipe(name="small", version="1", packages=("x",)))
+    tree.add("/bin/busybox", BUSYBOX)
+    add_applets(tree, Recipe(name="small", version="1", packages=("x",), applets=("sh",)))
+    assert "/bin/cat" not in tree
+    with pytest.raises(NotFound, match="no applet emacs"):
+        add_applets(tree, Recipe(name="small", version="1", packages=("x",), applets=("emacs",)))
+
+
+def test_applets_are_read_not_asked_for() -> None:
+    assert parse_applets(BUSYBOX.data) == ("[", "[[", "cat", "ls", "sh")
+    with pytest.raises(Invalid):
+        parse_applets(b"something else")
+
+
+def test_an_elf_file_says_what_it_needs() -> None:
+    needs = read_needs(make_elf(interpreter="/lib64/ld.so", needed=("a.so", "b.so"), runpath="$ORIGIN:/opt"), "/x/y")
+    assert (needs.interpreter, needs.libraries, needs.search) == ("/lib64/ld.so", ("a.so", "b.so"), ("/x", "/opt"))
+
+
+@pytest.mark.parametrize("cut", [5, 40, 100, 170, 230])
+def test_a_damaged_elf_file_is_refused_or_empty(cut: int) -> None:
+    data = make_elf(interpreter="/lib64/ld.so", needed=("a.so",))
+    try:
+        read_needs(data[:cut], "/x/y")
+    except Invalid as err:
+        assert "/x/y" in err.message  # noqa: PT017
+
+
+def test_a_package_loses_setuid_and_may_not_bring_devices() -> None:
+    data = make_tar(
+        (tar_member("./bin/", kind=tarfile.DIRTYPE, mode=0o755), b""),
+        (tar_member("./bin/su", mode=0o4755), b"su"),
+        (tar_member("./bin/sulogin", kind=tarfile.LNKTYPE, link="./bin/su"), b""),
+        (tar_member("./etc/x", mode=0o600), b"x"),
+    )
+    nodes = parse_package_tar(data, "login")
+    assert nodes["usr/bin/su"] == nodes["usr/bin/sulogin"] == File(b"su", 0o755)
+    assert nodes["etc/x"] == File(b"x", 0o644)
+    with pytest.raises(Invalid, match="null"):
+        parse_package_tar(make_tar((tar_member("./dev/null", kind=tarfile.CHRTYPE), b"")), "odd")
+
+
+def test_what_apt_would_fetch() -> None:
+    text = "'https://where/l/libgcc-s1_12%2bdeb_amd64.deb' libgcc-s1_12+deb_amd64.deb 4 MD5Sum:0\n"
+    text += "'https://where/z/zlib1g_1%3a1.2_amd64.deb' zlib1g_1%3a1.2_amd64.deb 5 \nsomething else\n"
+    packages = parse_uris(text, Path("/a"))
+    assert [(package.name, package.version) for package in packages] == [("libgcc-s1", "12+deb"), ("zlib1g", "1:1.2")]
+    assert packages[1].archive == Path("/a/zlib1g_1%3a1.2_amd64.deb")

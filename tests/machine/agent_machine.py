@@ -113,8 +113,10 @@ class Machine:
         async with asyncio.timeout(timeout):
             return await self.process.wait()
 
-    def send_frame(self, nic: int, frame: bytes) -> None:
-        self.nics[nic].test.sendto(frame, str(self.directory / f"nic{nic}.qemu"))
+    async def send_frame(self, nic: int, frame: bytes, timeout: float = 10.0) -> None:
+        target = str(self.directory / f"nic{nic}.qemu")
+        async with asyncio.timeout(timeout):
+            await asyncio.get_running_loop().sock_sendto(self.nics[nic].test, frame, target)
 
     async def receive_frame(self, nic: int, timeout: float = 10.0) -> bytes:
         async with asyncio.timeout(timeout):
@@ -155,11 +157,12 @@ async def boot(
     profile: Profile = "microvm",
     drives: dict[str, Path] | None = None,
     macs: Sequence[str] = (),
+    files: dict[str, bytes] | None = None,
 ) -> AsyncIterator[Machine]:
-    """A machine with this configuration; gone when the context is left."""
+    """A machine with this configuration; gone when the context is left. Without a root it has busybox and `files`."""
     kernel = find_kernel()
-    files = {} if config.root else initramfs_files()
-    (directory / "initrd").write_bytes(build_initramfs(build_init(), config, files))
+    contents = {} if config.root else initramfs_files() | (files or {})
+    (directory / "initrd").write_bytes(build_initramfs(build_init(), config, contents))
     (directory / "serial.log").touch()
     nics = [open_nic(directory, number, mac) for number, mac in enumerate(macs)]
     arguments = _plan_arguments(directory, profile, kernel, drives or {}, nics)

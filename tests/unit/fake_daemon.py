@@ -6,7 +6,6 @@ import socket
 import socketserver
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
@@ -95,8 +94,7 @@ class FakeDaemon:
         if request.path in self._sessions:
             return None
         reply = fail(404, "not-found", f"nothing at {request.path}")
-        response = connection.respond(reply.status, "")
-        return replace(response, body=bytes(reply.body))  # type: ignore[arg-type]
+        return connection.respond(reply.status, bytes(reply.body).decode())  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from weft import __version__
 from weft.api.deps import TheFabric
-from weft.host.doctor import examine
+from weft.host.doctor import diagnose
 
 router = APIRouter(tags=["system"])
 Shutdown = Callable[[bool], None]
@@ -51,7 +51,7 @@ async def version(request: Request, fabric: TheFabric) -> VersionView:
         api="v1",
         pid=os.getpid(),
         home=str(fabric.site.layout.home),
-        accel=fabric.site.accel,
+        accel=fabric.site.facts.accel,
         started=request.app.state.started,
     )
 
@@ -59,7 +59,7 @@ async def version(request: Request, fabric: TheFabric) -> VersionView:
 @router.get("/doctor")
 async def doctor(fabric: TheFabric) -> list[CheckView]:
     """What this host has and lacks."""
-    return [CheckView.model_validate(check, from_attributes=True) for check in await examine(fabric.site.layout.run)]
+    return [CheckView.model_validate(check, from_attributes=True) for check in await diagnose(fabric.site.layout.run)]
 
 
 @router.post("/shutdown", status_code=202)

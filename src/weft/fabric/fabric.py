@@ -21,7 +21,7 @@ from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shel
 from weft.fabric.site import Shelves, Site, Tasks
 from weft.fabric.sniff import Sniffers
 from weft.host.cgroup import find_cgroups
-from weft.host.facts import read_facts
+from weft.host.facts import find_facts
 from weft.host.kernel_links import open_links
 from weft.host.namespace import open_namespace
 from weft.image.store import ImageStore, KernelStore
@@ -83,13 +83,11 @@ async def _open_site(stack: AsyncExitStack, layout: Layout, settings: Settings, 
     stack.push_async_callback(links.close)
     await links.ensure_void()
     fabric_id = hashlib.sha256(bytes(layout.home)).hexdigest()[:8]
-    facts = await read_facts(layout.run, fabric_id)
     return Site(
         id=fabric_id,
         layout=layout,
         settings=settings,
-        facts=facts,
-        accel=facts.accelerator if settings.accel == "auto" else settings.accel,
+        facts=await find_facts(layout.run, settings.accel),
         namespace=namespace,
         links=links,
         cgroups=find_cgroups(fabric_id),

@@ -88,7 +88,7 @@ class Hearts:
         self.tell: Listener = _tell_nobody
         timeout = site.settings.heartbeat_timeout
         if timeout is None:
-            timeout = EMULATED_TIMEOUT if site.accel == "tcg" else NATIVE_TIMEOUT
+            timeout = EMULATED_TIMEOUT if site.facts.accel == "tcg" else NATIVE_TIMEOUT
         self._policy = HeartPolicy(site.settings.heartbeat_interval, timeout)
 
     async def on_ready(self, machine: MachineRecord) -> None:

@@ -14,7 +14,6 @@ from weft.host.cgroup import Limits
 from weft.host.process import Latched, start_latched
 from weft.host.qemu import listen_unix
 from weft.host.sandbox import Bind, plan_sandbox
-from weft.model.errors import Unavailable
 from weft.model.image import ImageManifest
 from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
 from weft.plan.linknames import tap_name
@@ -39,13 +38,14 @@ async def hold(site: Site, machine: MachineRecord) -> Held:
     files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     image = site.images.get(machine.spec.image)
     files.initrd.write_bytes(build_initramfs(site.init, guest_config(site, machine, image)))
+    files.initrd.chmod(0o644)  # read by the machine's own user; the folder is closed to everybody else
     identity = site.identity(machine.slot)
     with ExitStack() as stack:
         fds = await _open_descriptors(stack, site, machine, files)
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
         paths = _Files(site, machine, image, files)
-        command = [_qemu(site), *plan_boot(_boot(site, machine, fds, paths))]
-        devices = [KVM] if site.accel == "kvm" else []
+        command = [site.facts.qemu, *plan_boot(_boot(site, machine, fds, paths))]
+        devices = [KVM] if site.facts.accel == "kvm" else []
         argv = plan_sandbox(command, binds=paths.binds, devices=devices, identity=identity)
         group = site.cgroups.create(machine.name, _limits(site, machine))
         latched = start_latched(argv, fds=fds.all, stdout=errors, stderr=errors)
@@ -134,7 +134,7 @@ def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) 
         name=machine.name,
         uuid=machine.uuid,
         profile=machine.spec.profile,
-        accel=site.accel,
+        accel=site.facts.accel,
         memory=machine.memory,
         cpus=machine.spec.cpus,
         kernel=str(paths.kernel.inside),
@@ -145,14 +145,8 @@ def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) 
         serial_fd=fds.serial,
         agent_fd=fds.agent,
         nics=nics,
-        tsc_khz=site.facts.khz or None,
+        tsc_khz=site.facts.tsc_khz or None,
     )
-
-
-def _qemu(site: Site) -> str:
-    if site.facts.qemu is None:
-        raise Unavailable("QEMU is not installed", hint="weft doctor names the package")
-    return site.facts.qemu
 
 
 def _limits(site: Site, machine: MachineRecord) -> Limits:

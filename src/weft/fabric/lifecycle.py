@@ -20,6 +20,7 @@ from weft.fabric.records import MachineRecord, Stamp
 from weft.fabric.site import Site
 from weft.guest.agent import Agent, open_agent
 from weft.guest.protocol import EntryStatus
+from weft.host.cgroup import Cgroup
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.model.errors import Unavailable, WeftError, WrongState
 from weft.model.machine import Exit, State
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 LAST_WORDS = 0.5
 """Seconds to read what the agent still said before its machine went, how the entry point ended above all."""
+GROUP_TRIES, GROUP_PAUSE = 200, 0.01
 STARTABLE = (State.CREATED, State.STOPPED, State.FAILED)
 Hook = Callable[[MachineRecord], Awaitable[None]]
 
@@ -219,7 +221,7 @@ class Lifecycle:
         """A run is over, or never came to be: tidy up what it had on the host, and say so."""
         group = self._site.cgroups.group(machine.name)
         await stop_processes(_leftovers(machine, group.pids()), term_for=0)
-        group.remove()
+        await _remove_group(group)
         _remove_sockets(self._site.layout.machine(machine.name))
         asked = machine.state is State.STOPPING
         clean = asked or exit.code is not None or exit.reason == POWERED_OFF
@@ -262,6 +264,16 @@ def _leftovers(machine: MachineRecord, pids: list[int]) -> list[ProcessId]:
     """QEMU, when only the monitor around it was killed, and whatever else is in the machine's control group."""
     found = [ProcessId.find(pid) for pid in pids]
     return [process for process in (machine.qemu and machine.qemu.id, *found) if process and process.alive()]
+
+
+async def _remove_group(group: Cgroup) -> None:
+    """A process that has just ended stays in its group for a moment longer."""
+    for _ in range(GROUP_TRIES):
+        try:
+            return group.remove()
+        except WrongState:
+            await asyncio.sleep(GROUP_PAUSE)
+    group.remove()
 
 
 def _remove_sockets(files: MachineFiles) -> None:

@@ -105,7 +105,7 @@ class Machines:
             started=machine.started,
             ready=machine.ready,
             exit=machine.exit,
-            accel=self._site.accel if machine.state.is_live else None,
+            accel=self._site.facts.accel if machine.state.is_live else None,
             limits=machine.limits,
             resident=_resident(pid.pid) if pid else None,
         )

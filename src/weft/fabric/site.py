@@ -42,13 +42,12 @@ class Shelves:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a fabric is built. `accel` is `kvm` or `tcg`, `id` tells fabrics of one host apart, `clock` gives seconds since the epoch."""
+    """Where a fabric is built. `id` tells fabrics of one host apart, `clock` gives seconds since the epoch."""
 
     id: str
     layout: Layout
     settings: Settings
     facts: HostFacts
-    accel: str
     namespace: Namespace
     links: Links
     cgroups: Cgroups
@@ -65,7 +64,7 @@ class Site:
         if os.geteuid() != 0:
             return None
         uid = self.settings.uid_base + int(self.id, 16) % UID_FABRICS * UIDS_PER_FABRIC + number
-        groups = (KVM.stat().st_gid,) if self.accel == "kvm" else ()
+        groups = (KVM.stat().st_gid,) if self.facts.accel == "kvm" else ()
         return Identity(uid, uid, groups)
 
 

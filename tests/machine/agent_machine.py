@@ -126,7 +126,7 @@ class Machine:
 def _plan_arguments(machine: Path, profile: Profile, kernel: Path, drives: dict[str, Path], nics: list[Nic]) -> list[str]:
     bus = "device" if profile == "microvm" else "pci"
     board = "microvm,acpi=off" if profile == "microvm" else "q35"
-    arguments = ["qemu-system-x86_64", "-M", board, "-accel", ACCELERATOR, "-m", "64", "-nodefaults", "-no-user-config"]
+    arguments = ["qemu-system-x86_64", "-M", board, "-accel", ACCELERATOR, "-nodefaults", "-no-user-config"]
     arguments += ["-no-reboot", "-display", "none", "-kernel", str(kernel), "-initrd", str(machine / "initrd")]
     arguments += ["-append", "console=ttyS0 quiet reboot=t panic=-1 no_timer_check"]
     arguments += ["-serial", f"file:{machine / 'serial.log'}", "-device", f"virtio-serial-{bus}"]
@@ -158,6 +158,7 @@ async def boot(
     drives: dict[str, Path] | None = None,
     macs: Sequence[str] = (),
     files: dict[str, bytes] | None = None,
+    memory: int = 64,
 ) -> AsyncIterator[Machine]:
     """A machine with this configuration; gone when the context is left. Without a root it has busybox and `files`."""
     kernel = find_kernel()
@@ -166,6 +167,7 @@ async def boot(
     (directory / "serial.log").touch()
     nics = [open_nic(directory, number, mac) for number, mac in enumerate(macs)]
     arguments = _plan_arguments(directory, profile, kernel, drives or {}, nics)
+    arguments += ["-m", str(memory)]
     process = await asyncio.create_subprocess_exec(*arguments)
     machine = Machine(directory, process, nics)
     try:

@@ -105,8 +105,8 @@ def tcpdump_files() -> dict[str, bytes]:
 
 
 async def test_tcpdump_on_one_nic_sees_both_directions(tmp_path: Path) -> None:
-    command = ["/usr/bin/tcpdump", "-i", "eth0", "-n", "-e", "-c", "2", "-l", "--immediate-mode"]
-    async with boot(tmp_path, CONFIG, macs=MACS, files=tcpdump_files()) as machine:
+    command = ["/usr/bin/tcpdump", "-Z", "root", "-i", "eth0", "-n", "-e", "-c", "2", "-l", "--immediate-mode"]
+    async with boot(tmp_path, CONFIG, macs=MACS, files=tcpdump_files(), memory=128) as machine:
         async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
             process = await agent.exec(command)
             await wait_for_listener(process)

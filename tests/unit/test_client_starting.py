@@ -1,5 +1,6 @@
 """Finding the daemon, and starting one: a real program that listens, is late, loses the race, or fails."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -79,8 +80,17 @@ def test_a_daemon_that_fails_says_why(home: Path) -> None:
 
 def test_a_daemon_that_never_listens_is_given_up(home: Path) -> None:
     program = f"import os, signal; open({str(home / 'pids')!r}, 'w').write(f'{{os.getpid()}} 0'); signal.pause()"
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(Unavailable, match="does not answer in time"):
         start_daemon(home, argv=[sys.executable, "-c", program], timeout=1)
+
+
+def test_a_daemon_on_its_way_out_is_replaced(home: Path) -> None:
+    home.mkdir()
+    with (home / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        threading.Timer(1, fcntl.flock, (lock, fcntl.LOCK_UN)).start()
+        start_daemon(home, argv=listen(home), timeout=20)
+    assert is_answering(home)
 
 
 def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:

@@ -132,22 +132,17 @@ async def sniff(
     mode: Mode = Mode.INLINE,
 ) -> StreamingResponse:
     """Packets at a port: a sniffer is inserted for as long as this answer is read."""
-    capture = Capture(f"{name}:{nic}", filter, count, format == "text", mode)
-    stream = _capture(fabric, capture, seconds)
+    capture = Capture(f"{name}:{nic}", filter, count, seconds, format == "text", mode)
+    stream = _capture(fabric, capture)
     first = await anext(stream)  # errors before the first byte become an error, not a broken stream
     media_type = "text/plain" if capture.text else "application/x-pcapng"
     return StreamingResponse(_chain(first, stream), media_type=media_type)
 
 
-async def _capture(fabric: Fabric, capture: Capture, seconds: float | None) -> AsyncIterator[bytes]:
-    """An empty piece once the sniffer is in place, then the capture."""
-    try:
-        async with fabric.sniffers.open(capture) as pieces, asyncio.timeout(seconds):
-            yield b""
-            async for piece in pieces:
-                yield piece
-    except TimeoutError:
-        return
+async def _capture(fabric: Fabric, capture: Capture) -> AsyncIterator[bytes]:
+    async with fabric.sniffers.open(capture) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import sys
 import time
 from typing import Any
@@ -45,18 +46,13 @@ def serve(face: Face) -> None:
 @click.pass_obj
 def shutdown(face: Face, machines: bool) -> None:
     """End the daemon. Machines and their network run on unless --machines is given."""
-    client = face.client(start=False)
-    if machines:
-        # Machines may run without a daemon; it takes one to stop them.
-        client = face.client()
+    # Machines may run without a daemon, and it takes one to stop them.
+    client = face.client(start=machines)
+    daemon = os.pidfd_open(client.version()["pid"])
     client.shutdown(machines=machines)
-    from weft.client.starting import is_answering
-
-    deadline = time.monotonic() + _SHUTDOWN_TIMEOUT
-    while is_answering(client.home):
-        if time.monotonic() > deadline:
-            raise Unavailable(f"the daemon of {client.home} still runs after {_SHUTDOWN_TIMEOUT:g} seconds")
-        time.sleep(0.02)
+    # The descriptor becomes readable when the process has ended: its lock is free then, and all it took down is down.
+    if not select.select([daemon], [], [], _SHUTDOWN_TIMEOUT)[0]:
+        raise Unavailable(f"the daemon of {client.home} still runs after {_SHUTDOWN_TIMEOUT:g} seconds")
 
 
 @click.command(short_help="Print the versions of command and daemon.")

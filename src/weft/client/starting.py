@@ -10,9 +10,10 @@ from weft.client.home import LOG_NAME, connect_socket
 from weft.model.errors import Unavailable
 
 START_TIMEOUT = 30.0
-# A daemon that finds its lock taken ends with status 0, and we wait for the other one. One that fails might still have
-# been overtaken by another: look for that a little longer.
+# A daemon that fails may have been overtaken by another one: look for that a little longer.
 _FAILED_GRACE = 1.0
+# One that finds its lock taken ends with status 0. Whoever holds it is about to answer, or is on its way out.
+_OTHER_GRACE = 2.0
 _LOG_TAIL = 15
 
 
@@ -22,39 +23,39 @@ def start_daemon(home: Path, *, argv: Sequence[str] | None = None, timeout: floa
     Starting several at once is harmless: the daemon takes a lock. `argv` is another program to serve the home. Raises
     Unavailable, with the end of the daemon's log.
     """
+    argv = argv or [sys.executable, "-m", "weft.daemon", "--home", str(home)]
+    deadline = time.monotonic() + timeout
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        child = _spawn_daemon(home, argv or [sys.executable, "-m", "weft.daemon", "--home", str(home)])
+        while not _wait_answering(home, _spawn_daemon(home, argv), deadline):
+            pass
     except OSError as err:
         raise Unavailable(
             f"the daemon cannot start in {home}: {err.strerror or err}", hint="choose another --home or WEFT_HOME"
         ) from err
-    _wait_answering(home, child, timeout)
 
 
 def _spawn_daemon(home: Path, argv: Sequence[str]) -> subprocess.Popen[bytes]:
     with (home / LOG_NAME).open("ab") as log:
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            start_new_session=True,
-        )
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
 
 
-def _wait_answering(home: Path, child: subprocess.Popen[bytes], timeout: float) -> None:
-    deadline, failed = time.monotonic() + timeout, False
+def _wait_answering(home: Path, child: subprocess.Popen[bytes], deadline: float) -> bool:
+    """True when somebody answers; False when the child found a daemon that then did not come to answer: start anew."""
+    ended: float | None = None
     while not is_answering(home):
-        if child.poll() and not failed:
-            deadline, failed = time.monotonic() + _FAILED_GRACE, True
-        if time.monotonic() >= deadline:
-            raise _not_started(home, child.returncode, timeout)
+        now = time.monotonic()
+        if ended is None and child.poll() is not None:
+            ended = now
+        if now >= deadline or (ended and child.returncode and now >= ended + _FAILED_GRACE):
+            raise _not_started(home, child.returncode)
+        if ended and now >= ended + _OTHER_GRACE:
+            return False
         # There is no event for "somebody listens now"; 20 ms is short against the daemon's own start.
         time.sleep(0.02)
     # The daemon is meant to outlive us; without this, Popen warns about a child that still runs.
     child.returncode = child.returncode or 0
+    return True
 
 
 def is_answering(home: Path) -> bool:
@@ -66,9 +67,9 @@ def is_answering(home: Path) -> bool:
     return True
 
 
-def _not_started(home: Path, status: int | None, timeout: float) -> Unavailable:
+def _not_started(home: Path, status: int | None) -> Unavailable:
     log = home / LOG_NAME
-    why = f"does not answer after {timeout:g} seconds" if status is None else f"ended with status {status}"
+    why = f"ended with status {status}" if status else "does not answer in time"
     return Unavailable(f"the daemon of {home} {why}", hint=f"its log is {log}", detail=_read_tail(log))
 
 

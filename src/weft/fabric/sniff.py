@@ -1,5 +1,6 @@
 """Sniffing: a sniffer inserted, its capture streamed, the sniffer ejected again."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -16,15 +17,18 @@ from weft.model.insert import InsertSpec, Mode
 
 SNIFFER = "sniffer"
 """The image whose tcpdump does it."""
+LISTENING = b"listening on"
+"""What tcpdump says when it has begun."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What to capture: a pcap filter (None: everything), how many packets, as text or pcapng."""
+    """What to capture: a pcap filter (None: everything), how many packets and seconds at most, as text or pcapng."""
 
     port: str
     filter: str | None = None
     count: int | None = None
+    seconds: float | None = None
     text: bool = False
     mode: Mode = Mode.INLINE
 
@@ -63,7 +67,8 @@ class Sniffers:
             async with await agent.exec(_argv(capture)) as stream:
                 yield _read(stream, capture)
         finally:
-            await self._inserts.eject(name)
+            # A task of its own: whoever hung up may be cancelled again and again while it lasts.
+            await asyncio.shield(asyncio.create_task(self._inserts.eject(name)))
 
 
 def _argv(capture: Capture) -> list[str]:
@@ -72,20 +77,37 @@ def _argv(capture: Capture) -> list[str]:
     count = ["-c", str(capture.count)] if capture.count else []
     # Heartbeats are the fabric's own business.
     expression = f"not ether proto 0x88b5 and ({capture.filter})" if capture.filter else "not ether proto 0x88b5"
-    return ["tcpdump", "-i", "eth0", "--immediate-mode", *what, *count, expression]
+    return ["tcpdump", "-i", "eth0", "-Z", "root", "--immediate-mode", *what, *count, expression]
 
 
 async def _read(stream: ExecStream, capture: Capture) -> AsyncIterator[bytes]:
+    """An empty piece once tcpdump listens, then what it captures. Raises Unavailable when it fails."""
     writer = PcapngWriter(capture.port)
-    complaints = b""
-    async for channel, data in stream:
+    complaints, listening = b"", False
+    async for channel, data in _until(stream, capture.seconds):
         if channel == "stderr":
             complaints = (complaints + data)[-2000:]
+            if not listening and LISTENING in complaints:
+                listening = True
+                yield b""
         elif capture.text:
             yield data
         else:
             for block in writer.feed(data):
                 yield block
-    status = await stream.wait()
-    if status.code:
+    if not listening:
         raise Unavailable("the sniffer's tcpdump failed", detail=complaints.decode(errors="replace"))
+
+
+async def _until(stream: ExecStream, seconds: float | None) -> AsyncIterator[tuple[str, bytes]]:
+    """A program's output for at most so long. The time-out is entered anew for every piece: whoever iterates may be
+    another task each time."""
+    loop = asyncio.get_running_loop()
+    deadline = None if seconds is None else loop.time() + seconds
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                piece = await anext(stream)
+        except (StopAsyncIteration, TimeoutError):
+            return
+        yield piece

@@ -1,0 +1,116 @@
+"""The keeper and the gate."""
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+from tests.host.conftest import AS_ROOT
+
+from weft.host.namespace import Namespace, find_keeper, open_namespace
+from weft.host.process import run
+from weft.model.errors import Unavailable
+
+pytestmark = pytest.mark.host
+
+
+def links_of(sock: socket.socket) -> list[str]:
+    """The links a socket's namespace has, by its first few indices."""
+    found = []
+    for index in range(1, 9):
+        try:
+            answer = fcntl.ioctl(sock, 0x8910, struct.pack("16si20x", b"", index))
+        except OSError:
+            continue
+        found.append(answer[:16].rstrip(b"\0").decode())
+    return found
+
+
+async def test_what_the_gate_opens_lives_inside(namespace: Namespace):
+    with await namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        assert links_of(sock) == ["lo"]
+    fd = await namespace.open("/proc/self/net/dev")
+    with os.fdopen(fd) as file:
+        assert len(file.readlines()) == 3
+
+
+async def test_a_program_runs_inside_as_root_of_it(namespace: Namespace):
+    printed = (await run(namespace.argv(["sh", "-c", "id -u; readlink /proc/self/ns/net"]))).text.split()
+    assert printed[0] == "0"
+    assert printed[1] == str(Path(f"/proc/{namespace.keeper.process.pid}/ns/net").readlink())
+
+
+async def test_the_namespace_is_quiet(namespace: Namespace):
+    names = ["net.ipv6.conf.default.disable_ipv6", "net.ipv4.ip_forward"]
+    assert (await run(namespace.argv(["sysctl", "-n", *names]))).text.split() == ["1", "0"]
+
+
+async def test_the_host_is_not_touched(namespace: Namespace):
+    before = Path("/proc/sys/net/ipv4/ip_forward").read_text()
+    assert await namespace.set_sysctl("ipv4/ip_forward", "1")
+    assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == before
+    assert (await run(namespace.argv(["sysctl", "-n", "net.ipv4.ip_forward"]))).text.strip() == "1"
+
+
+async def test_an_absent_sysctl_is_told(namespace: Namespace):
+    assert not await namespace.set_sysctl("ipv4/no_such_thing", "1")
+
+
+async def test_a_refusal_is_unavailable(namespace: Namespace):
+    with pytest.raises(Unavailable, match="/no/such/file"):
+        await namespace.open("/no/such/file")
+    with pytest.raises(Unavailable):
+        await namespace.socket(99, 99)
+
+
+async def test_the_keeper_outlives_the_daemon_and_is_adopted(tmp_path: Path):
+    first = await open_namespace(tmp_path)
+    await first.set_sysctl("ipv4/ip_forward", "1")
+    await first.close()
+    assert first.keeper.process.alive()
+    second = await open_namespace(tmp_path)
+    try:
+        assert second.keeper == first.keeper
+        assert second.rootless is not AS_ROOT
+        assert (await run(second.argv(["sysctl", "-n", "net.ipv4.ip_forward"]))).text.strip() == "1"
+    finally:
+        await second.stop()
+    assert not second.keeper.process.alive()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_dead_keeper_is_replaced(tmp_path: Path):
+    first = await open_namespace(tmp_path)
+    await first.close()
+    watch = first.watch()
+    first.keeper.process.send(signal.SIGKILL)
+    await asyncio.wait_for(watch.wait(), 5)
+    assert find_keeper(tmp_path) is None
+    second = await open_namespace(tmp_path)
+    assert second.mark != first.mark
+    await second.stop()
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"pid": "x"}', json.dumps({"pid": 1, "start_time": 1})])
+def test_a_bad_record_is_no_keeper(tmp_path: Path, record: str):
+    (tmp_path / "keeper.json").write_text(record)
+    assert find_keeper(tmp_path) is None
+
+
+async def test_our_own_namespace_is_no_keepers(tmp_path: Path):
+    start_time = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
+    (tmp_path / "keeper.json").write_text(json.dumps({"pid": os.getpid(), "start_time": start_time}))
+    assert find_keeper(tmp_path) is None
+
+
+async def test_the_gate_ends_with_the_daemon(namespace: Namespace):
+    gate = namespace._gate
+    namespace._control.close()
+    assert await asyncio.wait_for(gate.watch.wait(), 5) == 0
+    with pytest.raises(Unavailable, match="gate"):
+        await namespace.open("/proc/self/net/dev")

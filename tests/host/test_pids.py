@@ -1,0 +1,133 @@
+"""Processes by identity, their end, and the ladder that ends them."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from tests.host.waiting import wait_until
+
+from weft.host.pids import ProcessId, stop_processes, watch_exit
+from weft.host.process import Latched, start_latched
+
+
+def start(*argv: str) -> Latched:
+    latched = start_latched(argv)
+    latched.release()
+    return latched
+
+
+async def wait_running(latched: Latched, name: str) -> None:
+    """Until the latch has become the program."""
+
+    def is_program() -> bool:
+        with open(f"/proc/{latched.pid}/comm") as comm:
+            return comm.read().strip() == name
+
+    await wait_until(is_program)
+
+
+def test_a_process_is_its_pid_and_its_start_time():
+    me = ProcessId.find(os.getpid())
+    assert me is not None
+    assert me.alive()
+    assert not ProcessId(me.pid, me.start_time + 1).alive()
+    assert not ProcessId(me.pid, me.start_time + 1).send(signal.SIGKILL)
+
+
+def test_a_zombie_is_not_alive():
+    child = subprocess.Popen(["true"])
+    process = ProcessId.find(child.pid)
+    assert process is not None
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not process.alive()
+    child.wait()
+
+
+async def test_a_child_is_reaped_and_its_status_told_to_all():
+    latched = start("sh", "-c", "exit 7")
+    other = watch_exit(latched.process)
+    assert await latched.watch.wait() == 7
+    assert await other.wait() == 7
+    with pytest.raises(ChildProcessError):
+        os.waitid(os.P_PID, latched.pid, os.WEXITED | os.WNOHANG)
+
+
+async def test_watching_what_is_gone_ends_at_once():
+    assert await watch_exit(ProcessId(os.getpid(), 1)).wait() is None
+
+
+async def test_an_exit_is_seen_within_milliseconds():
+    delays = []
+    for _ in range(20):
+        latched = start("sleep", "60")
+        ended = asyncio.get_running_loop().create_future()
+        latched.watch.on_exit(lambda status, ended=ended: ended.set_result(time.monotonic()))
+        killed = time.monotonic()
+        latched.process.send(signal.SIGKILL)
+        delays.append(await asyncio.wait_for(ended, 5) - killed)
+    assert sorted(delays)[len(delays) // 2] < 0.010
+
+
+async def test_a_process_of_somebody_else_is_watched_too():
+    # The shell's child outlives it and becomes init's: we are not its parent.
+    shell = start("sh", "-c", "sleep 60 & wait")
+    await wait_until(shell.process.children)
+    (grandchild,) = shell.process.children()
+    watch = watch_exit(grandchild)
+    await stop_processes([shell.process])
+    assert grandchild.alive()
+    grandchild.send(signal.SIGKILL)
+    assert await asyncio.wait_for(watch.wait(), 5) is None
+
+
+async def test_a_stopped_process_is_told_from_a_running_one():
+    latched = start("sleep", "60")
+    assert not latched.process.is_stopped()
+    latched.process.send(signal.SIGSTOP)
+    await wait_until(latched.process.is_stopped)
+    assert latched.process.alive()
+    await stop_processes([latched.process], term_for=5)
+    assert await latched.watch.wait() == -signal.SIGTERM
+
+
+async def test_the_ladder_asks_first():
+    latched = start("sleep", "60")
+
+    async def ask() -> None:
+        latched.process.send(signal.SIGUSR1)
+
+    await stop_processes([latched.process], ask=ask)
+    assert await latched.watch.wait() == -signal.SIGUSR1
+
+
+async def test_the_ladder_ends_with_a_kill():
+    latched = start("sh", "-c", "trap '' TERM; while :; do sleep 60; done")
+    await wait_until(latched.process.children)
+    children = latched.process.children()
+    await stop_processes([latched.process, *children], term_for=0.05)
+    assert await latched.watch.wait() == -signal.SIGKILL
+    assert not any(child.alive() for child in children)
+
+
+async def test_a_peer_that_never_answers_is_bounded():
+    latched = start("sleep", "60")
+    started = time.monotonic()
+    await stop_processes([latched.process], ask=asyncio.Event().wait, ask_for=0.05)  # type: ignore[arg-type]
+    assert not latched.process.alive()
+    assert time.monotonic() - started < 2
+
+
+async def test_a_cancelled_stop_still_stops():
+    latched = start("sh", "-c", "trap '' TERM; while :; do sleep 60; done")
+    await wait_until(latched.process.children)
+    children = latched.process.children()
+    stopping = asyncio.ensure_future(stop_processes([latched.process, *children], term_for=60))
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    assert not latched.process.alive()
+    assert not any(child.alive() for child in children)

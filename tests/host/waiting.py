@@ -1,0 +1,13 @@
+"""Waiting for a condition, with a bound, instead of for a time."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+
+async def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    """Return as soon as the condition holds; fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "condition did not come true in time"
+        await asyncio.sleep(0.002)

@@ -19,16 +19,6 @@ def start(*argv: str) -> Latched:
     return latched
 
 
-async def wait_running(latched: Latched, name: str) -> None:
-    """Until the latch has become the program."""
-
-    def is_program() -> bool:
-        with open(f"/proc/{latched.pid}/comm") as comm:
-            return comm.read().strip() == name
-
-    await wait_until(is_program)
-
-
 def test_a_process_is_its_pid_and_its_start_time():
     me = ProcessId.find(os.getpid())
     assert me is not None
@@ -52,7 +42,7 @@ async def test_a_child_is_reaped_and_its_status_told_to_all():
     assert await latched.watch.wait() == 7
     assert await other.wait() == 7
     with pytest.raises(ChildProcessError):
-        os.waitid(os.P_PID, latched.pid, os.WEXITED | os.WNOHANG)
+        os.waitid(os.P_PID, latched.pid, os.WEXITED | os.WNOHANG)  # noqa: ASYNC222 - it does not wait
 
 
 async def test_watching_what_is_gone_ends_at_once():

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 async def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> None:
@@ -11,3 +12,8 @@ async def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> N
     while not condition():
         assert time.monotonic() < deadline, "condition did not come true in time"
         await asyncio.sleep(0.002)
+
+
+def is_program(pid: int, name: str) -> bool:
+    """Whether a process has become this program: a latched one is a shell at first."""
+    return Path(f"/proc/{pid}/comm").read_text().strip() == name

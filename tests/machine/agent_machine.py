@@ -5,14 +5,15 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
+from weft.guest.agent import Agent, open_agent
 from weft.guest.config import GuestConfig, GuestRoot
 from weft.guest.initramfs import build_initramfs
 
@@ -61,14 +62,14 @@ def build_root(directory: Path) -> Path:
     for name in ("hosts", "hostname", "resolv.conf"):
         (tree / "etc" / name).touch()
     image = directory / "root.squashfs"
-    command = ["mksquashfs", tree, image, "-all-root", "-noappend", "-comp", "lz4", "-quiet", "-no-progress"]
+    command = ["mksquashfs", str(tree), str(image), "-all-root", "-noappend", "-comp", "lz4", "-quiet", "-no-progress"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return image
 
 
 def initramfs_files() -> dict[str, bytes]:
     """busybox and links to it by script, for machines that stay in their initramfs."""
-    scripts = {f"/bin/{name}": f"#!/bin/busybox sh\nexec busybox {name} \"$@\"\n".encode() for name in APPLETS[1:]}
+    scripts = {f"/bin/{name}": f'#!/bin/busybox sh\nexec busybox {name} "$@"\n'.encode() for name in APPLETS[1:]}
     passwd = {"/etc/passwd": b"root:x:0:0::/root:/bin/sh\n"}
     return {"/bin/busybox": find_busybox(), "/bin/sh": find_busybox(), **scripts, **passwd}
 
@@ -123,7 +124,9 @@ class Machine:
             return await asyncio.get_running_loop().sock_recv(self.nics[nic].test, 1 << 17)
 
 
-def _plan_arguments(machine: Path, profile: Profile, kernel: Path, drives: dict[str, Path], nics: list[Nic]) -> list[str]:
+def _plan_arguments(
+    machine: Path, profile: Profile, kernel: Path, drives: dict[str, Path], nics: list[Nic]
+) -> list[str]:
     bus = "device" if profile == "microvm" else "pci"
     board = "microvm,acpi=off" if profile == "microvm" else "q35"
     arguments = ["qemu-system-x86_64", "-M", board, "-accel", ACCELERATOR, "-nodefaults", "-no-user-config"]
@@ -142,11 +145,8 @@ def _plan_arguments(machine: Path, profile: Profile, kernel: Path, drives: dict[
 
 
 async def _wait_for_socket(machine: Machine) -> None:
-    async with asyncio.timeout(30):
-        while not machine.agent.exists():
-            if machine.process.returncode is not None:
-                raise AssertionError(f"QEMU ended with status {machine.process.returncode}")
-            await asyncio.sleep(0.005)
+    await wait_until(lambda: machine.agent.exists() or machine.process.returncode is not None)
+    assert machine.process.returncode is None, f"QEMU ended with status {machine.process.returncode}"
 
 
 @asynccontextmanager
@@ -179,6 +179,20 @@ async def boot(
         await process.wait()
         for nic in nics:
             nic.close()
+
+
+@asynccontextmanager
+async def boot_agent(directory: Path, config: GuestConfig, **options: Any) -> AsyncIterator[tuple[Machine, Agent]]:
+    """The machine and its agent, when it is ready. Options: those of `boot`."""
+    async with boot(directory, config, **options) as machine, open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
+        yield machine, agent
+
+
+async def wait_until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
+    """For what nobody announces: a line in a log, a file."""
+    async with asyncio.timeout(timeout):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 SQUASHFS = GuestRoot("root", "squashfs")

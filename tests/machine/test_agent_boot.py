@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.machine.agent_machine import SQUASHFS, Profile, boot, boot_agent, build_root, wait_until
 
-from tests.machine.agent_machine import READY_TIMEOUT, SQUASHFS, Profile, boot, build_root
-from weft.guest.agent import Agent, open_agent
+from weft.guest.agent import Agent
 from weft.guest.config import GuestConfig, GuestHost, GuestMount, GuestNic, GuestRoot
 
 pytestmark = pytest.mark.machine
@@ -27,11 +27,10 @@ async def run(agent: Agent, script: str) -> str:
 
 
 async def test_ready_comes_soon_after_init_began(tmp_path: Path) -> None:
-    async with boot(tmp_path, GuestConfig(hostname="quick")) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
-            assert agent.ready.hostname == "quick"
-            assert agent.ready.ready_ns - agent.ready.started_ns < 500_000_000
-            assert 0 < await agent.ping() < 5
+    async with boot_agent(tmp_path, GuestConfig(hostname="quick")) as (_, agent):
+        assert agent.ready.hostname == "quick"
+        assert agent.ready.ready_ns - agent.ready.started_ns < 500_000_000
+        assert 0 < await agent.ping() < 5
 
 
 async def test_overlay_root_can_be_written_to(tmp_path: Path, root: Path) -> None:
@@ -44,31 +43,28 @@ async def test_overlay_root_can_be_written_to(tmp_path: Path, root: Path) -> Non
         search=("lan",),
         sysctls={"net.ipv4.ip_forward": "1"},
     )
-    async with boot(tmp_path, config, drives={"root": root}) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
-            assert await run(agent, "echo new > /mnt/file && cat /mnt/file /etc/hostname") == "new\nweb\n"
-            assert "10.0.0.9 db\n" in await run(agent, "cat /etc/hosts")
-            assert await run(agent, "cat /etc/resolv.conf") == "search lan\nnameserver 10.0.0.1\n"
-            assert await run(agent, "cat /proc/sys/net/ipv4/ip_forward") == "1\n"
-            assert "/init" not in await run(agent, "echo /*")
-            assert "overlay / overlay" in await run(agent, "cat /proc/mounts")
+    async with boot_agent(tmp_path, config, drives={"root": root}) as (_, agent):
+        assert await run(agent, "echo new > /mnt/file && cat /mnt/file /etc/hostname") == "new\nweb\n"
+        assert "10.0.0.9 db\n" in await run(agent, "cat /etc/hosts")
+        assert await run(agent, "cat /etc/resolv.conf") == "search lan\nnameserver 10.0.0.1\n"
+        assert await run(agent, "cat /proc/sys/net/ipv4/ip_forward") == "1\n"
+        assert "/init" not in await run(agent, "echo /*")
+        assert "overlay / overlay" in await run(agent, "cat /proc/mounts")
 
 
 async def test_read_only_root_gets_its_names_all_the_same(tmp_path: Path, root: Path) -> None:
     config = GuestConfig(hostname="fixed", root=SQUASHFS, dns=("10.0.0.1",))
-    async with boot(tmp_path, config, drives={"root": root}) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
-            assert await run(agent, "cat /etc/hostname /etc/resolv.conf") == "fixed\nnameserver 10.0.0.1\n"
-            assert await run(agent, "(echo x > /file) 2>/dev/null || echo refused") == "refused\n"
-            assert await run(agent, "echo x > /tmp/file && cat /tmp/file") == "x\n"
+    async with boot_agent(tmp_path, config, drives={"root": root}) as (_, agent):
+        assert await run(agent, "cat /etc/hostname /etc/resolv.conf") == "fixed\nnameserver 10.0.0.1\n"
+        assert await run(agent, "(echo x > /file) 2>/dev/null || echo refused") == "refused\n"
+        assert await run(agent, "echo x > /tmp/file && cat /tmp/file") == "x\n"
 
 
 async def test_second_file_system_is_mounted(tmp_path: Path, root: Path) -> None:
     mounts = (GuestMount("second", "/mnt", "squashfs", read_only=True),)
     config = GuestConfig(root=SQUASHFS, overlay="50%", mounts=mounts)
-    async with boot(tmp_path, config, drives={"root": root, "second": root}) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
-            assert "web" in await run(agent, "cat /mnt/etc/passwd")
+    async with boot_agent(tmp_path, config, drives={"root": root, "second": root}) as (_, agent):
+        assert "web" in await run(agent, "cat /mnt/etc/passwd")
 
 
 @pytest.mark.parametrize("profile", ["microvm", "q35"])
@@ -80,10 +76,9 @@ async def test_nics_are_found_by_mac_address(tmp_path: Path, profile: Profile) -
             GuestNic(MACS[1], "wan"),
         )
     )
-    async with boot(tmp_path, config, profile=profile, macs=MACS) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
-            nics = (await agent.facts()).nics
-            route = await run(agent, "cat /proc/net/route")
+    async with boot_agent(tmp_path, config, profile=profile, macs=MACS) as (_, agent):
+        nics = (await agent.facts()).nics
+        route = await run(agent, "cat /proc/net/route")
     assert (nics["eth0"].mac, nics["eth1"].mac, nics["wan"].mac) == (MACS[2], MACS[0], MACS[1])
     assert {"10.0.0.2/24", "fd00::2/64"} <= set(nics["eth0"].addresses)
     assert nics["eth1"].mtu == 9000 and nics["eth1"].addresses[0] == "10.1.0.2/16"
@@ -108,26 +103,22 @@ async def test_what_cannot_boot_says_why_and_ends(tmp_path: Path, root: Path, co
 
 @pytest.mark.parametrize("profile", ["microvm", "q35"])
 async def test_power_off_ends_qemu(tmp_path: Path, profile: Profile) -> None:
-    async with boot(tmp_path, GuestConfig(), profile=profile) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
-            agent.shutdown("poweroff")
-            async with asyncio.timeout(30):
-                await agent.closed
+    async with boot_agent(tmp_path, GuestConfig(), profile=profile) as (machine, agent):
+        agent.shutdown("poweroff")
+        async with asyncio.timeout(30):
+            await agent.closed
         assert await machine.wait_exit() == 0
 
 
 async def test_processes_are_asked_before_they_are_killed(tmp_path: Path) -> None:
     script = "trap 'echo asked >/dev/console; exit' TERM; echo on >/dev/console; while :; do sleep 0.1; done"
-    async with boot(tmp_path, GuestConfig()) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
-            await agent.exec(["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
-            process = await agent.exec(["/bin/sh", "-c", script + "; echo"], stdin=False)
-            async with asyncio.timeout(20):
-                while "on\n" not in machine.log():
-                    await asyncio.sleep(0.01)
-            assert process.pid
-            agent.shutdown("reboot", grace=1.0)
-            await machine.wait_exit()
+    async with boot_agent(tmp_path, GuestConfig()) as (machine, agent):
+        await agent.exec(["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
+        process = await agent.exec(["/bin/sh", "-c", script + "; echo"], stdin=False)
+        await wait_until(lambda: "on\n" in machine.log())
+        assert process.pid
+        agent.shutdown("reboot", grace=1.0)
+        await machine.wait_exit()
     assert "asked" in machine.log()
 
 

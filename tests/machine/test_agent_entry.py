@@ -1,23 +1,16 @@
 """The entry point: its output, its end, its restarts, and what the host hears of them."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.machine.agent_machine import READY_TIMEOUT, Machine, boot, wait_until
 
-from tests.machine.agent_machine import READY_TIMEOUT, Machine, boot
 from weft.guest.agent import open_agent
 from weft.guest.config import GuestConfig, Restart
 from weft.guest.protocol import EntryStatus, ExitStatus
 
 pytestmark = pytest.mark.machine
-
-
-async def wait_until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
-    async with asyncio.timeout(timeout):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def shell(script: str, restart: Restart = "never") -> GuestConfig:
@@ -65,9 +58,11 @@ async def test_failure_is_started_again_until_it_succeeds(tmp_path: Path) -> Non
 
 async def test_always_means_also_after_a_signal_and_the_rate_is_bounded(tmp_path: Path) -> None:
     seen: list[EntryStatus] = []
-    async with boot(tmp_path, shell("kill -9 $$", "always")) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT, on_entry=seen.append) as agent:
-            await wait_until(lambda: agent.entry.restarts >= 3)
-            assert seen[-1].last == ExitStatus(signal=9)
-            # After pauses of 100, 200 and 400 ms: less would be a machine that does nothing but start.
-            assert (await agent.facts()).uptime_ns - agent.ready.started_ns > 600_000_000
+    async with (
+        boot(tmp_path, shell("kill -9 $$", "always")) as machine,
+        open_agent(machine.agent, timeout=READY_TIMEOUT, on_entry=seen.append) as agent,
+    ):
+        await wait_until(lambda: agent.entry.restarts >= 3)
+        assert seen[-1].last == ExitStatus(signal=9)
+        # After pauses of 100, 200 and 400 ms: less would be a machine that does nothing but start.
+        assert (await agent.facts()).uptime_ns - agent.ready.started_ns > 600_000_000

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
 from tests.machine.agent_machine import READY_TIMEOUT, SQUASHFS, boot, build_root
+
 from weft.guest.agent import Agent, open_agent
 from weft.guest.config import GuestConfig
 from weft.guest.protocol import WINDOW, ExitStatus
@@ -181,9 +181,8 @@ async def test_cancelled_start_leaves_nothing(agent: Agent) -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await (await task).close()
-    async with asyncio.timeout(20):
-        while (await (await shell(agent, "ps | grep '[s]leep 2000'")).collect())[1]:
-            await asyncio.sleep(0.05)
+    script = "while ps | grep -q '[s]leep 2000'; do sleep 0.05; done"
+    assert (await asyncio.wait_for((await shell(agent, script)).collect(), 20))[0].code == 0
 
 
 async def test_connection_that_ends_takes_its_processes_with_it(path: Path) -> None:

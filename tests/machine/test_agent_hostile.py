@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
 from tests.machine.agent_machine import READY_TIMEOUT, SQUASHFS, boot, build_root
+
 from weft.guest.agent import Agent, open_agent
 from weft.guest.config import GuestConfig
-from weft.guest.frames import PADDING, FrameParser, Kind, dump_frame
+from weft.guest.frames import PADDING, Frame, FrameParser, Kind, dump_frame
 from weft.guest.protocol import (
     MAJOR,
     MINOR,
@@ -79,7 +79,9 @@ async def test_frames_of_every_kind_with_noise_in_them(path: Path) -> None:
     noise = random.Random(2)
     # SHUTDOWN may be right by chance, TIME always is: that is what a host may do.
     kinds = [kind for kind in range(256) if kind not in (Kind.SHUTDOWN, Kind.TIME)]
-    frames = [dump_frame(noise.choice(kinds), noise.randrange(4), noise.randbytes(noise.randrange(60))) for _ in range(3000)]
+    frames = [
+        dump_frame(noise.choice(kinds), noise.randrange(4), noise.randbytes(noise.randrange(60))) for _ in range(3000)
+    ]
     await pour(path, hello(), *frames)
 
 
@@ -123,7 +125,7 @@ async def test_a_stranger_is_told_so(path: Path) -> None:
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(hello(major=MAJOR + 1))
     async with asyncio.timeout(20):
-        parser, frames = FrameParser(), []
+        parser, frames = FrameParser(), list[Frame]()
         while len(frames) < 2:
             frames += parser.feed(await reader.read(4096))
     assert parse_ready(frames[0].payload).major == MAJOR

@@ -8,9 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.machine.agent_machine import Profile, boot_agent
 
-from tests.machine.agent_machine import READY_TIMEOUT, Profile, boot
-from weft.guest.agent import open_agent
 from weft.guest.config import GuestConfig, GuestNic
 from weft.guest.streams import ExecStream
 
@@ -68,30 +67,27 @@ FRAMES = {
 
 @pytest.mark.parametrize("profile", ["microvm", "q35"])
 async def test_frames_pass_untouched_in_both_directions(tmp_path: Path, profile: Profile) -> None:
-    async with boot(tmp_path, CONFIG, profile=profile, macs=MACS) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT):
-            for name, sent in FRAMES.items():
-                for into, out_of in ((0, 1), (1, 0)):
-                    await machine.send_frame(into, sent)
-                    assert await machine.receive_frame(out_of) == sent, name
+    async with boot_agent(tmp_path, CONFIG, profile=profile, macs=MACS) as (machine, _):
+        for name, sent in FRAMES.items():
+            for into, out_of in ((0, 1), (1, 0)):
+                await machine.send_frame(into, sent)
+                assert await machine.receive_frame(out_of) == sent, name
 
 
 async def test_a_wire_says_nothing_of_its_own(tmp_path: Path) -> None:
-    async with boot(tmp_path, CONFIG, macs=MACS) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT):
-            for nic in (0, 1):
-                with pytest.raises(TimeoutError):  # router solicitations and duplicate detection come within 1 to 4 s
-                    await machine.receive_frame(nic, timeout=3)
+    async with boot_agent(tmp_path, CONFIG, macs=MACS) as (machine, _):
+        for nic in (0, 1):
+            with pytest.raises(TimeoutError):  # router solicitations and duplicate detection come within 1 to 4 s
+                await machine.receive_frame(nic, timeout=3)
 
 
 async def test_a_burst_passes_in_order(tmp_path: Path) -> None:
-    async with boot(tmp_path, CONFIG, macs=MACS) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT):
-            received: list[bytes] = []
-            for start in range(0, 2000, 50):
-                for number in range(start, start + 50):
-                    await machine.send_frame(0, frame(ELSE, 0x88B5, struct.pack(">I", number) + BODY))
-                received += [await machine.receive_frame(1) for _ in range(50)]
+    async with boot_agent(tmp_path, CONFIG, macs=MACS) as (machine, _):
+        received: list[bytes] = []
+        for start in range(0, 2000, 50):
+            for number in range(start, start + 50):
+                await machine.send_frame(0, frame(ELSE, 0x88B5, struct.pack(">I", number) + BODY))
+            received += [await machine.receive_frame(1) for _ in range(50)]
     assert [struct.unpack_from(">I", one, 14)[0] for one in received] == list(range(2000))
 
 
@@ -106,14 +102,13 @@ def tcpdump_files() -> dict[str, bytes]:
 
 async def test_tcpdump_on_one_nic_sees_both_directions(tmp_path: Path) -> None:
     command = ["/usr/bin/tcpdump", "-Z", "root", "-i", "eth0", "-n", "-e", "-c", "2", "-l", "--immediate-mode"]
-    async with boot(tmp_path, CONFIG, macs=MACS, files=tcpdump_files(), memory=128) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
-            process = await agent.exec(command)
-            await wait_for_listener(process)
-            for into, out_of in ((0, 1), (1, 0)):
-                await machine.send_frame(into, FRAMES["VLAN"])
-                await machine.receive_frame(out_of)
-            _, out, _ = await asyncio.wait_for(process.collect(), 20)
+    async with boot_agent(tmp_path, CONFIG, macs=MACS, files=tcpdump_files(), memory=128) as (machine, agent):
+        process = await agent.exec(command)
+        await wait_for_listener(process)
+        for into, out_of in ((0, 1), (1, 0)):
+            await machine.send_frame(into, FRAMES["VLAN"])
+            await machine.receive_frame(out_of)
+        _, out, _ = await asyncio.wait_for(process.collect(), 20)
     lines = out.decode().splitlines()
     assert len(lines) == 2 and all("vlan 100" in line for line in lines)
 

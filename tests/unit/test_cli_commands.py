@@ -10,6 +10,9 @@ from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, fail, open_fake_d
 
 from weft import __version__
 from weft.cli.main import run_command
+from weft.model.image import ImageManifest, KernelInfo
+from weft.model.insert import PortView
+from weft.model.network import NetworkView
 
 Json = dict[str, Any]
 
@@ -17,6 +20,9 @@ NETWORK = {"name": "lan", "subnet": "10.1.0.0/24", "gateway": "10.1.0.1", "mtu":
            "members": [{"machine": "web", "nic": 0, "address": "10.1.0.2"}]}  # fmt: skip
 INSERT = {"name": "sniffer", "appliance": "sniffer", "port": "web:0", "position": 0, "mode": "inline", "fail": "open",
           "state": "active", "created": 1.0}  # fmt: skip
+BUILT = {"digest": "sha256:" + "ab" * 32, "size": 4 << 20, "created": "2026-01-02T03:04:05.678Z"}
+IMAGE = {"name": "base", "version": "1", "memory": 64 << 20, "description": "a shell"} | BUILT
+KERNEL = {"name": "weft", "release": "6.1.1-weft", "origin": "built"} | BUILT
 PORT = {"port": "web:0", "machine": "web", "nic": 0, "network": "lan", "state": "running", "chain": [INSERT]}
 
 
@@ -53,6 +59,13 @@ def weft(tmp_path: Path, fake: FakeDaemon, capfd: pytest.CaptureFixture[str]) ->
     return Weft(tmp_path, capfd)
 
 
+def test_the_views_here_are_those_of_the_model() -> None:
+    NetworkView.model_validate(NETWORK)
+    PortView.model_validate(PORT)
+    ImageManifest.model_validate(IMAGE)
+    KernelInfo.model_validate(KERNEL)
+
+
 def test_ps(fake: FakeDaemon, weft: Weft) -> None:
     appliance = MACHINE | {"name": "sniffer-1", "networks": [], "insert": "web:0", "memory": 3 << 30, "pid": None}
     fake.on("GET", "/v1/machines", [MACHINE, appliance])
@@ -79,8 +92,8 @@ JSON_COMMANDS: list[tuple[list[str], str, str, Any]] = [
     (["insert", "sniffer", "--before", "web"], "POST", "/v1/inserts", INSERT),
     (["policy", "sniffer", "closed"], "PATCH", "/v1/inserts/sniffer", INSERT),
     (["links"], "GET", "/v1/ports", [PORT]),
-    (["image", "ls"], "GET", "/v1/images", [{"name": "base", "digest": "sha256:abc", "size": 4 << 20}]),
-    (["kernel", "ls"], "GET", "/v1/kernels", [{"name": "weft", "version": "6.1"}]),
+    (["image", "ls"], "GET", "/v1/images", [IMAGE]),
+    (["kernel", "ls"], "GET", "/v1/kernels", [KERNEL]),
     (["doctor"], "GET", "/v1/doctor", [{"name": "tun", "ok": True, "detail": "open", "hint": None, "package": None}]),
     (["run", "-d", "web"], "POST", "/v1/machines", MACHINE),
 ]
@@ -297,7 +310,7 @@ def test_doctor_fails_when_something_is_missing(fake: FakeDaemon, weft: Weft) ->
     fake.on("GET", "/v1/doctor", [check])
     ran = weft("doctor")
     assert ran.status == 1
-    assert ran.out.splitlines()[1] == "MISSING  tun    no access  chmod 0666 /dev/net/tun"
+    assert ran.out.splitlines()[1] == "NO  tun    no access  chmod 0666 /dev/net/tun"
 
 
 def test_events(fake: FakeDaemon, weft: Weft) -> None:

@@ -1,6 +1,7 @@
 """Pictures of chains, tables and ages: pure functions."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -61,6 +62,11 @@ def test_cells_are_one_line(value: object, cell: str) -> None:
 @pytest.mark.parametrize(("seconds", "age"), [(-5, "0s"), (5, "5s"), (90, "1m"), (7200, "2h"), (3 * 86400, "3d")])
 def test_ages(seconds: int, age: str) -> None:
     assert dump_age(time.time() - seconds - 0.2) == age
+
+
+def test_age_of_a_manifest() -> None:
+    created = datetime.now(UTC) - timedelta(hours=2, seconds=1)
+    assert dump_age(created.isoformat().replace("+00:00", "Z")) == "2h"
 
 
 @pytest.mark.parametrize(("size", "text"), [(None, "-"), (64 << 20, "64M"), (3 << 29, "1.5G"), (5_767_168, "5.5M")])

@@ -325,7 +325,12 @@ def test_sniff_into_a_file(fake: FakeDaemon, env: dict[str, str], tmp_path: Path
 def test_shutdown_returns_when_the_daemon_has_ended(fake: FakeDaemon, env: dict[str, str]) -> None:
     with subprocess.Popen(["sleep", "60"]) as daemon:
         fake.on("GET", "/v1/version", {"pid": daemon.pid})
-        fake.on("POST", "/v1/shutdown", lambda _request: Reply(b"", 202) if daemon.kill() is None else None)
+
+        def end(_request: Any) -> Reply:
+            daemon.kill()
+            return Reply(b"", 202)
+
+        fake.on("POST", "/v1/shutdown", end)
         assert weft(env, "shutdown").returncode == 0
         assert Path(f"/proc/{daemon.pid}/stat").read_text().split()[2] == "Z"
     assert fake.last().body == {"machines": False}

@@ -72,8 +72,9 @@ async def list_ports(fabric: TheFabric, machine: str | None = None) -> list[Port
 
 def _parse_spec(fabric: Fabric, data: dict[str, object]) -> InsertSpec:
     appliance = str(data.get("appliance", "insert"))
-    parked = fabric.site.shelves.machines.find(appliance) is not None
-    name = data.get("name") or (appliance if parked else fabric.inserts.choose_name(appliance))
+    parked = fabric.site.shelves.machines.find(appliance)
+    is_parked = parked is not None and parked.is_appliance
+    name = data.get("name") or (appliance if is_parked else fabric.inserts.choose_name(appliance))
     return InsertSpec.model_validate({**data, "name": name})
 
 

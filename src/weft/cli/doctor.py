@@ -27,7 +27,7 @@ def doctor(face: Face, fix: bool, output: str) -> None:
     if output == "json":
         print_json(checks)
     else:
-        rows = (("ok" if c["ok"] else "MISSING", c["name"], c.get("detail"), _dump_hint(c)) for c in checks)
+        rows = (("ok" if c["ok"] else "NO", c["name"], c.get("detail"), _dump_hint(c)) for c in checks)
         print_table(("", "CHECK", "FOUND", "HINT"), rows)
     if not all(check["ok"] for check in checks):
         raise click.exceptions.Exit(1)

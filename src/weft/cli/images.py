@@ -25,25 +25,25 @@ def ls(face: Face, output: str) -> None:
     if output == "json":
         print_json(views)
         return
-    titles = ("NAME", "VERSION", "SIZE", "MEMORY", "DIGEST", "BUILT", "DESCRIPTION")
+    titles = ("NAME", "VERSION", "SIZE", "MEMORY", "DIGEST", "AGE", "DESCRIPTION")
     print_table(titles, map(_row, views))
 
 
 def _row(view: dict[str, Any]) -> tuple[object, ...]:
     return (
         view["name"],
-        view.get("version"),
-        dump_memory(view.get("size")),
-        dump_memory(view.get("memory")),
-        dump_digest(view.get("digest")),
-        dump_age(view.get("created")),
-        view.get("description"),
+        view["version"],
+        dump_memory(view["size"]),
+        dump_memory(view["memory"]),
+        dump_digest(view["digest"]),
+        dump_age(view["created"]),
+        view["description"],
     )
 
 
-def dump_digest(digest: str | None) -> str:
+def dump_digest(digest: str) -> str:
     """The first twelve digits, which tell digests apart."""
-    return (digest or "-").removeprefix("sha256:")[:12]
+    return digest.removeprefix("sha256:")[:12]
 
 
 def find_recipe(text: str) -> str:
@@ -70,7 +70,7 @@ def build(face: Face, recipes: tuple[str, ...], output: str) -> None:
         with open_progress(f"image {Path(recipe).name}") as progress:
             manifests.append(client.build_image(recipe, progress))
         if output != "json":
-            print(manifests[-1]["name"], dump_digest(manifests[-1].get("digest")), flush=True)
+            print(manifests[-1]["name"], dump_digest(manifests[-1]["digest"]), flush=True)
     if output == "json":
         print_json(manifests)
 

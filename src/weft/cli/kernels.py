@@ -54,17 +54,17 @@ def ls(face: Face, output: str) -> None:
     if output == "json":
         print_json(views)
         return
-    print_table(("NAME", "VERSION", "SIZE", "DIGEST", "BUILT", "DEFAULT"), map(_row, views))
+    print_table(("NAME", "RELEASE", "SIZE", "DIGEST", "ORIGIN", "AGE"), map(_row, views))
 
 
 def _row(view: dict[str, Any]) -> tuple[object, ...]:
     return (
         view["name"],
-        view.get("version"),
-        dump_memory(view.get("size")),
-        dump_digest(view.get("digest")),
-        dump_age(view.get("created")),
-        view.get("default"),
+        view["release"],
+        dump_memory(view["size"]),
+        dump_digest(view["digest"]),
+        view["origin"],
+        dump_age(view["created"]),
     )
 
 
@@ -82,4 +82,4 @@ def _print_info(info: dict[str, Any], output: str) -> None:
     if output == "json":
         print_json(info)
     else:
-        print(info["name"], dump_digest(info.get("digest")))
+        print(info["name"], dump_digest(info["digest"]))

@@ -43,15 +43,24 @@ def dump_cell(value: object) -> str:
     return " ".join(str(value).split())
 
 
-def dump_age(created: float | None) -> str:
-    """How long ago, in the largest unit that fits: 90 seconds ago is `1m`."""
+def dump_age(created: float | str | None) -> str:
+    """How long ago, in the largest unit that fits: 90 seconds ago is `1m`.
+
+    `created` is in seconds since the epoch, or ISO 8601 text as the manifests of images and kernels have it.
+    """
     if created is None:
         return "-"
-    seconds = max(0, int(time.time() - created))
+    seconds = max(0, int(time.time() - (_parse_time(created) if isinstance(created, str) else created)))
     for size, unit in _AGE_UNITS:
         if seconds >= size:
             return f"{seconds // size}{unit}"
     return "0s"
+
+
+def _parse_time(text: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text).timestamp()
 
 
 def dump_memory(size: int | None) -> str:

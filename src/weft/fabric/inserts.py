@@ -163,9 +163,9 @@ class Inserts:
         port = parse_port(spec.before)
         self._ports.get(port)
         parked = self._site.shelves.machines.find(spec.appliance)
-        if parked is not None and spec.name == spec.appliance:
-            if not parked.is_appliance or parked.state is not State.RUNNING:
-                raise WrongState(f"machine {parked.name!r} is no parked appliance that runs")
+        if parked is not None and parked.is_appliance and spec.name == spec.appliance:
+            if parked.state is not State.RUNNING:
+                raise WrongState(f"parked appliance {parked.name!r} is {parked.state}", hint="start it first")
             return port
         image = self._site.images.get(spec.appliance)
         roles = [nic.role for nic in image.nics[:2]]

@@ -9,7 +9,6 @@ One reader task never waits for anybody: what a slow user of one stream has not 
 
 import asyncio
 import os
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from weft.guest.facts import Facts, parse_facts
 from weft.guest.frames import PADDING, Frame, FrameParser, Kind, dump_frame
+from weft.guest.opening import ReadyFinder, connect_unix
 from weft.guest.protocol import (
     MAJOR,
     MAX_STREAMS,
@@ -42,7 +42,6 @@ CLOCK_TOLERANCE_NS = 5_000_000
 _READ_BYTES = 64 * 1024
 _FIRST_REPEAT_SECONDS = 0.1
 _LONGEST_REPEAT_SECONDS = 1.0
-_MAX_SOCKET_PATH = 107
 
 OnEntry = Callable[[EntryStatus], None]
 
@@ -104,7 +103,7 @@ class Agent:
             self._end(error)
 
     async def _read_frames(self) -> None:
-        opener, parser = _ReadyFinder(self._nonce), FrameParser()
+        opener, parser = ReadyFinder(self._nonce), FrameParser()
         while data := await self._reader.read(_READ_BYTES):
             for frame in parser.feed(data if self._ready.done() else opener.feed(data)):
                 self._dispatch(frame)
@@ -246,52 +245,6 @@ class Agent:
         self._send(Kind.SHUTDOWN, 0, dump_shutdown(kind, round(min(grace, 60.0) * 1000)))
 
 
-class _ReadyFinder:
-    """Passes over everything before the READY that carries our nonce.
-
-    That may be the rest of what an earlier connection was sent, cut anywhere: frames in it cannot be trusted, 16 random
-    bytes can.
-    """
-
-    def __init__(self, nonce: bytes) -> None:
-        self._nonce = nonce
-        self._held = b""
-        self._found = False
-
-    def feed(self, data: bytes) -> bytes:
-        """What belongs to this connection, from that READY on."""
-        if self._found:
-            return data
-        self._held += data
-        header = bytes([ord("W"), Kind.READY, 0, 0])
-        at = self._held.find(self._nonce)
-        self._found = at >= 8 and self._held.startswith(header, at - 8)
-        if self._found:
-            return self._held[at - 8 :]
-        self._held = self._held[-(8 + NONCE_BYTES) :]
-        return b""
-
-
-def _connect(path: Path) -> socket.socket:
-    """A longer path than a socket address holds is reached through its directory's descriptor."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.setblocking(False)
-        if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
-            connection.connect(str(path))
-            return connection
-        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-        try:
-            connection.connect(f"/proc/self/fd/{directory}/{path.name}")
-        finally:
-            os.close(directory)
-    except OSError as err:
-        connection.close()
-        hint = "is the machine running, and is nobody else connected to its agent?"
-        raise Unavailable(f"the agent's socket {path}: {err.strerror}", hint=hint) from err
-    return connection
-
-
 @asynccontextmanager
 async def open_agent(
     path: Path,
@@ -305,15 +258,15 @@ async def open_agent(
     `on_entry` is called with each change of the entry point (not with the first state, which is `agent.entry`). Leaving
     the context ends the connection, and with it what was started over it. Raises Unavailable.
     """
-    reader, writer = await asyncio.open_unix_connection(sock=_connect(path))
+    silence = f"no agent answered on {path} within {timeout:g} s"
+    deadline = asyncio.get_running_loop().time() + timeout
+    async with _bounded(deadline, silence):
+        reader, writer = await asyncio.open_unix_connection(sock=await connect_unix(path))
     agent = Agent(reader, writer, on_entry)
     reading = asyncio.create_task(agent.run(), name=f"agent {path.name}")
     try:
-        try:
-            async with asyncio.timeout(timeout):
-                await agent.open(wall_clock)
-        except TimeoutError as err:
-            raise Unavailable(f"no agent answered on {path} within {timeout:g} s") from err
+        async with _bounded(deadline, silence):
+            await agent.open(wall_clock)
         yield agent
     finally:
         reading.cancel()
@@ -321,3 +274,13 @@ async def open_agent(
             await reading
         with suppress(OSError):
             await writer.wait_closed()
+
+
+@asynccontextmanager
+async def _bounded(deadline: float, message: str) -> AsyncIterator[None]:
+    """Until `deadline` on the loop's clock, then Unavailable."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError as err:
+        raise Unavailable(message) from err

@@ -6,6 +6,7 @@ waits at a latch until its pid is on record, so that a daemon killed in between 
 
 import asyncio
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -23,6 +24,8 @@ _LATCH = 'read -r _ && exec "$@" </dev/null'
 """One line on stdin lets the program go; end of file, which is the daemon's death, ends it instead."""
 
 _TAIL = 2000
+_DEFAULTED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals a program must not find ignored: Python ignores the first two, a shell the others at times."""
 
 
 class ProcessFailed(Internal):
@@ -181,6 +184,7 @@ def start_latched(
 
 
 def _spawn(argv: list[str], env: Mapping[str, str] | None, actions: list[tuple[int, int, int]]) -> int:
+    _seal()
     return os.posix_spawn(
         argv[0],
         argv,
@@ -188,8 +192,17 @@ def _spawn(argv: list[str], env: Mapping[str, str] | None, actions: list[tuple[i
         file_actions=actions,
         setsid=True,
         setsigmask=(),
-        setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),  # Python ignores SIGPIPE
+        setsigdef=_DEFAULTED,
     )
+
+
+@functools.cache
+def _seal() -> None:
+    """Keep to ourselves, once, what was open before Python started: what Python opens is not inherited anyway."""
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the listing's own descriptor is closed by now
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
 
 
 async def _communicate(

@@ -32,6 +32,7 @@ class KernelPlan:
 
     source: KernelSource
     fragment: Path
+    patches: tuple[Path, ...]
     pinned: Pinned
     key: str
 
@@ -71,13 +72,14 @@ async def plan_kernel(source: Path | None, fragment: Path | None) -> KernelPlan:
     """Read all that decides a build. Raises Unavailable, NotFound, Invalid."""
     pinned = load_pinned()
     fragment = (fragment or share_folder("kernel") / "fragment.config").absolute()
-    try:
-        wanted = fragment.read_bytes()
-    except OSError as err:
-        raise Invalid(f"cannot read the fragment {fragment}: {err.strerror}") from err
     opened = await asyncio.to_thread(open_source, source, pinned)
-    facts = (BUILD_VERSION, opened.digest, wanted, await read_toolchain(pinned.needs), sorted(REPRODUCIBLE.items()))
-    return KernelPlan(opened, fragment, pinned, hashlib.sha256(repr(facts).encode()).hexdigest())
+    patches = () if opened.is_tree else tuple(sorted((share_folder("kernel") / "patches").glob("*.patch")))
+    try:
+        texts = [path.read_bytes() for path in (fragment, *patches)]
+    except OSError as err:
+        raise Invalid(f"cannot read {err.filename}: {err.strerror}") from err
+    facts = (BUILD_VERSION, opened.digest, texts, await read_toolchain(pinned.needs), sorted(REPRODUCIBLE.items()))
+    return KernelPlan(opened, fragment, patches, pinned, hashlib.sha256(repr(facts).encode()).hexdigest())
 
 
 async def build_cached(
@@ -98,7 +100,9 @@ async def build_cached(
 
 
 async def _build_into(plan: KernelPlan, work: Path, ready: Path, *, jobs: int, progress: Progress) -> None:
-    vmlinux = await make_kernel(plan.source, plan.fragment, work, pinned=plan.pinned, jobs=jobs, progress=progress)
+    vmlinux = await make_kernel(
+        plan.source, plan.fragment, plan.patches, work, pinned=plan.pinned, jobs=jobs, progress=progress
+    )
     await load_vmlinux(vmlinux.read_bytes(), "the kernel that was built")
     draft = work / "ready"
     draft.mkdir()

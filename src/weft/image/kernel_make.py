@@ -5,7 +5,7 @@ build number are fixed, the source is named by relative paths, and nothing looks
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from weft.host.process import ProcessFailed, find_program, run
@@ -54,15 +54,24 @@ def _is_there(need: str) -> bool:
 
 
 async def make_kernel(
-    source: KernelSource, fragment: Path, folder: Path, *, pinned: Pinned, jobs: int, progress: Progress
+    source: KernelSource,
+    fragment: Path,
+    patches: Sequence[Path],
+    folder: Path,
+    *,
+    pinned: Pinned,
+    jobs: int,
+    progress: Progress,
 ) -> Path:
-    """Build in `folder`, which is empty, and return the stripped vmlinux there; `out/.config` beside it is its
-    configuration. Raises Invalid when the source refuses what a machine cannot do without, Internal when it does not
+    """Build in `folder`, which is empty; patches are for a tarball, a tree is taken as it is.
+
+    Returns the stripped vmlinux; `out/.config` beside it is its configuration. Raises Invalid when the source refuses what a machine cannot do without, Internal when it does not
     compile."""
     tree = source.path
     if not source.is_tree:
         progress("unpacking the kernel's source", 0.0)
         tree = await _unpack(source.path, folder / "source")
+        await _apply(patches, tree, progress)
     out = folder / "out"
     progress("configuring", 0.1)
     await _make(tree, out, ["allnoconfig"], timeout=CONFIGURE_TIMEOUT, env={"KCONFIG_ALLCONFIG": str(fragment)})
@@ -83,6 +92,16 @@ async def _unpack(tarball: Path, folder: Path) -> Path:
     except ProcessFailed as err:
         raise Invalid(f"{tarball} cannot be unpacked: {err.message}", detail=err.detail) from err
     return folder
+
+
+async def _apply(patches: Sequence[Path], tree: Path, progress: Progress) -> None:
+    """Each patch that fits, whole or not at all: what a patch is for may have changed in another version."""
+    for path in patches:
+        argv = ["patch", "--strip=1", "--force", "--silent", "--directory", str(tree), "--input", str(path)]
+        if (await run([*argv, "--dry-run"], check=False)).status:
+            progress(f"{path.name} does not fit this source and is left out", 0.1)
+        else:
+            await run(argv)
 
 
 async def _make(

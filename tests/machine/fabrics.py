@@ -1,0 +1,110 @@
+"""Real fabrics for tests: the `weft` command on a home of its own, and a look at what it left behind."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from weft.client import Client
+
+WEFT = Path(sys.executable).parent / "weft"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "weft"
+PREPARED = Path(os.environ.get("WEFT_TEST_HOME", CACHE / "test-home"))
+"""A home with a kernel and all images; `make prepare` makes it."""
+PATIENCE = 60.0
+"""Seconds any single command may take: machines under emulation on a loaded host can be five times slower."""
+
+
+class TestFabric:
+    """One fabric in a folder of its own."""
+
+    __test__ = False
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        for kind in ("images", "kernels"):
+            shutil.copytree(PREPARED / kind, home / kind, copy_function=os.link)
+        self.client = Client(home)
+
+    def run(self, *args: str, check: bool = True, input: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+        """Run `weft ARGS`; with `check` it must succeed."""
+        done = subprocess.run(
+            [WEFT, "--home", self.home, *args], capture_output=True, input=input, timeout=PATIENCE, check=False
+        )
+        assert not check or done.returncode == 0, f"weft {' '.join(args)}: {done.returncode}: {done.stderr.decode()}"
+        return done
+
+    def text(self, *args: str) -> str:
+        """What `weft ARGS` prints."""
+        return self.run(*args).stdout.decode()
+
+    def json(self, *args: str) -> Any:
+        """What `weft ARGS --format json` prints, parsed."""
+        return json.loads(self.run(*args, "--format", "json").stdout)
+
+    def start(self, *args: str) -> "subprocess.Popen[bytes]":
+        """Run `weft ARGS` in the background."""
+        return subprocess.Popen(
+            [WEFT, "--home", self.home, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+
+    def exec(self, machine: str, *argv: str, check: bool = True) -> str:
+        """What a program in a machine prints."""
+        return self.run("exec", machine, "--", *argv, check=check).stdout.decode()
+
+    def chain(self, machine: str) -> list[tuple[str, str]]:
+        """(name, state) of what stands in front of a machine, from the network side."""
+        (port,) = self.client.ports(machine)
+        return [(insert["name"], insert["state"]) for insert in port["chain"]]
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """The events of a kind so far."""
+        return [event for event in self.client.events() if event["kind"] == kind]
+
+    def daemon_pid(self) -> int:
+        return int(self.client.version()["pid"])
+
+    def close(self) -> None:
+        """Take everything down."""
+        self.client.shutdown(machines=True)
+        wait_for(lambda: not (self.home / "weft.sock").exists(), "the daemon ends")
+        wait_for(lambda: not self.leftovers(), "nothing is left behind", say=self.leftovers)
+
+    def leftovers(self) -> list[str]:
+        """Processes and control groups of this fabric that still exist."""
+        return [*self._processes(), *self._cgroups()]
+
+    def _processes(self) -> list[str]:
+        marker, found = os.fsencode(self.home), []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal() and int(entry.name) != os.getpid():
+                try:
+                    command = (entry / "cmdline").read_bytes()
+                except OSError:
+                    continue
+                if marker in command:
+                    found.append(f"{entry.name}: {command.replace(bytes(1), b' ').decode(errors='replace')[:200]}")
+        return found
+
+    def _cgroups(self) -> list[str]:
+        fabric = self.client_id()
+        return [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/weft-{fabric}/*") if path.is_dir()]
+
+    def client_id(self) -> str:
+        import hashlib
+
+        return hashlib.sha256(bytes(self.home)).hexdigest()[:8]
+
+
+def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = PATIENCE, say: Callable[[], Any] | None = None) -> Any:
+    """Until `condition` holds; its value. Fails with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain: {what}; {say() if say else ''}"
+        time.sleep(0.02)
+    return value

@@ -6,6 +6,7 @@ CACHE     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weft
 # Tests boot machines from this home; it keeps a kernel and the images from one run to the next.
 TEST_HOME := $(or $(WEFT_TEST_HOME),$(CACHE)/test-home)
 DEMO_APPLIANCES := appliances/base appliances/web appliances/sniffer
+BENCHMARKS      := $(sort $(notdir $(basename $(filter-out %/__init__.py,$(wildcard benchmarks/*.py)))))
 APPLIANCES      := $(sort $(patsubst %/recipe.toml,%,$(wildcard appliances/*/recipe.toml benchmarks/images/*/recipe.toml)))
 
 export WEFT_TEST_HOME = $(TEST_HOME)
@@ -39,8 +40,7 @@ check: environment ## Check format, lint, types, imports and generated pages
 
 .PHONY: bench
 bench: bootstrap ## Measure a promise: make bench NAME=splice prints JSON
-	@test -n "$(NAME)" || { echo "which? NAME= one of: $(sort $(notdir $(basename $(wildcard benchmarks/*.py))))" >&2; exit 2; }
-	@test -f "benchmarks/$(NAME).py" || { echo "there is no benchmarks/$(NAME).py" >&2; exit 2; }
+	@test -f "benchmarks/$(NAME).py" || { echo "NAME= must be one of: $(BENCHMARKS)" >&2; exit 2; }
 	@$(PYTHON) -m benchmarks.$(NAME)
 
 .PHONY: fmt

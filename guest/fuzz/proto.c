@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Reads each to its end, which the address sanitizer watches. */
 static void use_strings(char *const *list)
 {
-	static volatile size_t total;
 	for (; *list; list++)
-		total += strlen(*list);
+		if (strlen(*list) > 8192)
+			abort();
 }
 
 static void try_exec(uint8_t *payload, size_t size)

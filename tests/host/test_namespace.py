@@ -13,6 +13,7 @@ import pytest
 from tests.host.conftest import AS_ROOT
 
 from weft.host.namespace import Namespace, find_keeper, open_namespace
+from weft.host.pids import ProcessId, watch_exit
 from weft.host.process import run
 from weft.model.errors import Unavailable
 
@@ -108,9 +109,39 @@ async def test_our_own_namespace_is_no_keepers(tmp_path: Path):
     assert find_keeper(tmp_path) is None
 
 
-async def test_the_gate_ends_with_the_daemon(namespace: Namespace):
-    gate = namespace._gate
-    namespace._control.close()
-    assert await asyncio.wait_for(gate.watch.wait(), 5) == 0
-    with pytest.raises(Unavailable, match="gate"):
+async def test_the_gate_ends_when_it_is_closed(tmp_path: Path):
+    opened = await open_namespace(tmp_path)
+    os.close(await opened.open("/proc/self/net/dev"))
+    gate = find_gate(opened)
+    await opened.close()
+    assert not gate.alive()
+    assert opened.keeper.process.alive()
+    await opened.stop()
+
+
+async def test_a_gate_that_was_killed_is_replaced(namespace: Namespace):
+    os.close(await namespace.open("/proc/self/net/dev"))
+    gate = find_gate(namespace)
+    watch = watch_exit(gate)
+    gate.send(signal.SIGKILL)
+    await asyncio.wait_for(watch.wait(), 5)
+    with await namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        assert links_of(sock) == ["lo"]
+
+
+async def test_nothing_opens_once_the_keeper_is_gone(namespace: Namespace):
+    await namespace.close()
+    watch = namespace.watch()
+    namespace.keeper.process.send(signal.SIGKILL)
+    await asyncio.wait_for(watch.wait(), 5)
+    with pytest.raises(Unavailable):
         await namespace.open("/proc/self/net/dev")
+
+
+def find_gate(namespace: Namespace) -> ProcessId:
+    """Our child that runs the gate's file in this namespace."""
+    me = ProcessId.find(os.getpid())
+    assert me is not None
+    inside = Path(f"/proc/{namespace.keeper.process.pid}/ns/net")
+    children = [child for child in me.children() if child != namespace.keeper.process]
+    return next(child for child in children if Path(f"/proc/{child.pid}/ns/net").samefile(inside))

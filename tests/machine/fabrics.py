@@ -101,7 +101,9 @@ class TestFabric:
         return hashlib.sha256(bytes(self.home)).hexdigest()[:8]
 
 
-def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = PATIENCE, say: Callable[[], Any] | None = None) -> Any:
+def wait_for(
+    condition: Callable[[], Any], what: str, *, seconds: float = PATIENCE, say: Callable[[], Any] | None = None
+) -> Any:
     """Until `condition` holds; its value. Fails with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -4,10 +4,13 @@ import os
 import signal
 
 from tests.machine.fabrics import TestFabric, wait_for
+from weft.client.starting import is_answering
 
 
 def kill_daemon(fabric: TestFabric) -> None:
-    os.kill(fabric.daemon_pid(), signal.SIGKILL)
+    pid = fabric.daemon_pid()
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not is_answering(fabric.home), "the daemon is dead")
 
 
 def test_machines_wiring_and_names_survive_the_daemon(fabric: TestFabric) -> None:

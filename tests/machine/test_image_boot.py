@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-
 from tests.machine.agent_machine import READY_TIMEOUT, Machine, boot
+
 from weft.guest.agent import Agent, open_agent
 from weft.guest.config import GuestConfig, GuestHost, GuestNic, GuestRoot
 from weft.image.build import build_image
@@ -57,13 +57,17 @@ async def plan_config(home: Path, name: str, address: str | None = None) -> tupl
 
 
 @asynccontextmanager
-async def booted(home: Path, tmp_path: Path, name: str, address: str | None = None) -> AsyncIterator[tuple[Machine, Agent]]:
+async def booted(
+    home: Path, tmp_path: Path, name: str, address: str | None = None
+) -> AsyncIterator[tuple[Machine, Agent]]:
     config, root, macs = await plan_config(home, name, address)
     folder = tmp_path / name
     folder.mkdir()
-    async with boot(folder, config, drives={"root": root}, macs=macs) as machine:
-        async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
-            yield machine, agent
+    async with (
+        boot(folder, config, drives={"root": root}, macs=macs) as machine,
+        open_agent(machine.agent, timeout=READY_TIMEOUT) as agent,
+    ):
+        yield machine, agent
 
 
 async def run(agent: Agent, script: str) -> str:
@@ -75,7 +79,7 @@ async def run(agent: Agent, script: str) -> str:
 
 async def wait_for_text(machine: Machine, text: str, timeout: float = 30.0) -> None:
     async with asyncio.timeout(timeout):
-        while text not in machine.log():
+        while text not in machine.log():  # noqa: ASYNC110 (a file that another process writes)
             await asyncio.sleep(0.02)
 
 

@@ -40,7 +40,9 @@ def test_every_state_is_shown_and_guarded(fabric: TestFabric) -> None:
 
 def test_exec_passes_streams_status_and_signals(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "box", "base")
-    done = fabric.run("exec", "box", "--", "sh", "-c", "cat; echo oops >&2; exit 7", check=False, input=b"a\0b\n" * 5000)
+    done = fabric.run(
+        "exec", "-i", "box", "--", "sh", "-c", "cat; echo oops >&2; exit 7", check=False, input=b"a\0b\n" * 5000
+    )
     assert (done.returncode, done.stdout, done.stderr) == (7, b"a\0b\n" * 5000, b"oops\n")
     done = fabric.run("exec", "box", "--", "sh", "-c", "kill -9 $$", check=False)
     assert done.returncode == 128 + signal.SIGKILL
@@ -56,8 +58,12 @@ def test_a_profile_with_pci_boots_too(fabric: TestFabric) -> None:
 
 
 def test_a_machine_that_dies_while_it_starts_is_an_error_with_its_last_words(fabric: TestFabric) -> None:
-    done = fabric.run("run", "-d", "--name", "bad", "--memory", "32M", "base", check=False)
+    (image,) = (fabric.home / "images" / "base").glob("root-*")
+    image.unlink()
+    image.write_bytes(bytes(1 << 20))
+    done = fabric.run("run", "-d", "--name", "bad", "base", check=False)
     assert done.returncode == 1
+    assert b"mount" in done.stderr.splitlines()[1]
     assert done.stderr.startswith(b"weft: unavailable: machine 'bad' ended before its agent answered"), done.stderr
     assert fabric.json("ps", "-a") == []
     assert not list((fabric.home / "machines").iterdir())

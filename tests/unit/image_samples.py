@@ -37,7 +37,9 @@ def make_elf(
     body = body.replace(struct.pack("<QQ", DT_STRTAB, 0), struct.pack("<QQ", DT_STRTAB, strings_at))
     headers = _program_header(PT_LOAD, 0, at + len(body)) + headers
     ident = b"\x7fELF\x02\x01\x01" + bytes(9)
-    header = struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, at, HEADER_SIZE, 0, 0, 64, PROGRAM_HEADER_SIZE, count, 64, 0, 0)
+    header = struct.pack(
+        "<HHIQQQIHHHHHH", 2, machine, 1, at, HEADER_SIZE, 0, 0, 64, PROGRAM_HEADER_SIZE, count, 64, 0, 0
+    )
     return ident + header + headers + body + tail
 
 

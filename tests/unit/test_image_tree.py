@@ -64,7 +64,12 @@ def test_nothing_grows_below_a_file() -> None:
 
 @given(st.randoms(use_true_random=False))
 def test_the_archive_does_not_depend_on_the_order(order: random.Random) -> None:
-    entries = [("/etc/a", File(b"1")), ("/bin/b", File(b"2", 0o755)), ("/tmp", Directory(0o1777)), ("/l", Symlink("etc"))]
+    entries = [
+        ("/etc/a", File(b"1")),
+        ("/bin/b", File(b"2", 0o755)),
+        ("/tmp", Directory(0o1777)),
+        ("/l", Symlink("etc")),
+    ]
     straight, shuffled = Tree(), Tree()
     for path, node in entries:
         straight.add(path, node)

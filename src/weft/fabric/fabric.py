@@ -26,7 +26,6 @@ from weft.host.kernel_links import open_links
 from weft.host.namespace import open_namespace
 from weft.image.store import ImageStore, KernelStore
 from weft.model.machine import State
-from weft.model.names import PortName
 from weft.settings import Settings
 from weft.store.contract import Store
 from weft.store.sqlite import SqliteStore
@@ -130,18 +129,17 @@ async def _adopt(fabric: Fabric, store: Store) -> None:
     await store.put(BOOT_KEY, boot)
     await fabric.networks.adopt()
     for machine in site.shelves.machines:
-        if machine.removing:
-            site.tasks.start(fabric.machines.remove(machine.name, force=True), f"remove-{machine.name}")
-            continue
         await fabric.ports.attach(machine)
+    for machine in site.shelves.machines:
+        await fabric.ports.splice_all(machine)
+    for machine in site.shelves.machines:
         if machine.state.is_live:
             await fabric.lifecycle.adopt(machine, same_boot=same_boot)
     for insert in site.shelves.inserts:
         await fabric.inserts.adopt(insert)
     for machine in site.shelves.machines:
-        for number, nic in enumerate(machine.nics):
-            if nic.network is not None:
-                await fabric.ports.splice(PortName(machine.name, number))
+        if machine.removing:
+            site.tasks.start(fabric.machines.remove(machine.name, force=True), f"remove-{machine.name}")
 
 
 async def _rotate_logs(site: Site) -> None:

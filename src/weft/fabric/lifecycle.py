@@ -123,7 +123,7 @@ class Lifecycle:
         """Take over a machine that an earlier daemon left in a live state, or note that it has ended."""
         monitor = machine.monitor
         if not same_boot or monitor is None or not monitor.id.alive():
-            await self._settle(machine, Exit(reason="it ended while no daemon was running"))
+            await self._tell_end(await self._settle(machine, Exit(reason="it ended while no daemon was running")))
             return
         self._attend(machine, watch_exit(monitor.id))
         if machine.state is State.STOPPING:
@@ -214,8 +214,7 @@ class Lifecycle:
         del self._live[name]
         if not live.ready.done():
             live.ready.set_exception(self._failure(machine, "ended before its agent answered"))
-        for hook in self.on_end:
-            await hook(machine)
+        await self._tell_end(machine)
 
     async def _settle(self, machine: MachineRecord, exit: Exit) -> MachineRecord:
         """A run is over, or never came to be: tidy up what it had on the host, and say so."""
@@ -230,6 +229,10 @@ class Lifecycle:
         machine = await self._shelf.save(ended)
         self._site.events.publish("machine.ended", machine.name, f"machine {machine.name} ended: {exit.reason}")
         return machine
+
+    async def _tell_end(self, machine: MachineRecord) -> None:
+        for hook in self.on_end:
+            await hook(machine)
 
     def _processes(self, machine: MachineRecord) -> list[ProcessId]:
         """QEMU first, then the monitor around it, which ends by itself when QEMU has."""

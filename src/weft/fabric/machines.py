@@ -58,6 +58,7 @@ class Machines:
         await self._shelf.save(record)
         try:
             await self._ports.attach(record)
+            await self._ports.splice_all(record)
             self._tell_networks(record)
         except BaseException:
             await self.remove(spec.name)

@@ -22,7 +22,10 @@ class Ports:
         self._lock = asyncio.Lock()
 
     async def attach(self, machine: MachineRecord) -> None:
-        """Make whatever a machine's NICs need and is not there yet: taps, and for those on a network ports."""
+        """Make the links a machine's NICs need, as far as they are not there: taps, and for those on a network ports.
+
+        `splice_all` joins them.
+        """
         present = await self._site.links.list_links()
         for number, nic in enumerate(machine.nics):
             tap, alias = tap_name(machine.slot, number), f"weft machine {machine.name} nic {number}"
@@ -46,6 +49,12 @@ class Ports:
         """The inserts of a port, from the network side to the machine side."""
         found = [insert for insert in self._site.shelves.inserts if insert.port == port]
         return sorted(found, key=lambda insert: insert.rank)
+
+    async def splice_all(self, machine: MachineRecord) -> None:
+        """Make the wiring of all ports of a machine what their chains say."""
+        for number, nic in enumerate(machine.nics):
+            if nic.network is not None:
+                await self.splice(PortName(machine.name, number))
 
     async def splice(self, port: PortName) -> int:
         """Make the wiring of a port what its chain says now. Returns how many filters changed."""
@@ -83,7 +92,6 @@ class Ports:
         if ends.patch not in present:
             side = bridge_side_name(machine.slot, nic)
             await self._site.links.create_port(side, ends.patch, bridge=record.bridge, mtu=record.spec.mtu, alias=alias)
-        await self.splice(PortName(machine.name, nic))
 
     def _mtu(self, machine: MachineRecord, nic: int) -> int:
         """A port's MTU is its network's; an appliance must take whatever any network carries."""

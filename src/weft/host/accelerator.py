@@ -45,11 +45,13 @@ async def find_accelerator(qemu: str, device: Path = Path("/dev/kvm"), cpuinfo: 
     return Accelerator(TCG, failure) if failure else Accelerator(KVM, "a probe guest ran")
 
 
-async def probe(qemu: str, accelerator: str, deadline: float = _DEADLINE) -> str | None:
+async def probe(
+    qemu: str, accelerator: str, *, deadline: float = _DEADLINE, boot_sector: bytes | None = None
+) -> str | None:
     """Run the probe guest, at most `deadline` seconds. None when it ran, else what went wrong."""
     with tempfile.TemporaryDirectory(prefix="weft-probe-") as folder:
         disk = Path(folder) / "probe.img"
-        disk.write_bytes(dump_boot_sector())
+        disk.write_bytes(boot_sector or dump_boot_sector())
         try:
             done = await run(_plan_probe(qemu, accelerator, disk), timeout=deadline, check=False)
         except ProcessTimedOut:

@@ -121,13 +121,16 @@ class Cgroups:
         Cgroup("of the fabric", self.mode, self.bases).remove()
 
 
-def find_cgroups(fabric: str, root: Path = Path("/sys/fs/cgroup"), own: str | None = None) -> Cgroups:
-    """What this host offers a fabric. `own` is the text of /proc/self/cgroup, read when it is not given."""
+def find_cgroups(
+    fabric: str, root: Path = Path("/sys/fs/cgroup"), own: str | None = None, uid: int | None = None
+) -> Cgroups:
+    """What this host offers a fabric. `own` is the text of /proc/self/cgroup, `uid` who asks: ours by default."""
     own = Path("/proc/self/cgroup").read_text() if own is None else own
+    uid = os.geteuid() if uid is None else uid
     name = f"weft-{fabric}"
     reasons: list[str] = []
     for mode, bases in (
-        (CgroupMode.V2, _find_v2(root, own, reasons)),
+        (CgroupMode.V2, _find_v2(root, own, uid, reasons)),
         (CgroupMode.V1, _find_v1(root, reasons)),
     ):
         if bases:
@@ -135,13 +138,13 @@ def find_cgroups(fabric: str, root: Path = Path("/sys/fs/cgroup"), own: str | No
     return Cgroups(CgroupMode.NONE, (), "; ".join(reasons))
 
 
-def _find_v2(root: Path, own: str, reasons: list[str]) -> Sequence[Path]:
+def _find_v2(root: Path, own: str, uid: int, reasons: list[str]) -> Sequence[Path]:
     if not (root / "cgroup.controllers").exists():
         reasons.append("version 2 is not mounted")
         return ()
     # Root may use the top; a user only what a service manager has delegated, which is where we are.
     paths = [line[3:].strip("/") for line in own.splitlines() if line.startswith("0::")]
-    base = root if os.geteuid() == 0 else root / (paths[0] if paths else "")
+    base = root if uid == 0 else root / (paths[0] if paths else "")
     missing = set(CONTROLLERS) - set(_read(base / "cgroup.controllers").split())
     if missing:
         reasons.append(f"version 2 lacks {', '.join(sorted(missing))} in {base}")

@@ -9,8 +9,10 @@ import asyncio
 import errno
 import fcntl
 import hashlib
+import os
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from ipaddress import IPv4Interface
 from typing import TypeVar
@@ -36,6 +38,8 @@ _GET_INDEX, _GET_NAME = 0x8933, 0x8910  # SIOCGIFINDEX, SIOCGIFNAME
 _FRAME_FILTERS = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables")
 _BUFFER = 1 << 20
 _LARGEST_MTU = 65535
+_ACTIVE_TIMEOUT = 5.0
+_POLL = 0.001
 _T = TypeVar("_T")
 _ERRORS: dict[int, type[WeftError]] = {
     errno.EEXIST: Exists,
@@ -76,8 +80,14 @@ class KernelLinks:
         await self.ensure_hook(name)
 
     async def open_tap(self, name: str) -> int:
-        self._index(name)  # opening would make it
-        return await taps.open_tap(self._namespace, name)
+        index = self._index(name)  # opening would make it
+        fd = await taps.open_tap(self._namespace, name)
+        try:
+            await self._wait_active(index, name)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     async def ensure_void(self) -> None:
         if not self._find_index(VOID):
@@ -146,6 +156,15 @@ class KernelLinks:
     async def start_loopback(self) -> None:
         """A fresh namespace's loopback is down."""
         await self._set("lo", up=True)
+
+    async def _wait_active(self, index: int, name: str) -> None:
+        """Until frames can leave by a link: before, the kernel drops them without a word."""
+        deadline = time.monotonic() + _ACTIVE_TIMEOUT
+        query = rtnl.dump_link(index)
+        while not rtnl.parse_link(await self._slowly(lambda: self._slow.fetch(rtnl.GET_LINK, query), name)).active:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"link {name} does not become active")
+            await asyncio.sleep(_POLL)
 
     async def _create(self, body: bytes, alias: str, *names: str) -> None:
         await self._change(rtnl.NEW_LINK, body, f"link {names[0]}", CREATE | EXCLUSIVE)

@@ -72,7 +72,10 @@ class Links(Protocol):
         """A tap that stays when its user goes, up, with a hook."""
 
     async def open_tap(self, name: str) -> int:
-        """A descriptor of a tap for QEMU to use; the caller closes its copy. Raises WrongState when it is in use."""
+        """A descriptor of a tap for QEMU to use, once frames can leave by it; the caller closes its copy.
+
+        Raises WrongState when it is in use.
+        """
 
     async def ensure_void(self) -> None:
         """Make `void0`, which swallows what is redirected to it."""

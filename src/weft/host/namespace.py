@@ -106,18 +106,29 @@ class Namespace:
         self._record.unlink(missing_ok=True)
 
     def _ask(self, request: str, what: str) -> int:
-        try:
-            self._control.send(request.encode())
-            answer, fds, _, _ = socket.recv_fds(self._control, 16, 1)
-        except OSError as err:
-            raise Unavailable(f"the gate of the fabric's namespace does not answer: {err}") from err
+        answer, fds = self._exchange(request)
+        if not answer:  # somebody ended the gate: it holds nothing, so another will do
+            self._control.close()
+            self._gate, self._control = _start_gate(self.keeper)
+            answer, fds = self._exchange(request)
         if fds:
             os.set_inheritable(fds[0], False)
             return fds[0]
         if not answer:
-            raise Unavailable("the gate of the fabric's namespace has ended", hint="restart the daemon")
+            raise Unavailable("the gate of the fabric's namespace does not stay", hint="is the keeper gone?")
         cause = OSError(int(answer), os.strerror(int(answer)))
         raise Unavailable(f"cannot open {what} in the fabric's namespace: {cause.strerror}") from cause
+
+    def _exchange(self, request: str) -> tuple[bytes, list[int]]:
+        """One request and its answer; an empty answer means that the gate is gone."""
+        try:
+            self._control.send(request.encode())
+            answer, fds, _, _ = socket.recv_fds(self._control, 16, 1)
+        except (BrokenPipeError, ConnectionResetError):
+            return b"", []
+        except OSError as err:
+            raise Unavailable(f"the gate of the fabric's namespace does not answer: {err}") from err
+        return answer, fds
 
 
 async def open_namespace(run_dir: Path) -> Namespace:

@@ -19,7 +19,9 @@ _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _ERROR, _DONE = 2, 3
 _SOL_NETLINK, _EXT_ACK, _STRICT_CHECK = 270, 11, 12
-_MULTI, _ACK_TLVS, _CAPPED = 0x2, 0x200, 0x100
+_DUMP_INTERRUPTED, _CAPPED, _ACK_TLVS = 0x10, 0x100, 0x200
+_DUMP_ATTEMPTS = 5
+"""What is listed may change meanwhile; after so many times something is better than nothing."""
 _ACK_MESSAGE = 1
 _RECEIVE = 1 << 16
 
@@ -81,6 +83,7 @@ class NetlinkSocket:
         sock.settimeout(timeout)
         self._sock = sock
         self._sequence = 0
+        self._interrupted = False
         self._lock = threading.Lock()
 
     def request(self, kind: int, body: bytes, flags: int = 0) -> None:
@@ -89,10 +92,20 @@ class NetlinkSocket:
             for _ in self._exchange(kind, body, REQUEST | ACK | flags):
                 pass
 
-    def dump(self, kind: int, body: bytes) -> list[bytes]:
-        """The bodies of all objects of a kind. Raises Refused."""
+    def fetch(self, kind: int, body: bytes) -> bytes:
+        """The body of the one object asked for. Raises Refused."""
         with self._lock:
-            return list(self._exchange(kind, body, REQUEST | ROOT_MATCH))
+            return b"".join(self._exchange(kind, body, REQUEST | ACK))
+
+    def dump(self, kind: int, body: bytes) -> list[bytes]:
+        """The bodies of all objects of a kind, as they were at one moment. Raises Refused."""
+        with self._lock:
+            for _ in range(_DUMP_ATTEMPTS):
+                self._interrupted = False
+                found = list(self._exchange(kind, body, REQUEST | ROOT_MATCH))
+                if not self._interrupted:
+                    break
+            return found
 
     def close(self) -> None:
         self._sock.close()
@@ -104,6 +117,7 @@ class NetlinkSocket:
             for answer, answer_flags, answered, content in parse_messages(self._sock.recv(_RECEIVE)):
                 if answered != sequence:
                     continue  # the late answer to a request that was given up
+                self._interrupted |= bool(answer_flags & _DUMP_INTERRUPTED)
                 if answer in (_ERROR, _DONE):
                     _check(content, answer_flags)
                     return

@@ -199,10 +199,11 @@ def _spawn(argv: list[str], env: Mapping[str, str] | None, actions: list[tuple[i
 @functools.cache
 def _seal() -> None:
     """Keep to ourselves, once, what was open before Python started: what Python opens is not inherited anyway."""
-    for name in os.listdir("/proc/self/fd"):
+    numbers = [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+    for number in numbers:
         with contextlib.suppress(OSError):  # the listing's own descriptor is closed by now
-            if int(name) > 2:
-                os.set_inheritable(int(name), False)
+            if number > 2:
+                os.set_inheritable(number, False)
 
 
 async def _communicate(

@@ -14,7 +14,7 @@ LINK_GROUP = 1
 _MESSAGE = struct.Struct("=BxHiII")  # ifinfomsg: family, hardware type, index, flags, change mask
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix, flags, scope, index
 _UP, _LOWER_UP = 0x1, 0x10000
-_MAC, _NAME, _MTU, _MASTER, _INFO, _ALIAS = 1, 3, 4, 10, 18, 20
+_MAC, _NAME, _MTU, _QUEUE, _MASTER, _INFO, _ALIAS = 1, 3, 4, 6, 10, 18, 20
 _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
 _BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_SNOOPING = 1, 5, 23
@@ -23,7 +23,10 @@ _LOCAL, _OWN = 2, 1  # IFA_LOCAL, IFA_ADDRESS
 
 @dataclass(frozen=True, slots=True)
 class RawLink:
-    """A link as the kernel numbers it; `master` is the index of its bridge, or zero."""
+    """A link as the kernel numbers it; `master` is the index of its bridge, or zero.
+
+    `active`: it has a queue, so that frames can leave by it, which takes the kernel a moment after the carrier came.
+    """
 
     index: int
     name: str
@@ -34,6 +37,7 @@ class RawLink:
     master: int
     mac: str
     mtu: int
+    active: bool
 
 
 def dump_bridge(name: str, *, mtu: int, mac: bytes) -> bytes:
@@ -62,7 +66,7 @@ def dump_change(index: int, *, mtu: int | None = None, alias: str | None = None,
 
 
 def dump_link(index: int) -> bytes:
-    """Names a link, to remove it."""
+    """Names a link, to fetch or remove it; index zero names all, to list them."""
     return _MESSAGE.pack(0, 0, index, 0, 0)
 
 
@@ -88,6 +92,7 @@ def parse_link(body: bytes) -> RawLink:
         _parse_number(found.get(_MASTER)),
         found.get(_MAC, b"").hex(":"),
         _parse_number(found.get(_MTU)),
+        parse_text(found.get(_QUEUE, b"")) != "noop",
     )
 
 

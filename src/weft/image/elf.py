@@ -32,7 +32,7 @@ def read_needs(data: bytes, path: str) -> ElfNeeds:
         libraries = tuple(str(tag.needed) for tag in tags if tag.entry.d_tag == "DT_NEEDED")
         search = [str(tag.runpath) for tag in tags if tag.entry.d_tag == "DT_RUNPATH"]
         search = search or [str(tag.rpath) for tag in tags if tag.entry.d_tag == "DT_RPATH"]
-    except (ELFError, UnicodeDecodeError, AttributeError) as err:
+    except (ELFError, ValueError, OverflowError, AttributeError) as err:
         raise Invalid(f"{path} is not a sound ELF file: {err}") from err
     return ElfNeeds(interpreters[0] if interpreters else None, libraries, _resolve_origin(search, path))
 

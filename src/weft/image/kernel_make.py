@@ -65,8 +65,8 @@ async def make_kernel(
 ) -> Path:
     """Build in `folder`, which is empty; patches are for a tarball, a tree is taken as it is.
 
-    Returns the stripped vmlinux; `out/.config` beside it is its configuration. Raises Invalid when the source refuses what a machine cannot do without, Internal when it does not
-    compile."""
+    Returns the stripped vmlinux; `out/.config` beside it is its configuration. Raises Invalid when the source refuses
+    what a machine cannot do without, Internal when it does not compile."""
     tree = source.path
     if not source.is_tree:
         progress("unpacking the kernel's source", 0.0)

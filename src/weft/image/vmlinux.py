@@ -7,20 +7,19 @@ header is described in the kernel's Documentation/x86/boot.rst.
 
 import asyncio
 import bz2
-import io
 import lzma
 import struct
 import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from weft.host.process import ProcessFailed, run
 from weft.image.elf import ELF_MAGIC
 from weft.model.errors import Invalid
 
+EM_X86_64 = 62
+ELFCLASS64 = 2
+PT_NOTE = 4
 PVH_NOTE_NAME = b"Xen\0"
 PVH_NOTE_TYPE = 18
 MAX_VMLINUX = 512 << 20
@@ -123,15 +122,26 @@ async def _pipe_through(argv: list[str], payload: bytes, what: str) -> bytes:
 def check_pvh(data: bytes, what: str) -> None:
     """Raises Invalid unless `data` is an x86-64 ELF with the PVH note."""
     try:
-        elf = ELFFile(io.BytesIO(data))
-        notes = [bytes(segment.data()) for segment in elf.iter_segments() if segment["p_type"] == "PT_NOTE"]
-        machine = elf["e_machine"] if elf.elfclass == 64 else "32-bit"
-    except (ELFError, struct.error, ValueError, UnicodeDecodeError) as err:
+        machine, notes = _read_notes(data)
+    except (struct.error, OverflowError) as err:
         raise Invalid(f"{what} is not a sound ELF file: {err}") from err
-    if machine != "EM_X86_64":
-        raise Invalid(f"{what} is for {machine}, not for x86-64")
+    if machine != EM_X86_64 or data[4] != ELFCLASS64:
+        raise Invalid(f"{what} is for ELF machine {machine}, not for x86-64")
     if not any(_has_pvh(note) for note in notes):
         raise Invalid(f"{what} has no PVH entry point", hint="build it with CONFIG_PVH=y")
+
+
+def _read_notes(data: bytes) -> tuple[int, list[bytes]]:
+    """The machine an ELF file is for, and the contents of its PT_NOTE segments."""
+    (machine,) = struct.unpack_from("<H", data, 0x12)
+    (table,) = struct.unpack_from("<Q", data, 0x20)
+    entry_size, count = struct.unpack_from("<HH", data, 0x36)
+    notes = []
+    for at in range(table, table + entry_size * count, entry_size or 1):
+        kind, _flags, offset, _address, _physical, size = struct.unpack_from("<IIQQQQ", data, at)
+        if kind == PT_NOTE:
+            notes.append(data[offset : offset + size])
+    return machine, notes
 
 
 def _has_pvh(notes: bytes) -> bool:

@@ -1,0 +1,55 @@
+"""The rules as text: what they must say, and what they must never say."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weft.plan.firewall import FirewallNetwork, plan_ruleset
+
+LAN = FirewallNetwork("n1", "10.0.0.0/24", "10.0.0.1")
+DMZ = FirewallNetwork("n2", "10.0.1.0/24", "10.0.1.1", uplink=True)
+
+
+def test_the_whole_ruleset():
+    assert plan_ruleset([LAN, DMZ]).splitlines() == [
+        "add table inet weft",
+        "delete table inet weft",
+        "table inet weft {",
+        "  chain input {",
+        "    type filter hook input priority filter; policy drop;",
+        "    ct state established,related accept",
+        "    ct state invalid drop",
+        '    iifname "lo" accept',
+        '    iifname "n1" ip saddr 10.0.0.0/24 ip daddr 10.0.0.1 udp dport 53 accept',
+        '    iifname "n1" ip saddr 10.0.0.0/24 ip daddr 10.0.0.1 tcp dport 53 accept',
+        '    iifname "n1" ip saddr 10.0.0.0/24 ip daddr 10.0.0.1 icmp type echo-request accept',
+        '    iifname "n2" ip saddr 10.0.1.0/24 ip daddr 10.0.1.1 udp dport 53 accept',
+        '    iifname "n2" ip saddr 10.0.1.0/24 ip daddr 10.0.1.1 tcp dport 53 accept',
+        '    iifname "n2" ip saddr 10.0.1.0/24 ip daddr 10.0.1.1 icmp type echo-request accept',
+        "  }",
+        "  chain forward {",
+        "    type filter hook forward priority filter; policy drop;",
+        "    ct state established,related accept",
+        "    ct state invalid drop",
+        '    iifname "n2" oifname "uplink" ip saddr 10.0.1.0/24 accept',
+        "  }",
+        "  chain postrouting {",
+        "    type nat hook postrouting priority srcnat; policy accept;",
+        '    oifname "uplink" masquerade',
+        "  }",
+        "}",
+    ]
+
+
+def test_without_an_uplink_nothing_is_forwarded_or_masqueraded():
+    rules = plan_ruleset([LAN])
+    assert "oifname" not in rules
+    assert "nat" not in rules
+
+
+@given(st.lists(st.booleans(), max_size=6))
+def test_nothing_is_forwarded_but_out_of_the_uplink(uplinks: list[bool]):
+    networks = [FirewallNetwork(f"n{i}", f"10.{i}.0.0/24", f"10.{i}.0.1", up) for i, up in enumerate(uplinks)]
+    forward = plan_ruleset(networks, "way-out").partition("chain forward")[2].partition("}")[0]
+    accepted = [line.strip() for line in forward.splitlines() if "accept" in line and "iifname" in line]
+    assert len(accepted) == sum(uplinks)
+    assert all('oifname "way-out"' in line for line in accepted)

@@ -22,20 +22,23 @@ from weft.model.errors import NotFound, WeftError
 from weft.model.units import dump_size
 
 NETWORK = "demo"
-SEEN_REQUESTS = 12
+SEEN_REQUESTS = 14
 FETCH = """
 trap 'echo "fetches $n broken $bad"; exit' INT
 n=0; bad=0
 while :; do
-    wget -q -T 10 -O /dev/null http://web/page-$((n % 3 + 1)).html || bad=$((bad+1))
-    n=$((n+1))
-    sleep 0.2
+    for page in / /hello.html /news/ /status.json; do
+        timeout 10 wget -q -O /dev/null http://web$page || bad=$((bad+1))
+        n=$((n+1))
+        sleep 0.1
+    done
 done
 """
 HOLD = """
-trap : INT
-( trap 'exit' INT; while :; do printf 'GET / HTTP/1.1\\r\\nHost: web\\r\\n\\r\\n'; sleep 0.5; done ) |
-    nc web 80 | grep -c '^HTTP/1.1 200'
+trap 'touch /tmp/stop' INT
+( trap : INT; while [ ! -e /tmp/stop ]; do printf 'GET /held HTTP/1.1\\r\\nHost: web\\r\\n\\r\\n'; sleep 0.5; done ) |
+    ( trap : INT; nc web 80 > /tmp/answers )
+echo "answers $(grep -c '^HTTP/1.1' /tmp/answers)"
 """
 PING = "exec ping -i 0.02 -W 2 web"
 REQUESTS = "tcp dst port 80 and tcp[((tcp[12] & 0xf0) >> 2):4] = 0x47455420"
@@ -132,7 +135,7 @@ def count(fetched: str, held: str, pinged: str) -> list[tuple[str, str]]:
     """What the client's own tools counted."""
     sent, received = map(int, find(r"(\d+) packets transmitted, (\d+) packets received", pinged))
     fetches, broken = find(r"fetches (\d+) broken (\d+)", fetched)
-    (answers,) = find(r"^(\d+)$", held)
+    (answers,) = find(r"answers (\d+)", held)
     return [
         ("packets sent", str(sent)),
         ("packets lost", str(sent - received)),

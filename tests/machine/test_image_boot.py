@@ -7,35 +7,31 @@ from pathlib import Path
 
 import pytest
 from tests.machine.agent_machine import READY_TIMEOUT, Machine, boot
+from tests.machine.fabrics import PREPARED
 
 from weft.guest.agent import Agent, open_agent
 from weft.guest.config import GuestConfig, GuestHost, GuestNic, GuestRoot
-from weft.image.build import build_image
-from weft.image.folders import REPOSITORY, recipe_folder
-from weft.image.store import ImageStore
+from weft.image.store import ImageStore, KernelStore
 from weft.model.image import NicRole
 
 pytestmark = pytest.mark.machine
 
-ROOM_LEFT = 28 << 10
+ROOM_LEFT = 40 << 10
 """KiB that a machine of 64 MB must have to spare when its image is up: an overlay needs somewhere to write to."""
 
-FOLDERS = {
-    "base": recipe_folder("base"),
-    "web": recipe_folder("web"),
-    "sniffer": recipe_folder("sniffer"),
-    "bench": REPOSITORY / "benchmarks" / "images" / "bench",
-}
+IMAGES = ("base", "web", "sniffer", "bench")
 WEB_ADDRESS = "10.0.0.3"
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+@pytest.fixture(autouse=True)
+def _prepared_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = KernelStore(PREPARED)
+    monkeypatch.setenv("WEFT_TEST_KERNEL", str(kernels.vmlinux_path(kernels.default())))
 
 
-async def plan_config(home: Path, name: str, address: str | None = None) -> tuple[GuestConfig, Path, list[str]]:
-    image = await build_image(FOLDERS[name], home)
+def plan_config(name: str, address: str | None) -> tuple[GuestConfig, Path, list[str]]:
+    images = ImageStore(PREPARED)
+    image = images.get(name)
     macs = [f"52:54:00:00:{ord(name[0]):02x}:{number:02x}" for number in range(len(image.nics))]
     config = GuestConfig(
         hostname=image.name,
@@ -53,14 +49,12 @@ async def plan_config(home: Path, name: str, address: str | None = None) -> tupl
         user=image.entry.user,
         restart=image.entry.restart.value,
     )
-    return config, ImageStore(home).root_path(image), macs
+    return config, images.root_path(image), macs
 
 
 @asynccontextmanager
-async def booted(
-    home: Path, tmp_path: Path, name: str, address: str | None = None
-) -> AsyncIterator[tuple[Machine, Agent]]:
-    config, root, macs = await plan_config(home, name, address)
+async def booted(tmp_path: Path, name: str, address: str | None = None) -> AsyncIterator[tuple[Machine, Agent]]:
+    config, root, macs = plan_config(name, address)
     folder = tmp_path / name
     folder.mkdir()
     async with (
@@ -87,17 +81,18 @@ async def available_kib(agent: Agent) -> int:
     return int(await run(agent, "awk '/MemAvailable/ { print $2 }' /proc/meminfo"))
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-async def test_64_megabytes_suffice(home: Path, tmp_path: Path, name: str) -> None:
-    async with booted(home, tmp_path, name) as (_machine, agent):
+@pytest.mark.parametrize("name", IMAGES)
+async def test_64_megabytes_suffice(tmp_path: Path, name: str) -> None:
+    async with booted(tmp_path, name) as (_machine, agent):
         assert await available_kib(agent) > ROOM_LEFT
         assert "overlay / overlay" in await run(agent, "cat /proc/mounts")
         assert (await run(agent, "mkdir /srv/new && echo kept > /srv/new/file && cat /srv/new/file")) == "kept\n"
         assert "some avg10" in await run(agent, "cat /proc/pressure/memory")
 
 
-async def test_web_serves_its_pages_and_logs_requests(home: Path, tmp_path: Path) -> None:
-    async with booted(home, tmp_path, "web") as (machine, agent):
+async def test_web_serves_its_pages_and_logs_requests(tmp_path: Path) -> None:
+    async with booted(tmp_path, "web") as (machine, agent):
+        await wait_for_text(machine, "server started")
         assert "It weaves" in await run(agent, "wget -q -O - http://127.0.0.1/")
         assert "healthy" in await run(agent, "wget -q -O - http://127.0.0.1/status.json")
         assert "404" in await run(agent, "wget -q -O - http://127.0.0.1/none 2>&1 || echo 404")
@@ -113,7 +108,7 @@ async def cable(left: Machine, left_nic: int, right: Machine, right_nic: int) ->
     async def carry(source: Machine, source_nic: int, target: Machine, target_nic: int) -> None:
         while True:
             frame = await asyncio.get_running_loop().sock_recv(source.nics[source_nic].test, 1 << 17)
-            target.send_frame(target_nic, frame)
+            await target.send_frame(target_nic, frame)
 
     async with asyncio.TaskGroup() as tasks:
         both = [
@@ -127,13 +122,14 @@ async def cable(left: Machine, left_nic: int, right: Machine, right_nic: int) ->
                 task.cancel()
 
 
-async def test_sniffer_shows_the_requests_that_pass_through_it(home: Path, tmp_path: Path) -> None:
+async def test_sniffer_shows_the_requests_that_pass_through_it(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
-        client, client_agent = await stack.enter_async_context(booted(home, tmp_path, "base", "10.0.0.2"))
-        sniffer, sniffer_agent = await stack.enter_async_context(booted(home, tmp_path, "sniffer"))
-        web, _ = await stack.enter_async_context(booted(home, tmp_path, "web", WEB_ADDRESS))
+        client, client_agent = await stack.enter_async_context(booted(tmp_path, "base", "10.0.0.2"))
+        sniffer, sniffer_agent = await stack.enter_async_context(booted(tmp_path, "sniffer"))
+        web, _agent = await stack.enter_async_context(booted(tmp_path, "web", WEB_ADDRESS))
         await stack.enter_async_context(cable(client, 0, sniffer, 0))
         await stack.enter_async_context(cable(sniffer, 1, web, 0))
+        await wait_for_text(web, "server started")
         argv = ["tcpdump", "-i", "eth0", "-n", "-l", "-A", "tcp port 80"]
         seen = ""
         async with await sniffer_agent.exec(argv) as tcpdump, asyncio.timeout(60):
@@ -141,7 +137,7 @@ async def test_sniffer_shows_the_requests_that_pass_through_it(home: Path, tmp_p
                 seen += data.decode(errors="replace")
                 if "listening on" in seen:
                     break
-            assert "Hello" in await run(client_agent, "wget -q -T 20 -O - http://web/hello.html")
+            assert "Hello" in await run(client_agent, "wget -q -O - http://web/hello.html")
             async for _stream, data in tcpdump:
                 seen += data.decode(errors="replace")
                 if "HTTP/1.1 200 OK" in seen:

@@ -80,4 +80,5 @@ def config_hostname(text: bytes) -> bytes | None:
     out = ctypes.create_string_buffer(_CONFIG_BYTES)
     buffer = ctypes.create_string_buffer(text, len(text) + 1)
     assert load().config_parse(out, buffer, ctypes.c_size_t(len(text)))
-    return ctypes.cast(out, ctypes.POINTER(ctypes.c_char_p))[0]
+    hostname: bytes | None = ctypes.cast(out, ctypes.POINTER(ctypes.c_char_p))[0]
+    return hostname

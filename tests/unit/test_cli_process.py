@@ -336,6 +336,47 @@ def test_shutdown_returns_when_the_daemon_has_ended(fake: FakeDaemon, env: dict[
     assert fake.last().body == {"machines": False}
 
 
+def put_apt_get(folder: Path, status: int) -> dict[str, str]:
+    """A program named apt-get that writes down what it is asked, and the PATH that finds it first."""
+    (folder / "apt-get").write_text(
+        f'#!/bin/sh\necho "$@" >"{folder}/asked"\necho "E: no such package"\nexit {status}\n'
+    )
+    (folder / "apt-get").chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="packages are installed as root")
+def test_doctor_installs_what_is_missing(fake: FakeDaemon, env: dict[str, str], tmp_path: Path) -> None:
+    def check(_request: Any) -> Any:
+        return [
+            {"name": "pasta", "ok": (tmp_path / "asked").exists(), "detail": None, "hint": None, "package": "passt"}
+        ]
+
+    fake.on("GET", "/v1/doctor", check)
+    done = weft(env | put_apt_get(tmp_path, 0), "doctor", "--fix")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"installing passt\n")
+    assert (tmp_path / "asked").read_text() == "install -y --no-install-recommends passt\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="packages are installed as root")
+def test_doctor_tells_why_nothing_could_be_installed(fake: FakeDaemon, env: dict[str, str], tmp_path: Path) -> None:
+    check = {"name": "pasta", "ok": False, "detail": None, "hint": None, "package": "passt"}
+    fake.on("GET", "/v1/doctor", [check])
+    done = weft(env | put_apt_get(tmp_path, 100), "doctor", "--fix")
+    assert done.returncode == 1
+    message = b"weft: unavailable: apt-get could not install passt (apt-get update may help)\n    E: no such package\n"
+    assert done.stderr == message
+
+
+def test_links_where_lines_cannot_be_drawn(fake: FakeDaemon, env: dict[str, str]) -> None:
+    insert = {"name": "fw", "mode": "inline", "state": "blocked"}
+    port = {"machine": "web", "nic": 0, "network": "lan", "state": "running", "chain": [insert]}
+    fake.on("GET", "/v1/ports", [port])
+    done = weft(env | {"PYTHONIOENCODING": "ascii"}, "links")
+    assert done.stdout == b"net lan -x- fw[blocked] -x- web\n"
+
+
 # The shell, and starting
 
 

@@ -142,6 +142,18 @@ async def test_a_guest_of_another_version(path: Path) -> None:
                 pass
 
 
+async def test_a_machine_that_ends_while_it_boots(path: Path) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.receive(Kind.HELLO)
+        peer.writer.close()
+        raise EOFError
+
+    async with guest(path, script):
+        with pytest.raises(Unavailable, match="ended before its agent was ready"):
+            async with open_agent(path, timeout=5):
+                pass
+
+
 async def test_nobody_there(path: Path) -> None:
     with pytest.raises(Unavailable, match="No such file"):
         async with open_agent(path, timeout=5):

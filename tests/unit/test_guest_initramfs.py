@@ -15,7 +15,8 @@ class Member(NamedTuple):
 
 def read_archive(archive: bytes) -> dict[str, Member]:
     """newc: 6 bytes of magic, 13 numbers of 8 hexadecimal digits, name and data each padded to 4."""
-    members, at = {}, 0
+    members: dict[str, Member] = {}
+    at = 0
     while True:
         assert at % 4 == 0 and archive[at : at + 6] == b"070701"
         numbers = [int(archive[at + 6 + i * 8 : at + 14 + i * 8], 16) for i in range(13)]

@@ -50,6 +50,8 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         (SMALL + "wire = true\n", "wire"),
         (SMALL + 'nics = [{ name = "eth0" }, { name = "eth0" }]\n', "twice"),
         (SMALL + 'nics = [{ name = "not a nic" }]\n', "nics.0.name"),
+        (SMALL + 'users = { "a:b" = 100 }\n', "users"),
+        (SMALL + "users = { root = 0 }\n", "users.root"),
         (SMALL + '[entry]\nuser = "www"\n', "entry.user"),
     ],
 )

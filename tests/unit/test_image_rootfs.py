@@ -131,11 +131,15 @@ async def test_a_whole_root(tmp_path: Path) -> None:
 
 def test_every_machine_finds_its_mount_points() -> None:
     tree = Tree()
-    add_skeleton(tree, Recipe(name="small", version="3", packages=("x",), directories=("/srv/data",)))
+    add_skeleton(
+        tree, Recipe(name="small", version="3", packages=("x",), directories=("/srv/data",), users={"watch": 100})
+    )
     for path in ("dev", "proc", "sys", "run", "tmp", "etc", "root", "var/log", "srv/data"):
         assert isinstance(tree.find(path), Directory), path
     for path in ("etc/passwd", "etc/group", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/nsswitch.conf"):
         assert isinstance(tree.find(path), File), path
+    assert b"watch:x:100:100:watch:/:/bin/false\n" in tree.find("etc/passwd").data  # type: ignore[union-attr]
+    assert b"watch:x:100:\n" in tree.find("etc/group").data  # type: ignore[union-attr]
     assert b'PRETTY_NAME="Weft small 3"' in tree.find("etc/os-release").data  # type: ignore[union-attr]
 
 

@@ -95,6 +95,8 @@ class Agent:
         error = Unavailable("the agent's connection has ended")
         try:
             await self._read_frames()
+            if not self._ready.done():
+                error = Unavailable("the machine ended before its agent was ready", hint="its log says why")
         except OSError as err:
             error = Unavailable(f"the agent's connection: {err.strerror}")
         except Invalid as err:

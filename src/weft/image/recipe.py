@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from weft.model.errors import Invalid, NotFound
 from weft.model.image import Entry, ImageNic, NicRole
@@ -31,6 +31,9 @@ def _require_absolute(path: str) -> str:
 
 GuestPath = Annotated[str, BeforeValidator(_require_absolute)]
 
+AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
+AccountId = Annotated[int, Field(ge=100, lt=65534)]
+
 
 class Recipe(BaseModel):
     """What `recipe.toml` says. Paths are paths in the machine; globs are matched against the packages' files."""
@@ -46,6 +49,7 @@ class Recipe(BaseModel):
     applets: Literal["all"] | tuple[str, ...] = Field(default="all", description="busybox links to make")
     symlinks: dict[GuestPath, str] = {}
     directories: tuple[GuestPath, ...] = ()
+    users: dict[AccountName, AccountId] = Field(default={}, description="accounts to add, each with its own group")
     entry: Entry = Entry()
     nics: tuple[ImageNic, ...] = (ImageNic(name="eth0"),)
     wire: bool = False

@@ -116,7 +116,9 @@ def add_skeleton(tree: Tree, recipe: Recipe) -> None:
     for path, target in LINKS.items():
         tree.add(path, Symlink(target))
     release = f'ID=weft\nNAME=Weft\nVARIANT_ID={recipe.name}\nPRETTY_NAME="Weft {recipe.name} {recipe.version}"\n'
-    texts = {"passwd": PASSWD, "group": GROUP, "profile": PROFILE, "shells": SHELLS, "nsswitch.conf": NSSWITCH}
+    passwd = PASSWD + "".join(f"{name}:x:{uid}:{uid}:{name}:/:/bin/false\n" for name, uid in recipe.users.items())
+    group = GROUP + "".join(f"{name}:x:{uid}:\n" for name, uid in recipe.users.items())
+    texts = {"passwd": passwd, "group": group, "profile": PROFILE, "shells": SHELLS, "nsswitch.conf": NSSWITCH}
     for name, text in {**texts, "os-release": release}.items():
         tree.add(f"etc/{name}", File(text.encode()))
     for path in WRITTEN_AT_BOOT:

@@ -1,15 +1,14 @@
 #include "exec.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "bytes.h"
+#include "ends.h"
 #include "outq.h"
 #include "spawn.h"
 #include "stdinq.h"
@@ -22,15 +21,9 @@ struct exec {
 	bool tty, ended;
 	int wait_status;
 	pid_t pid;
-	int in, out, err; /* our ends; -1: closed */
-	int report;       /* closes when the program runs, else says why it does not */
+	struct ends ours;
 	uint32_t credit;  /* bytes the host still lets us send */
 	struct stdinq input;
-};
-
-/* The descriptors the process gets. */
-struct far_ends {
-	int in, out, err, report;
 };
 
 static struct exec execs[PROTO_MAX_STREAMS];
@@ -58,80 +51,19 @@ static struct exec *find_free(void)
 	return NULL;
 }
 
-static void close_end(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-static void close_far(struct far_ends *far)
-{
-	close_end(&far->in);
-	if (far->err != far->out)
-		close_end(&far->err);
-	close_end(&far->out);
-	close_end(&far->report);
-}
-
 static void release(struct exec *exec)
 {
-	close_end(&exec->in);
-	close_end(&exec->out);
-	close_end(&exec->err);
-	close_end(&exec->report);
+	ends_close(&exec->ours);
 	stdinq_close(&exec->input);
 	exec->state = FREE;
 }
 
-/* Only our end never waits: the process's end is its own affair. */
-static bool make_pipe(int *reader, int *writer, int *ours)
-{
-	int ends[2];
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return false;
-	*reader = ends[0];
-	*writer = ends[1];
-	fcntl(*ours, F_SETFL, O_NONBLOCK);
-	return true;
-}
-
-static bool open_pipes(struct exec *exec, struct far_ends *far, bool want_stdin)
-{
-	if (!make_pipe(&exec->out, &far->out, &exec->out) || !make_pipe(&exec->err, &far->err, &exec->err))
-		return false;
-	if (want_stdin)
-		return make_pipe(&far->in, &exec->in, &exec->in);
-	far->in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return far->in >= 0;
-}
-
-static void set_size(int fd, uint16_t rows, uint16_t cols)
-{
-	struct winsize size = {.ws_row = rows, .ws_col = cols};
-	ioctl(fd, TIOCSWINSZ, &size);
-}
-
-/* The far end by ioctl, so that it does not matter what the image has at /dev/pts. */
-static bool open_terminal(struct exec *exec, struct far_ends *far, const struct exec_request *request)
-{
-	int unlock = 0;
-	exec->out = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	if (exec->out < 0 || ioctl(exec->out, TIOCSPTLCK, &unlock) < 0)
-		return false;
-	far->in = ioctl(exec->out, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	far->out = far->err = far->in < 0 ? -1 : fcntl(far->in, F_DUPFD_CLOEXEC, 0);
-	exec->in = fcntl(exec->out, F_DUPFD_CLOEXEC, 0);
-	set_size(exec->out, request->rows, request->cols);
-	return far->out >= 0 && exec->in >= 0;
-}
-
-static int start_process(struct exec *exec, struct far_ends *far, const struct exec_request *request)
+static int start_process(struct exec *exec, struct ends *far, const struct exec_request *request)
 {
 	bool want_stdin = exec->tty || (request->flags & EXEC_STDIN);
-	if (!(exec->tty ? open_terminal(exec, far, request) : open_pipes(exec, far, want_stdin)))
-		return errno;
-	if (!make_pipe(&exec->report, &far->report, &exec->report) || (want_stdin && !stdinq_open(&exec->input)))
+	bool opened = exec->tty ? ends_open_terminal(&exec->ours, far, request->rows, request->cols)
+				: ends_open_pipes(&exec->ours, far, want_stdin);
+	if (!opened || (want_stdin && !stdinq_open(&exec->input)))
 		return errno;
 	struct spawn how = {.argv = request->argv,
 			    .env = environment,
@@ -150,7 +82,7 @@ static int start_process(struct exec *exec, struct far_ends *far, const struct e
 int exec_start(uint16_t stream, const struct exec_request *request)
 {
 	struct exec *exec = find_free();
-	struct far_ends far = {-1, -1, -1, -1};
+	struct ends far = ENDS_CLOSED;
 	if (!stream || find(stream))
 		return EEXIST;
 	if (!exec)
@@ -158,13 +90,10 @@ int exec_start(uint16_t stream, const struct exec_request *request)
 	*exec = (struct exec){.state = STARTING,
 			      .stream = stream,
 			      .tty = request->flags & EXEC_TTY,
-			      .in = -1,
-			      .out = -1,
-			      .err = -1,
-			      .report = -1,
+			      .ours = ENDS_CLOSED,
 			      .credit = PROTO_WINDOW};
 	int error = start_process(exec, &far, request);
-	close_far(&far);
+	ends_close(&far);
 	if (error)
 		release(exec);
 	return error;
@@ -213,7 +142,7 @@ void exec_resize(uint16_t stream, uint16_t rows, uint16_t cols)
 {
 	struct exec *exec = find(stream);
 	if (exec && exec->tty)
-		set_size(exec->out, rows, cols);
+		terminal_set_size(exec->ours.out, rows, cols);
 }
 
 void exec_signal(uint16_t stream, int number)
@@ -252,15 +181,15 @@ void exec_poll(struct pollset *set)
 	for (int i = 0; i < PROTO_MAX_STREAMS; i++) {
 		struct exec *exec = &execs[i];
 		if (exec->state == STARTING)
-			pollset_add(set, exec->report, POLLIN);
+			pollset_add(set, exec->ours.report, POLLIN);
 		if (exec->state != RUNNING)
 			continue;
 		if (can_send_data(exec)) {
-			pollset_add(set, exec->out, POLLIN);
-			pollset_add(set, exec->err, POLLIN);
+			pollset_add(set, exec->ours.out, POLLIN);
+			pollset_add(set, exec->ours.err, POLLIN);
 		}
 		if (exec->input.have)
-			pollset_add(set, exec->in, POLLOUT);
+			pollset_add(set, exec->ours.in, POLLOUT);
 	}
 }
 
@@ -268,7 +197,7 @@ void exec_poll(struct pollset *set)
 static void step_starting(struct exec *exec)
 {
 	struct spawn_report report;
-	ssize_t got = read(exec->report, &report, sizeof report);
+	ssize_t got = read(exec->ours.report, &report, sizeof report);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got == (ssize_t)sizeof report) {
@@ -280,7 +209,7 @@ static void step_starting(struct exec *exec)
 	uint8_t pid[4];
 	put_u32(pid, (uint32_t)exec->pid);
 	outq_send(KIND_STARTED, exec->stream, pid, sizeof pid);
-	close_end(&exec->report);
+	end_close(&exec->ours.report);
 	exec->state = RUNNING;
 }
 
@@ -288,21 +217,21 @@ static void step_starting(struct exec *exec)
 static void end_input(struct exec *exec)
 {
 	struct termios settings;
-	if (exec->tty && tcgetattr(exec->in, &settings) == 0)
+	if (exec->tty && tcgetattr(exec->ours.in, &settings) == 0)
 		stdinq_push(&exec->input, &settings.c_cc[VEOF], 1);
-	if (exec->tty && exec->input.bytes && !stdinq_pour(&exec->input, exec->in))
+	if (exec->tty && exec->input.bytes && !stdinq_pour(&exec->input, exec->ours.in))
 		exec->input.have = 0;
-	close_end(&exec->in);
+	end_close(&exec->ours.in);
 	stdinq_close(&exec->input);
 }
 
 static void step_input(struct exec *exec)
 {
-	if (exec->in >= 0 && !stdinq_pour(&exec->input, exec->in)) {
-		close_end(&exec->in);
+	if (exec->ours.in >= 0 && !stdinq_pour(&exec->input, exec->ours.in)) {
+		end_close(&exec->ours.in);
 		stdinq_close(&exec->input); /* nobody reads: from now on it is thrown away, and the host's writer goes on */
 	}
-	if (exec->in >= 0 && exec->input.ends && !exec->input.have)
+	if (exec->ours.in >= 0 && exec->input.ends && !exec->input.have)
 		end_input(exec);
 	uint32_t credit = outq_has_room(OUTQ_EVENT_ROOM) ? stdinq_take_credit(&exec->input) : 0;
 	if (credit) {
@@ -324,7 +253,7 @@ static void step_output(struct exec *exec, int *fd, enum kind kind)
 			outq_commit(kind, exec->stream, (size_t)got);
 			exec->credit -= (uint32_t)got;
 		} else if (got == 0 || exec->ended || (errno != EAGAIN && errno != EINTR)) {
-			close_end(fd);
+			end_close(fd);
 		}
 		if (!exec->ended)
 			return; /* one frame a turn: the others want theirs */
@@ -333,7 +262,7 @@ static void step_output(struct exec *exec, int *fd, enum kind kind)
 
 static void finish(struct exec *exec)
 {
-	if (!exec->ended || exec->out >= 0 || exec->err >= 0 || !outq_has_room(OUTQ_EVENT_ROOM))
+	if (!exec->ended || exec->ours.out >= 0 || exec->ours.err >= 0 || !outq_has_room(OUTQ_EVENT_ROOM))
 		return;
 	int status = exec->wait_status;
 	uint8_t payload[8];
@@ -350,8 +279,8 @@ static void step(struct exec *exec)
 	if (exec->state != RUNNING)
 		return;
 	step_input(exec);
-	step_output(exec, &exec->out, KIND_STDOUT);
-	step_output(exec, &exec->err, KIND_STDERR);
+	step_output(exec, &exec->ours.out, KIND_STDOUT);
+	step_output(exec, &exec->ours.err, KIND_STDERR);
 	finish(exec);
 }
 

@@ -67,12 +67,20 @@ class Transport:
         body: object = None,
         timeout: float | None = None,
     ) -> Answer:
-        sock = self._connect(timeout or self._timeout)
-        answer = send_request(sock, method, path + _dump_query(query), body)
+        answer = self._send(method, path + _dump_query(query), body, timeout or self._timeout)
         if answer.status < 400:
             return answer
         with answer:
             raise _read_error(answer, f"{method} {path}")
+
+    def _send(self, method: str, target: str, body: object, timeout: float) -> Answer:
+        """A question that a dying daemon took and never read is asked again; an order is not: it may have been read."""
+        try:
+            return send_request(self._connect(timeout), method, target, body)
+        except Disconnected as err:
+            if method != "GET" or not isinstance(err.__cause__, ConnectionError):
+                raise
+        return send_request(self._connect(timeout), method, target, body)
 
     def _connect(self, timeout: float) -> "socket.socket":
         try:

@@ -71,6 +71,7 @@ async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncItera
         stack.push_async_callback(site.tasks.cancel)
         await _adopt(fabric, store)
         site.tasks.start(_rotate_logs(site), "rotate-logs")
+        site.tasks.start(fabric.hearts.watch_carriers(), "watch-carriers")
         yield fabric
         site.events.close()
 

@@ -12,7 +12,6 @@ from weft.host.namespace import Namespace
 from weft.host.packets import HeartbeatSocket, open_heartbeat
 from weft.host.pids import ProcessId, watch_exit
 from weft.plan.heart import HeartPolicy, Pulse, Verdict, judge
-from weft.plan.splice import Appliance
 
 EMULATED_TIMEOUT = 1.0
 """Under emulation a guest may not run for some hundred ms on a busy host; a stopped process is seen at once anyway."""
@@ -26,6 +25,8 @@ class Heart:
 
     def __init__(self, machine: MachineRecord, process: ProcessId, policy: HeartPolicy, tell: Listener) -> None:
         self.name = machine.name
+        sides = machine.sides(inline=True)
+        self.links = (sides.network_side, sides.machine_side)
         self._identity = machine.slot
         self.verdict = Verdict.UNKNOWN
         self.alive = asyncio.Event()
@@ -35,11 +36,11 @@ class Heart:
         self._pulse = Pulse()
         self._clock = asyncio.get_running_loop().time
 
-    async def beat(self, namespace: Namespace, sides: Appliance) -> None:
+    async def beat(self, namespace: Namespace) -> None:
         """Send heartbeats and judge, until cancelled."""
         with ExitStack() as stack:
             sockets = []
-            for link, inward in ((sides.network_side, False), (sides.machine_side, True)):
+            for link, inward in zip(self.links, (False, True), strict=True):
                 socket = await open_heartbeat(namespace, link, partial(self._heard, inward=inward))
                 stack.callback(socket.close)
                 sockets.append(socket)
@@ -49,7 +50,7 @@ class Heart:
                 await self._judge()
 
     async def stop_trusting(self) -> None:
-        """Its process has ended."""
+        """Its process has ended, or nothing holds its taps."""
         await self._conclude(Verdict.STOPPED)
 
     def _send(self, sockets: list[HeartbeatSocket], sequence: int) -> None:
@@ -114,13 +115,22 @@ class Hearts:
         entry = self._hearts.get(name)
         return entry is not None and entry[0].verdict is Verdict.ALIVE
 
+    async def watch_carriers(self) -> None:
+        """A tap without carrier has no QEMU behind it, whatever the reason: what is led there is lost."""
+        async for event in self._site.links.watch_links():
+            if event.carrier:
+                continue
+            for heart, _ in list(self._hearts.values()):
+                if event.name in heart.links:
+                    await heart.stop_trusting()
+
     async def _watch(self, machine: MachineRecord, heart: Heart) -> None:
         assert machine.qemu is not None
         # QEMU's own end is known some ms before that of the monitor around it.
         exit_watch = watch_exit(machine.qemu.id)
         exit_watch.on_exit(lambda _: self._on_exit(heart))
         try:
-            await heart.beat(self._site.namespace, machine.sides(inline=True))
+            await heart.beat(self._site.namespace)
         finally:
             exit_watch.close()
 

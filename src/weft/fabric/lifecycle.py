@@ -271,12 +271,14 @@ def _leftovers(machine: MachineRecord, pids: list[int]) -> list[ProcessId]:
 
 async def _remove_group(group: Cgroup) -> None:
     """A process that has just ended stays in its group for a moment longer."""
-    for _ in range(GROUP_TRIES):
+    for tries_left in reversed(range(GROUP_TRIES)):
         try:
-            return group.remove()
+            group.remove()
+            break
         except WrongState:
+            if not tries_left:
+                raise
             await asyncio.sleep(GROUP_PAUSE)
-    group.remove()
 
 
 def _remove_sockets(files: MachineFiles) -> None:

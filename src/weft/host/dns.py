@@ -70,8 +70,10 @@ async def start_name_server(
     hosts: Mapping[str, Sequence[str]],
     resolver: str | None = None,
     identity: Identity | None = None,
+    timeout: float = _START_TIMEOUT,
 ) -> NameServer:
-    """Start a name server at `gateway`, or adopt the one of `directory`; returns when it answers.
+    """Start a name server at `gateway`, or adopt the one of `directory`; returns when it answers, within `timeout`
+    seconds.
 
     `resolver` is asked for names outside, when given. `identity` is wanted when the daemon is root. Raises
     Unavailable, with the end of its log.
@@ -90,7 +92,7 @@ async def start_name_server(
     write_record(directory / "dns.json", server.process, namespace=namespace.mark)
     latched.release()
     try:
-        await _wait_answer(namespace, gateway, latched.watch, directory / "dns.log")
+        await _wait_answer(namespace, gateway, latched.watch, directory / "dns.log", timeout)
     except BaseException:
         await server.stop()
         raise
@@ -140,24 +142,24 @@ def _spawn(namespace: Namespace, directory: Path, argv: list[str], identity: Ide
         os.close(log)
 
 
-async def _wait_answer(namespace: Namespace, gateway: str, watch: ExitWatch, log: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT
+async def _wait_answer(namespace: Namespace, gateway: str, watch: ExitWatch, log: Path, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
     with await namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
-        sock.connect((gateway, _PORT))
-        while not await _ask(sock):
+        while not await _ask(sock, gateway):
             if watch.done or time.monotonic() > deadline:
                 said = log.read_text(errors="replace").strip()
                 reason = (said.splitlines() or ["it said nothing"])[-1]
-                raise Unavailable(f"no name server at {gateway}: {reason}", detail=said[-2000:])
+                raise Unavailable(f"no name server at {gateway}, its log ends: {reason}", detail=said[-2000:])
             await asyncio.sleep(_POLL)
 
 
-async def _ask(sock: socket.socket) -> bool:
+async def _ask(sock: socket.socket, gateway: str) -> bool:
     loop = asyncio.get_running_loop()
     try:
+        sock.connect((gateway, _PORT))
         async with asyncio.timeout(0.5):
             await loop.sock_sendall(sock, _QUERY)
             return bool(await loop.sock_recv(sock, 512))
-    except (ConnectionRefusedError, TimeoutError):
+    except (OSError, TimeoutError):  # refused: not yet listening; unreachable: its log will say more
         return False

@@ -62,8 +62,8 @@ def find_uplink(run_dir: Path) -> Uplink | None:
     return Uplink(found[0], record) if found else None
 
 
-async def start_uplink(namespace: Namespace, run_dir: Path) -> Uplink:
-    """Adopt the uplink on record, or start one; returns when there is a default route inside.
+async def start_uplink(namespace: Namespace, run_dir: Path, *, timeout: float = _START_TIMEOUT) -> Uplink:
+    """Adopt the uplink on record, or start one; returns when there is a default route inside, within `timeout` seconds.
 
     Raises Unavailable, with the end of pasta's log.
     """
@@ -77,7 +77,7 @@ async def start_uplink(namespace: Namespace, run_dir: Path) -> Uplink:
     write_record(uplink.record, uplink.process, namespace=namespace.mark)
     latched.release()
     try:
-        await _wait_route(namespace, latched.watch, log)
+        await _wait_route(namespace, latched.watch, log, timeout)
     except BaseException:
         await uplink.stop()
         raise
@@ -117,8 +117,8 @@ def _plan_target(namespace: Namespace, net: int) -> Sequence[str]:
     return ["--runas", "0:0", "--no-netns-quit", "--netns-only", "--netns", f"/proc/self/fd/{net}"]
 
 
-async def _wait_route(namespace: Namespace, watch: ExitWatch, log: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT
+async def _wait_route(namespace: Namespace, watch: ExitWatch, log: Path, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
     while not await _find_route(namespace):
         if watch.done or time.monotonic() > deadline:
             said = [line for line in log.read_text(errors="replace").splitlines() if "syslog" not in line]

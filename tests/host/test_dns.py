@@ -1,0 +1,115 @@
+"""A network's name server: answers, hosts that change, adoption, and what is left of it."""
+
+import asyncio
+import signal
+import socket
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from weft.host.dns import NameServer, dump_hosts, find_name_server, plan_name_server, start_name_server
+from weft.host.kernel_links import KernelLinks
+from weft.host.namespace import Namespace
+from weft.host.records import write_record
+from weft.host.sandbox import Identity
+from weft.model.errors import Unavailable
+
+pytestmark = pytest.mark.host
+GATEWAY = "10.66.0.1"
+
+
+async def look_up(namespace: Namespace, name: str) -> str | None:
+    """The address of a name, as a machine would ask for it."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    loop = asyncio.get_running_loop()
+    with await namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.connect((GATEWAY, 53))
+        await loop.sock_sendall(sock, struct.pack("!6H", 9, 256, 1, 0, 0, 0) + labels + b"\0\0\1\0\1")
+        answer = await asyncio.wait_for(loop.sock_recv(sock, 512), 5)
+    return socket.inet_ntoa(answer[-4:]) if answer[7] else None
+
+
+async def start(namespace: Namespace, folder: Path, identity: Identity | None, **hosts: list[str]) -> NameServer:
+    return await start_name_server(namespace, folder, network="lan", gateway=GATEWAY, hosts=hosts, identity=identity)
+
+
+@pytest.fixture
+async def server(
+    namespace: Namespace, links: KernelLinks, tmp_path: Path, identity: Identity | None
+) -> AsyncIterator[NameServer]:
+    await links.create_bridge("n1", mtu=1500, alias="test", address=f"{GATEWAY}/24")
+    started = await start(namespace, tmp_path / "dns", identity, web=["10.66.0.2"])
+    yield started
+    await started.stop()
+
+
+async def test_machines_are_known_by_both_names(namespace: Namespace, server: NameServer):
+    assert await look_up(namespace, "web") == "10.66.0.2"
+    assert await look_up(namespace, "web.lan") == "10.66.0.2"
+    assert await look_up(namespace, "db.lan") is None
+
+
+async def test_machines_come_and_go(namespace: Namespace, server: NameServer):
+    server.set_hosts("lan", {"db": ["10.66.0.3"]})
+    async with asyncio.timeout(5):
+        while await look_up(namespace, "db") != "10.66.0.3":  # the signal takes a moment
+            pass
+    assert await look_up(namespace, "web") is None
+
+
+async def test_a_running_server_is_adopted_with_the_new_hosts(
+    namespace: Namespace, server: NameServer, identity: Identity | None
+):
+    assert await start(namespace, server.directory, identity, db=["10.66.0.3"]) == server
+    assert (server.directory / "served/hosts").read_text() == "10.66.0.3 db db.lan\n"
+
+
+async def test_a_server_of_another_namespace_is_replaced(
+    namespace: Namespace, server: NameServer, identity: Identity | None
+):
+    write_record(server.directory / "dns.json", server.process, namespace="1.1")
+    other = await start(namespace, server.directory, identity, web=["10.66.0.9"])
+    assert other != server
+    assert not server.process.alive()
+    assert await look_up(namespace, "web") == "10.66.0.9"
+    await other.stop()
+
+
+async def test_stopping_leaves_nothing(server: NameServer):
+    children = server.process.children()
+    await server.stop()
+    assert not any(child.alive() for child in children)
+    assert not server.directory.exists()
+    assert find_name_server(server.directory) is None
+
+
+async def test_its_death_is_told(server: NameServer):
+    watch = server.watch()
+    for child in server.process.children():
+        child.send(signal.SIGKILL)
+    await asyncio.wait_for(watch.wait(), 5)
+
+
+async def test_a_server_that_does_not_answer_is_told_and_goes(
+    namespace: Namespace, tmp_path: Path, identity: Identity | None
+):
+    with pytest.raises(Unavailable, match=f"no name server at {GATEWAY}"):  # an address that is not there
+        await start_name_server(
+            namespace, tmp_path / "dns", network="lan", gateway=GATEWAY, hosts={}, identity=identity, timeout=0.3
+        )
+    assert not (tmp_path / "dns").exists()
+
+
+def test_the_hosts_file():
+    assert dump_hosts("lan", {"web": ["10.0.0.2", "10.0.0.3"], "db": ["10.0.0.4"], "none": []}) == (
+        "10.0.0.4 db db.lan\n10.0.0.2 web web.lan\n10.0.0.3 web web.lan\n"
+    )
+
+
+def test_only_a_network_with_an_uplink_asks_outside():
+    assert not any(option.startswith("--server") for option in plan_name_server("lan", GATEWAY, None))
+    assert "--server=1.2.3.4" in plan_name_server("lan", GATEWAY, "1.2.3.4")
+    assert {"--no-resolv", "--no-hosts", "--domain-needed"} <= set(plan_name_server("lan", GATEWAY, None))

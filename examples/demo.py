@@ -16,6 +16,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from weft.client import Client
 from weft.model.errors import NotFound, WeftError
@@ -145,11 +146,11 @@ def count(fetched: str, held: str, pinged: str) -> list[tuple[str, str]]:
     ]
 
 
-def weigh(machines: dict[str, dict]) -> list[tuple[str, str]]:
+def weigh(machines: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
     return [
         (
             f"memory of {name}",
-            f"{dump_size(machine['memory'])} in the machine, {(machine['resident'] or 0) >> 20} MB resident on the host",
+            f"{dump_size(machine['memory'])} in the machine, {(machine['resident'] or 0) >> 20} MB on the host",
         )
         for name, machine in machines.items()
     ]

@@ -1,4 +1,4 @@
-"""One table of settings. It gives the keys of `HOME/weft.toml`, the `WEFT_…` environment variables and the reference page.
+"""One table of settings: keys of `HOME/weft.toml`, `WEFT_…` environment variables, and the reference page.
 
 A variable wins over the file, the file over the default.
 """

@@ -1,5 +1,6 @@
 """Images from real packages: reproducible, small, made without root."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -104,14 +105,14 @@ print(asyncio.run(build_image(folder, home, cache=cache)).digest)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="everything here runs as an ordinary user already")
-async def test_an_ordinary_user_builds_the_same_image(tmp_path: Path) -> None:
+def test_an_ordinary_user_builds_the_same_image(tmp_path: Path) -> None:
     for path in (tmp_path, *tmp_path.parents):
         if path.is_relative_to("/tmp") and path != Path("/tmp"):
             path.chmod(path.stat().st_mode | 0o711)
     for name in ("home", "cache"):
         (tmp_path / name).mkdir()
         os.chown(tmp_path / name, 70001, 70001)
-    image = await build_image(FOLDERS[0], tmp_path / "mine")
+    image = asyncio.run(build_image(FOLDERS[0], tmp_path / "mine"))
     argv = ["setpriv", "--reuid", "70001", "--regid", "70001", "--clear-groups", sys.executable, "-c", UNPRIVILEGED]
     done = subprocess.run(
         [*argv, tmp_path / "home", tmp_path / "cache", FOLDERS[0]],

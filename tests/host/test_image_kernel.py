@@ -5,11 +5,11 @@ That the real one is reproducible is shown by benchmarks/kernel_reproducible.py,
 
 import asyncio
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from weft.host.process import run
 from weft.image.kernel import build_kernel
 from weft.image.kernel_make import ESSENTIAL
 from weft.image.store import KernelStore
@@ -111,7 +111,7 @@ async def test_builders_wait_for_each_other(tmp_path: Path, tree: Path, fragment
 
 async def test_a_tarball_is_a_source_too(tmp_path: Path, tree: Path, fragment: Path) -> None:
     tarball = tmp_path / "linux.tar.xz"
-    subprocess.run(["tar", "-cJf", tarball, "-C", tree.parent, "linux"], check=True)
+    await run(["tar", "-cJf", str(tarball), "-C", str(tree.parent), "linux"])
     told: list[str] = []
     info = await build_kernel(
         tmp_path / "home",

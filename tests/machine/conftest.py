@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.machine.fabrics import PREPARED, TestFabric
 
 pytestmark = pytest.mark.machine

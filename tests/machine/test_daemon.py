@@ -4,6 +4,7 @@ import os
 import signal
 
 from tests.machine.fabrics import TestFabric, wait_for
+
 from weft.client.starting import is_answering
 
 

@@ -1,13 +1,10 @@
 """The main job: appliances slipped in front of a running machine, and out again, on real machines."""
 
+import os
 import re
 import signal
-import time
-
-import os
 
 import pytest
-
 from tests.machine.fabrics import TestFabric, wait_for
 
 
@@ -19,7 +16,9 @@ def empty_chain(room: TestFabric) -> None:
 
 
 def lost(ping: str) -> int:
-    sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) packets received", ping).groups())
+    found = re.search(r"(\d+) packets transmitted, (\d+) packets received", ping)
+    assert found, ping
+    sent, received = map(int, found.groups())
     return sent - received
 
 

@@ -62,6 +62,13 @@ def test_nothing_grows_below_a_file() -> None:
         tree.add("/etc/x/y", File(b""))
 
 
+def test_a_full_folder_is_not_replaced() -> None:
+    tree = Tree()
+    tree.add("/etc/x", File(b""))
+    with pytest.raises(Invalid, match="/etc is a directory with something in it"):
+        tree.add("/etc", File(b""))
+
+
 @given(st.randoms(use_true_random=False))
 def test_the_archive_does_not_depend_on_the_order(order: random.Random) -> None:
     entries = [

@@ -30,7 +30,8 @@ class Switchboard:
 
     def walk(self, start: str, end: str, crossing: dict[str, str]) -> list[str]:
         """The links a frame leaves by, from `start` to `end`; fails on a dead end or a loop."""
-        link, way = start, []
+        link = start
+        way: list[str] = []
         while True:
             target = self.target(link)
             assert target is not None, f"dead end at {link} after {way}"
@@ -132,6 +133,4 @@ def test_the_bypass_is_put_back_only_where_it_is_missing() -> None:
     board = fresh()
     assert plan_bypass(ENDS, board.filters) == []
     board.apply(DeleteFilter(ENDS.patch, BYPASS_SLOT))
-    assert plan_bypass(ENDS, board.filters) == [
-        AddFilter(ENDS.patch, BYPASS_SLOT, FilterKind.REDIRECT, ENDS.tap)
-    ]
+    assert plan_bypass(ENDS, board.filters) == [AddFilter(ENDS.patch, BYPASS_SLOT, FilterKind.REDIRECT, ENDS.tap)]

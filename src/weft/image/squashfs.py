@@ -10,13 +10,15 @@ SQUASHFS_TIMEOUT = 300.0
 COMPRESSION = ("-comp", "zstd", "-b", "128K")
 
 # All times come from these flags, and from SOURCE_DATE_EPOCH nothing: sqfstar refuses to take both.
-REPRODUCIBLE = ("-reproducible", "-mkfs-time", "0", "-all-time", "0", "-root-time", "0", "-root-mode", "0755")
+REPRODUCIBLE = ("-reproducible", "-mkfs-time", "0", "-all-time", "0", "-root-time", "0")
+# The root folder is not in the tar. Without -all-root it would belong to whoever runs sqfstar, whatever -root-uid says.
+OWNERSHIP = ("-all-root", "-root-mode", "0755")
 
 
 async def write_squashfs(tree: Tree, path: Path) -> None:
     """Write `tree` to `path`, which must not exist. Raises Unavailable without squashfs-tools."""
     argv = ["sqfstar", "-quiet", "-no-progress", "-exit-on-error", "-no-xattrs", "-processors", "2"]
-    argv += [*COMPRESSION, *REPRODUCIBLE, str(path)]
+    argv += [*COMPRESSION, *REPRODUCIBLE, *OWNERSHIP, str(path)]
     try:
         await run(argv, input=tree.dump_tar(), timeout=SQUASHFS_TIMEOUT)
     except ProcessFailed as err:

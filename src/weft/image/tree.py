@@ -66,7 +66,7 @@ class Tree:
         return self._nodes.get(normal_path(path))
 
     def add(self, path: str, node: Node) -> None:
-        """Put a node at a path. Raises Invalid when a parent is not a directory."""
+        """Put a node at a path. Raises Invalid when a parent is not a directory, or a full one would go."""
         clean = normal_path(path)
         if not clean or _clean(path) in MERGED:
             return
@@ -76,6 +76,8 @@ class Tree:
             parent = posixpath.dirname(parent)
         if parent and not isinstance(self._nodes[parent], Directory):
             raise Invalid(f"/{clean}: /{parent} is not a directory")
+        if not isinstance(node, Directory) and any(path.startswith(clean + "/") for path in self._nodes):
+            raise Invalid(f"/{clean} is a directory with something in it")
         self._nodes[clean] = node
 
     def dump_tar(self) -> bytes:

@@ -56,7 +56,9 @@ class MachineSpec(Spec):
     profile: Profile = Profile.MICROVM
     memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)
     cpus: int = Field(default=1, ge=1, le=64)
-    nics: tuple[NicSpec, ...] | None = Field(default=None, description="None: as the image says, or one on the default network")
+    nics: tuple[NicSpec, ...] | None = Field(
+        default=None, description="None: as the image says, or one on the default network"
+    )
     command: tuple[str, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
 

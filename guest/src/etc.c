@@ -41,32 +41,46 @@ static void write_resolver(FILE *out, const struct config *config)
 }
 
 /* With a root that cannot be written to, the file is made in /run and bound over the one in the image. */
-static void provide(const char *name, const struct config *config, void (*write)(FILE *, const struct config *))
+static FILE *create_spare(const char *name, const char *path)
 {
-	char path[64], spare[64];
-	snprintf(path, sizeof path, "/etc/%s", name);
+	char spare[64];
 	snprintf(spare, sizeof spare, "/run/weft/%s", name);
-	FILE *out = create(path);
-	bool bind = !out;
-	if (bind && !(out = create(spare))) {
-		say("%s: %s", spare, strerror(errno));
-		return;
-	}
-	write(out, config);
-	fclose(out);
-	if (bind && mount(spare, path, NULL, MS_BIND, NULL) < 0)
-		say("%s: the root is read-only and has no such file to cover: %s", path, strerror(errno));
+	mkdir("/run/weft", 0755);
+	FILE *out = create(spare);
+	if (out && mount(spare, path, NULL, MS_BIND, NULL) == 0)
+		return out;
+	say("%s: the root is read-only and has no such file to cover: %s", path, strerror(errno));
+	if (out)
+		fclose(out);
+	return NULL;
 }
 
-void write_etc(const struct config *config)
+static void provide(const char *etc, const char *name, const struct config *config,
+		    void (*write)(FILE *, const struct config *))
 {
-	mkdir("/etc", 0755);
-	mkdir("/run/weft", 0755);
+	char path[64];
+	snprintf(path, sizeof path, "%s/%s", etc, name);
+	FILE *out = create(path);
+	if (!out)
+		out = create_spare(name, path);
+	if (!out)
+		return;
+	write(out, config);
+	fclose(out);
+}
+
+void write_etc(const struct config *config, const char *etc)
+{
+	mkdir(etc, 0755);
+	if (config->hostname)
+		provide(etc, "hostname", config, write_hostname);
+	provide(etc, "hosts", config, write_hosts);
+	if (config->dns_count || config->search_count)
+		provide(etc, "resolv.conf", config, write_resolver);
+}
+
+void set_host_name(const struct config *config)
+{
 	if (config->hostname && sethostname(config->hostname, strlen(config->hostname)) < 0)
 		say("host name %s: %s", config->hostname, strerror(errno));
-	if (config->hostname)
-		provide("hostname", config, write_hostname);
-	provide("hosts", config, write_hosts);
-	if (config->dns_count || config->search_count)
-		provide("resolv.conf", config, write_resolver);
 }

@@ -3,4 +3,7 @@
 
 #include "config.h"
 
-void write_etc(const struct config *config);
+void set_host_name(const struct config *config);
+
+/* Writes hostname, hosts and resolv.conf into this directory. */
+void write_etc(const struct config *config, const char *etc);

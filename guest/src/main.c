@@ -99,7 +99,9 @@ static void boot(void)
 	read_config();
 	mount_root(&config);
 	mount_rest(&config);
-	write_etc(&config);
+	set_host_name(&config);
+	if (!config.overlay_size) /* else they are in it already */
+		write_etc(&config, "/etc");
 	set_up_network(&config);
 	apply_sysctls();
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "etc.h"
 #include "files.h"
 #include "log.h"
 
@@ -64,15 +65,16 @@ static bool is_read_only_type(const char *type)
 }
 
 /* The lower root stays mounted in the initramfs, which is hidden below the new root from then on. */
-static const char *mount_overlay(const char *size)
+static const char *mount_overlay(const struct config *config)
 {
 	char options[64];
-	snprintf(options, sizeof options, "mode=0755,size=%s", size);
+	snprintf(options, sizeof options, "mode=0755,size=%s", config->overlay_size);
 	mkdir("/upper", 0755);
 	mount_or_die("tmpfs", "/upper", "tmpfs", 0, options);
 	mkdir("/upper/root", 0755);
 	mkdir("/upper/work", 0755);
 	mkdir("/merged", 0755);
+	write_etc(config, "/upper/root/etc"); /* before the overlay sees it: a copy and a whiteout less for each file */
 	mount_or_die("overlay", "/merged", "overlay", 0, "lowerdir=/lower,upperdir=/upper/root,workdir=/upper/work");
 	return "/merged";
 }
@@ -103,7 +105,7 @@ void mount_root(const struct config *config)
 	mkdir("/lower", 0755);
 	mount_or_die(device, "/lower", config->root_type,
 		     overlay || is_read_only_type(config->root_type) ? MS_RDONLY : 0, NULL);
-	const char *root = overlay ? mount_overlay(config->overlay_size) : "/lower";
+	const char *root = overlay ? mount_overlay(config) : "/lower";
 	move_mount("/proc", root);
 	move_mount("/sys", root);
 	move_mount("/dev", root);

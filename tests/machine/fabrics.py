@@ -1,12 +1,13 @@
 """Real fabrics for tests: the `weft` command on a home of its own, and a look at what it left behind."""
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,21 @@ PATIENCE = 60.0
 
 
 class TestFabric:
-    """One fabric in a folder of its own."""
+    """One fabric in a folder of its own. `prefix` is put before every command: to be somebody, or somewhere, else."""
 
     __test__ = False
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, prefix: Sequence[str] = ()) -> None:
         self.home = home
+        self.argv = [*prefix, str(WEFT), "--home", str(home)]
         for kind in ("images", "kernels"):
             shutil.copytree(PREPARED / kind, home / kind, copy_function=os.link)
-        self.client = Client(home)
+        # With a prefix only a command may start the daemon: this process is the wrong one to.
+        self.client = Client(home, start=not prefix)
 
     def run(self, *args: str, check: bool = True, input: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         """Run `weft ARGS`; with `check` it must succeed."""
-        done = subprocess.run(
-            [WEFT, "--home", self.home, *args], capture_output=True, input=input, timeout=PATIENCE, check=False
-        )
+        done = subprocess.run([*self.argv, *args], capture_output=True, input=input, timeout=PATIENCE, check=False)
         assert not check or done.returncode == 0, f"weft {' '.join(args)}: {done.returncode}: {done.stderr.decode()}"
         return done
 
@@ -50,7 +51,7 @@ class TestFabric:
     def start(self, *args: str) -> "subprocess.Popen[bytes]":
         """Run `weft ARGS` in the background."""
         return subprocess.Popen(
-            [WEFT, "--home", self.home, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+            [*self.argv, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
         )
 
     def exec(self, machine: str, *argv: str, check: bool = True) -> str:
@@ -66,7 +67,16 @@ class TestFabric:
         """The events of a kind so far."""
         return [event for event in self.client.events() if event["kind"] == kind]
 
+    def refusal(self, *args: str) -> str:
+        """The code of the error that `weft ARGS` ends with, told in one line."""
+        done = self.run(*args, check=False)
+        words = done.stderr.decode()
+        assert done.returncode in (1, 2) and not done.stdout, f"weft {' '.join(args)}: {done}"
+        assert words.startswith("weft: ") and words.count("\n") == 1, words
+        return words.split(": ")[1]
+
     def daemon_pid(self) -> int:
+        """The process that serves this fabric."""
         return int(self.client.version()["pid"])
 
     def close(self) -> None:
@@ -92,13 +102,8 @@ class TestFabric:
         return found
 
     def _cgroups(self) -> list[str]:
-        fabric = self.client_id()
-        return [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/weft-{fabric}/*") if path.is_dir()]
-
-    def client_id(self) -> str:
-        import hashlib
-
-        return hashlib.sha256(bytes(self.home)).hexdigest()[:8]
+        fabric_id = hashlib.sha256(bytes(self.home)).hexdigest()[:8]
+        return [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/weft-{fabric_id}/*") if path.is_dir()]
 
 
 def wait_for(

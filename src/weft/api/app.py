@@ -1,7 +1,6 @@
 """The application: routers put together, errors translated."""
 
 import time
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -9,6 +8,7 @@ from fastapi.responses import JSONResponse
 
 from weft import __version__
 from weft.api import events, images, inserts, kernels, machines, networks, streams, system
+from weft.api.specs import dump_problems
 from weft.fabric.fabric import Fabric
 from weft.model.errors import Invalid, WeftError
 
@@ -39,11 +39,4 @@ async def _answer_error(request: Request, err: Exception) -> JSONResponse:
 
 async def _answer_invalid(request: Request, err: Exception) -> JSONResponse:
     assert isinstance(err, RequestValidationError)
-    wrong = "; ".join(_describe(problem) for problem in err.errors())
-    return await _answer_error(request, Invalid(wrong))
-
-
-def _describe(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"] if part not in ("body", "query", "path", "spec"))
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
+    return await _answer_error(request, Invalid(dump_problems(err.errors())))

@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.api.deps import TheFabric
 from weft.api.shield import finish
+from weft.api.specs import parse_spec
 from weft.fabric.fabric import Fabric
 from weft.model.insert import FailPolicy, InsertSpec, InsertView, PortView
 
@@ -75,7 +76,7 @@ def _parse_spec(fabric: Fabric, data: dict[str, object]) -> InsertSpec:
     parked = fabric.site.shelves.machines.find(appliance)
     is_parked = parked is not None and parked.is_appliance
     name = data.get("name") or (appliance if is_parked else fabric.inserts.choose_name(appliance))
-    return InsertSpec.model_validate({**data, "name": name})
+    return parse_spec(InsertSpec, {**data, "name": name})
 
 
 async def _create(fabric: Fabric, spec: InsertSpec, *, wait: bool) -> None:

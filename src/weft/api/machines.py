@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.api.deps import TheFabric
 from weft.api.shield import finish
+from weft.api.specs import parse_spec
 from weft.fabric.fabric import Fabric
 from weft.fabric.logs import follow_log
 from weft.fabric.sniff import Capture
@@ -153,7 +154,7 @@ async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
 
 def _parse_spec(fabric: Fabric, data: dict[str, object]) -> MachineSpec:
     name = data.get("name") or fabric.machines.choose_name(str(data.get("image", "machine")))
-    return MachineSpec.model_validate({**data, "name": name})
+    return parse_spec(MachineSpec, {**data, "name": name})
 
 
 async def _create(fabric: Fabric, spec: MachineSpec, *, start: bool, wait: bool) -> None:

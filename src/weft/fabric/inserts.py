@@ -39,7 +39,7 @@ class Inserts:
         taken = {record.name for record in self._shelf} | {record.name for record in self._site.shelves.machines}
         return next(name for name in (stem, *(f"{stem}-{n}" for n in range(2, 10_000))) if name not in taken)
 
-    async def create(self, spec: InsertSpec) -> "asyncio.Task[None]":
+    async def create(self, spec: InsertSpec, *, ephemeral: bool = False) -> "asyncio.Task[None]":
         """Record an insert and begin to bring it in; the task ends when frames flow through it, or says why not.
 
         Raises NotFound, Exists, Invalid or WrongState at once, with nothing begun.
@@ -52,6 +52,7 @@ class Inserts:
             rank=_rank_at(chain, spec.position),
             created=now,
             expires=now + spec.lifetime if spec.lifetime else None,
+            ephemeral=ephemeral,
         )
         await self._shelf.save(record)
         return self._start_bringing(spec.name)
@@ -119,6 +120,8 @@ class Inserts:
         appliance = self._site.shelves.machines.find(record.name)
         if record.state is InsertState.EJECTING:
             self._site.tasks.start(self._finish_eject(record), f"eject-{record.name}")
+        elif record.ephemeral:
+            self._site.tasks.start(self.eject(record.name), f"eject-{record.name}")
         elif appliance is None and record.state is not InsertState.STARTING:
             await self._shelf.drop(record.name)
         elif record.state is InsertState.STARTING:

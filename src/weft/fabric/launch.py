@@ -56,7 +56,10 @@ async def hold(site: Site, machine: MachineRecord) -> Held:
 def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> GuestConfig:
     """What a machine is told at boot."""
     entry = image.entry
-    networks = [site.shelves.networks.get(nic.network) for nic in machine.nics if nic.network is not None]
+    networks = [site.shelves.networks.get(name) for name in _networks_of(machine)]
+    # A network's name server refuses what it does not know, and the resolver asks the next one; one with an uplink
+    # passes the question on to the outside, whose no is final. So it comes last.
+    servers = sorted(networks, key=lambda network: network.spec.uplink)
     nics = tuple(_guest_nic(site, machine, number) for number in range(len(machine.nics)))
     return GuestConfig(
         hostname=machine.name,
@@ -64,7 +67,7 @@ def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> Gu
         overlay="50%",
         nics=nics,
         wires=((nics[0].name, nics[1].name),) if image.wire and len(nics) > 1 else (),
-        dns=tuple(str(network.gateway) for network in networks[:1]),
+        dns=tuple(str(network.gateway) for network in servers),
         search=tuple(network.name for network in networks),
         argv=machine.spec.command or entry.argv,
         env={**entry.env, **machine.spec.env},
@@ -72,6 +75,10 @@ def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> Gu
         user=entry.user,
         restart=entry.restart.value if not machine.spec.command else "never",
     )
+
+
+def _networks_of(machine: MachineRecord) -> list[str]:
+    return list(dict.fromkeys(nic.network for nic in machine.nics if nic.network is not None))
 
 
 def _guest_nic(site: Site, machine: MachineRecord, number: int) -> GuestNic:

@@ -41,11 +41,12 @@ class Machines:
 
         Raises Exists, NotFound (image, kernel, network), Invalid, NoRoom; nothing is left behind then.
         """
-        if self._shelf.find(spec.name):
-            raise Exists(f"machine {spec.name!r} exists already")
         image = self._site.images.get(spec.image)
         kernel = self._site.kernels.get(spec.kernel or DEFAULT_KERNEL)
         nics = [await self._give_nic(nic) for nic in _wanted_nics(spec, image)]
+        # From here to the record nothing else runs: name, slot and addresses are still free when it is written.
+        if self._shelf.find(spec.name):
+            raise Exists(f"machine {spec.name!r} exists already")
         record = MachineRecord(
             spec=spec,
             slot=_free_slot(self._shelf),

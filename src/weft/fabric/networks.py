@@ -41,7 +41,7 @@ class Networks:
         """Take a network away. Raises NotFound, or WrongState while machines are on it."""
         async with self._lock:
             record = self._shelf.get(name)
-            machines = ", ".join(member.machine for member in self._members(record))
+            machines = ", ".join(dict.fromkeys(member.machine for member in self._members(record)))
             if machines:
                 raise WrongState(f"network {name!r} has machines: {machines}", hint="remove them first")
             await self._shelf.save(record.with_(removing=True))

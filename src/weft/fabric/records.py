@@ -122,7 +122,9 @@ class NetworkRecord(Record):
 
 
 class InsertRecord(Record):
-    """An insert. `rank` orders those of one port from the network side; it is a fraction, so nobody else moves."""
+    """An insert. `rank` orders those of one port from the network side; it is a fraction, so nobody else moves. An
+    `ephemeral` one lives as long as the request that made it.
+    """
 
     spec: InsertSpec
     rank: float
@@ -130,6 +132,7 @@ class InsertRecord(Record):
     state: InsertState = InsertState.STARTING
     reason: str = ""
     expires: float | None = None
+    ephemeral: bool = False
     keep: bool = False
 
     @property

@@ -60,7 +60,7 @@ class Sniffers:
             await check_filter(capture.filter)
         name = self._inserts.choose_name(f"sniff-{capture.port.replace(':', '-')}")
         spec = InsertSpec(name=name, appliance=SNIFFER, before=capture.port, mode=capture.mode)
-        await (await self._inserts.create(spec))
+        await (await self._inserts.create(spec, ephemeral=True))
         try:
             agent = self._lifecycle.agent(name)
             agent.set_time(time.time_ns())

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field, field_validator
 
-from weft.model.machine import Spec
+from weft.model.machine import MAX_MEMORY, MIN_MEMORY, Spec
 from weft.model.names import parse_name, parse_port
 
 
@@ -46,7 +46,7 @@ class InsertSpec(Spec):
     fail: FailPolicy = FailPolicy.OPEN
     position: int | None = Field(default=None, ge=0)
     lifetime: float | None = Field(default=None, gt=0)
-    memory: int | None = None
+    memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)
 
     @field_validator("name")
     @classmethod

@@ -2,13 +2,16 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from weft.model.errors import Invalid
 from weft.model.image import NicRole
 from weft.model.names import parse_name
 
 MIN_MEMORY = 32 << 20
 MAX_MEMORY = 1 << 40
+MICROVM_NICS = 4
+"""A microvm has 8 slots for virtio devices: serial line, root, entropy and balloon take the others."""
 
 
 class Profile(StrEnum):
@@ -66,6 +69,14 @@ class MachineSpec(Spec):
     @classmethod
     def _check_name(cls, name: str) -> str:
         return parse_name(name, "machine")
+
+    @model_validator(mode="after")
+    def _check_nics(self) -> "MachineSpec":
+        if self.profile is Profile.MICROVM and len(self.nics or ()) > MICROVM_NICS:
+            raise Invalid(
+                f"machine {self.name!r}: a microvm has at most {MICROVM_NICS} NICs", hint="profile q35 takes more"
+            )
+        return self
 
 
 class Exit(BaseModel):

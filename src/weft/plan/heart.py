@@ -70,10 +70,10 @@ def judge(pulse: Pulse, now: float, policy: HeartPolicy, *, stopped: bool, trust
     """What to think of an appliance. `stopped`: its process is; `trusted`: it carries frames at present."""
     if stopped:
         return Verdict.STOPPED
-    if pulse.answered < 0:
-        return Verdict.UNKNOWN
     if pulse.silence(now) > policy.timeout:
         return Verdict.HUNG
+    if pulse.answered < 0:
+        return Verdict.UNKNOWN
     if trusted:
         return Verdict.ALIVE
     steady = pulse.steady_since is not None and now - pulse.steady_since >= policy.steady

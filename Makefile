@@ -7,6 +7,8 @@ CACHE     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weft
 TEST_HOME := $(or $(WEFT_TEST_HOME),$(CACHE)/test-home)
 DEMO_APPLIANCES := appliances/base appliances/web appliances/sniffer
 BENCHMARKS      := $(sort $(notdir $(basename $(filter-out %/__init__.py,$(wildcard benchmarks/*.py)))))
+# Pages with parts that are written from the code.
+REFERENCE       := $(addprefix docs/reference/,api.md settings.md errors.md events.md)
 APPLIANCES      := $(sort $(patsubst %/recipe.toml,%,$(wildcard appliances/*/recipe.toml benchmarks/images/*/recipe.toml)))
 
 export WEFT_TEST_HOME = $(TEST_HOME)
@@ -37,6 +39,7 @@ check: environment ## Check format, lint, types, imports and generated pages
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports --no-logo
 	@$(PYTHON) -m weft.cli.reference --check docs/reference/cli.md
+	@$(PYTHON) -m scripts.reference --check $(REFERENCE)
 
 .PHONY: bench
 bench: bootstrap ## Measure a promise: make bench NAME=splice prints JSON
@@ -51,6 +54,7 @@ fmt: environment ## Format the code and put right what the linter can
 .PHONY: docs
 docs: environment ## Write the generated pages of docs/reference
 	@$(PYTHON) -m weft.cli.reference docs/reference/cli.md
+	@$(PYTHON) -m scripts.reference $(REFERENCE)
 
 .PHONY: images
 images: bootstrap ## Build the kernel and the appliances for the default fabric

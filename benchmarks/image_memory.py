@@ -62,12 +62,20 @@ async def booted(home: Path, image: ImageManifest, megabytes: int) -> AsyncItera
         (folder / "initrd").write_bytes(build_initramfs(init, config))
         process = await asyncio.create_subprocess_exec(*plan_arguments(home, image, folder, megabytes))
         try:
+            await wait_listening(folder / "agent")
             async with open_agent(folder / "agent", timeout=READY_TIMEOUT) as agent:
                 yield agent
         finally:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+
+async def wait_listening(path: Path) -> None:
+    """Until QEMU has made its socket. Raises TimeoutError."""
+    async with asyncio.timeout(READY_TIMEOUT):
+        while not path.exists():  # noqa: ASYNC110 (a file that another process makes)
+            await asyncio.sleep(0.01)
 
 
 async def measure_available(home: Path, image: ImageManifest, megabytes: int) -> int | None:

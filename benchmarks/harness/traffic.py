@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from weft.model.errors import WeftError
+
 from benchmarks.harness.fabric import PATIENCE, BenchFabric, wait_for
 
 UDP_PORT, TCP_PORT = 5201, 5202
@@ -113,11 +115,15 @@ class Job(threading.Thread):
         self._what = f"{argv[0]} in {machine}"
         self._open = self._session.__enter__()
         self._output = b""
+        self._failure: WeftError | None = None
         self.start()
 
     def run(self) -> None:
-        for _, data in self._open:
-            self._output += data
+        try:
+            for _, data in self._open:
+                self._output += data
+        except WeftError as err:  # of no interest when it was ended with `close`
+            self._failure = err
 
     @property
     def text(self) -> str:
@@ -129,6 +135,8 @@ class Job(threading.Thread):
         self.join(seconds)
         if self.is_alive():
             raise TimeoutError(f"{self._what} does not end: {self.text[-500:]}")
+        if self._failure is not None:
+            raise RuntimeError(f"{self._what}: {self._failure}") from self._failure
         self.close()
         return self.text
 

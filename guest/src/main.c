@@ -100,7 +100,7 @@ static void boot(void)
 	mount_root(&config);
 	mount_rest(&config);
 	set_host_name(&config);
-	if (!config.overlay_size) /* else they are in it already */
+	if (!config.root_serial || !config.overlay_size) /* else they are in it already */
 		write_etc(&config, "/etc");
 	set_up_network(&config);
 	apply_sysctls();

@@ -1,12 +1,13 @@
 """Booting: roots, names, network, what is said when it goes wrong, and the end of a machine."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
-from tests.machine.agent_machine import SQUASHFS, Profile, boot, boot_agent, build_root, wait_until
+from tests.machine.agent_machine import READY_TIMEOUT, SQUASHFS, Profile, boot, boot_agent, build_root, wait_until
 
-from weft.guest.agent import Agent
+from weft.guest.agent import Agent, open_agent
 from weft.guest.config import GuestConfig, GuestHost, GuestMount, GuestNic, GuestRoot
 
 pytestmark = pytest.mark.machine
@@ -127,3 +128,27 @@ async def test_the_image_can_switch_off_by_itself(tmp_path: Path, signal: str) -
     config = GuestConfig(argv=("/bin/sh", "-c", f"kill -{signal} 1; sleep 60"))
     async with boot(tmp_path, config) as machine:
         await machine.wait_exit()
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far: fields 14 and 15 of its stat."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def test_an_idle_machine_costs_nothing_whether_connected_or_not(tmp_path: Path) -> None:
+    """A port without a peer reports a hang-up for ever: a poll loop that minds it would run hot."""
+
+    async def measure() -> float:
+        before = cpu_seconds(machine.process.pid)
+        await asyncio.sleep(1)
+        return cpu_seconds(machine.process.pid) - before
+
+    async with boot(tmp_path, GuestConfig()) as machine:
+        async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
+            await agent.exec(["/bin/cat", "/dev/zero"])
+            await agent.ping()
+            await asyncio.sleep(0.5)
+            assert await measure() < 0.2
+        await asyncio.sleep(0.5)
+        assert await measure() < 0.2

@@ -146,7 +146,8 @@ async def test_terminal(agent: Agent) -> None:
         await read_until(stream, b"40 120")
         await stream.write(b"sleep 1000\n")
         await read_until(stream, b"sleep 1000")
-        await asyncio.sleep(0.2)  # the shell must have given the terminal to sleep for Ctrl-C to reach it
+        # Once it runs, the shell has given it the terminal, and Ctrl-C reaches it.
+        await (await shell(agent, "until ps | grep -q '[s]leep 1000'; do sleep 0.05; done")).collect()
         await stream.write(b"\x03")
         await stream.write(b"echo al'ive'\n")
         await read_until(stream, b"alive")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.image.tree import Directory, File, Symlink, Tree, normal_path
+from weft.image.tree import Directory, File, Node, Symlink, Tree, normal_path
 from weft.model.errors import Invalid
 
 

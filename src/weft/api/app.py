@@ -1,18 +1,42 @@
 """The application: routers put together, errors translated."""
 
 import time
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from weft import __version__
 from weft.api import events, images, inserts, kernels, machines, networks, streams, system
 from weft.api.specs import dump_problems
 from weft.fabric.fabric import Fabric
-from weft.model.errors import Invalid, WeftError
+from weft.model.errors import Invalid, NotFound, WeftError
 
 API_VERSION = "v1"
+
+
+class ErrorBody(BaseModel):
+    """What went wrong. `code` is one of the stable codes; `detail` may have several lines."""
+
+    code: str
+    message: str
+    hint: str | None
+    detail: str | None
+
+
+class ErrorAnswer(BaseModel):
+    """The answer to every request that fails."""
+
+    error: ErrorBody
+
+
+_FAILURES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorAnswer, "description": "The request cannot be carried out."},
+    "5XX": {"model": ErrorAnswer, "description": "The host or the daemon cannot carry it out."},
+}
 
 
 def make_app(fabric: Fabric, on_shutdown: "system.Shutdown") -> FastAPI:
@@ -21,6 +45,7 @@ def make_app(fabric: Fabric, on_shutdown: "system.Shutdown") -> FastAPI:
         title="Weft",
         version=__version__,
         description="A microVM fabric: slip small machines into a running network.",
+        responses=_FAILURES,
     )
     app.state.fabric = fabric
     app.state.shutdown = on_shutdown
@@ -29,6 +54,7 @@ def make_app(fabric: Fabric, on_shutdown: "system.Shutdown") -> FastAPI:
         app.include_router(module.router, prefix=f"/{API_VERSION}")
     app.add_exception_handler(WeftError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_no_route)
     return app
 
 
@@ -40,3 +66,10 @@ async def _answer_error(request: Request, err: Exception) -> JSONResponse:
 async def _answer_invalid(request: Request, err: Exception) -> JSONResponse:
     assert isinstance(err, RequestValidationError)
     return await _answer_error(request, Invalid(dump_problems(err.errors())))
+
+
+async def _answer_no_route(request: Request, err: Exception) -> JSONResponse:
+    """A path that does not exist, or a method that it does not take."""
+    assert isinstance(err, HTTPException)
+    found = NotFound(f"no route {request.method} {request.url.path}", hint="see /openapi.json")
+    return JSONResponse({"error": found.as_dict()}, status_code=err.status_code)

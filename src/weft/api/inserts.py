@@ -74,7 +74,7 @@ async def list_ports(fabric: TheFabric, machine: str | None = None) -> list[Port
 def _parse_spec(fabric: Fabric, data: dict[str, object]) -> InsertSpec:
     appliance = str(data.get("appliance", "insert"))
     parked = fabric.site.shelves.machines.find(appliance)
-    is_parked = parked is not None and parked.is_appliance
+    is_parked = parked is not None and parked.is_appliance and fabric.site.shelves.inserts.find(appliance) is None
     name = data.get("name") or (appliance if is_parked else fabric.inserts.choose_name(appliance))
     return parse_spec(InsertSpec, {**data, "name": name})
 

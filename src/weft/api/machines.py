@@ -1,9 +1,10 @@
 """Machines."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +21,7 @@ from weft.model.machine import MachineSpec, MachineView
 router = APIRouter(prefix="/machines", tags=["machines"])
 LONG_POLL = 25.0
 """Seconds after which `wait` answers even when the machine still runs; the client asks again."""
+Tail = Annotated[int | None, Query(ge=0, description="only so many of the last lines")]
 
 
 class MachineRequest(BaseModel):
@@ -78,7 +80,7 @@ async def start_machine(fabric: TheFabric, name: str, body: ActionRequest) -> Ma
 @router.post("/{name}/stop")
 async def stop_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
     """Ask for a power-off; insist when it takes too long."""
-    await finish(fabric.lifecycle.stop(name, timeout=body.timeout))
+    await _end(fabric, name, fabric.lifecycle.stop(name, timeout=body.timeout), wait=body.wait)
     return _view(fabric, name)
 
 
@@ -92,7 +94,7 @@ async def restart_machine(fabric: TheFabric, name: str, body: ActionRequest) -> 
 @router.post("/{name}/kill")
 async def kill_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
     """Pull the plug."""
-    await finish(fabric.lifecycle.kill(name))
+    await _end(fabric, name, fabric.lifecycle.kill(name), wait=body.wait)
     return _view(fabric, name)
 
 
@@ -109,7 +111,7 @@ async def wait_machine(fabric: TheFabric, name: str) -> MachineView:
 
 
 @router.get("/{name}/logs", response_class=StreamingResponse)
-async def read_logs(fabric: TheFabric, name: str, follow: bool = False, tail: int | None = None) -> StreamingResponse:
+async def read_logs(fabric: TheFabric, name: str, follow: bool = False, tail: Tail = None) -> StreamingResponse:
     """What the machine wrote to its serial line."""
     fabric.site.shelves.machines.get(name)
     path = fabric.site.layout.machine(name).log
@@ -126,10 +128,10 @@ async def sniff(
     fabric: TheFabric,
     name: str,
     nic: int = 0,
-    filter: str | None = None,
-    count: int | None = None,
-    seconds: float | None = None,
-    format: str = "pcapng",
+    filter: Annotated[str | None, Query(description="as in pcap-filter(7)")] = None,
+    count: Annotated[int | None, Query(ge=1, description="end after so many packets")] = None,
+    seconds: Annotated[float | None, Query(gt=0, description="end after so long")] = None,
+    format: Annotated[Literal["pcapng", "text"], Query(description="text: lines as tcpdump prints them")] = "pcapng",
     mode: Mode = Mode.INLINE,
 ) -> StreamingResponse:
     """Packets at a port: a sniffer is inserted for as long as this answer is read."""
@@ -171,6 +173,14 @@ async def _start(fabric: Fabric, name: str, *, wait: bool) -> None:
     await fabric.lifecycle.start(name)
     if wait:
         await fabric.lifecycle.wait_ready(name)
+
+
+async def _end(fabric: Fabric, name: str, ending: Coroutine[Any, Any, None], *, wait: bool) -> None:
+    """Wait for a machine's end, or let it come to it in the background."""
+    if wait:
+        await finish(ending)
+    else:
+        fabric.site.tasks.start(ending, f"end-{name}")
 
 
 async def _restart(fabric: Fabric, name: str, body: ActionRequest) -> None:

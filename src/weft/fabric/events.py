@@ -11,6 +11,23 @@ log = logging.getLogger(__name__)
 
 KEPT = 2000
 
+KINDS = {
+    "machine.created": "A machine was made; it does not run yet.",
+    "machine.ready": "Its agent answers for the first time since it was started.",
+    "machine.entry": "Its entry point has ended. `data.code`: the status, 128 + signal if it was killed.",
+    "machine.silent": "An adopted machine runs, but its agent does not answer.",
+    "machine.ended": "It does not run any more, or could not be started. The text says why.",
+    "machine.removed": "A machine and all it had is gone.",
+    "network.created": "A network was made.",
+    "network.removed": "A network is gone.",
+    "insert.active": "Frames go through an insert, or copies come to it: for the first time, or again.",
+    "insert.bypassed": "It died or hangs and its policy is `open`: frames go past it.",
+    "insert.blocked": "It died or hangs and its policy is `closed`: nothing passes.",
+    "insert.expired": "Its time is up; `insert.ejected` follows.",
+    "insert.ejected": "Frames go past it for good. Its machine drains and goes, or stays parked.",
+}
+"""Every kind of event and what it tells. Kinds are part of the API, as the codes of errors are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -25,8 +25,8 @@ _POLL = 0.01
 _SERVED = "served"
 """The folder the server sees: a folder, since a file bound into its walls would stay the old one when replaced."""
 
-# Asks for the address of `.`: any answer at all shows that the server is up.
-_QUERY = bytes.fromhex("5746 0000 0001 0000 0000 0000 00 0001 0001".replace(" ", ""))
+_ASK_ADDRESS = bytes.fromhex("5746 0000 0001 0000 0000 0000".replace(" ", ""))
+"""The head of a question (RFC 1035, 4.1.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ async def start_name_server(
     write_record(directory / "dns.json", server.process, namespace=namespace.mark)
     latched.release()
     try:
-        await _wait_answer(namespace, gateway, latched.watch, directory / "dns.log", timeout)
+        question = _dump_question(network)
+        await _wait_answer(namespace, gateway, question, latched.watch, directory / "dns.log", timeout)
     except BaseException:
         await server.stop()
         raise
@@ -142,11 +143,18 @@ def _spawn(namespace: Namespace, directory: Path, argv: list[str], identity: Ide
         os.close(log)
 
 
-async def _wait_answer(namespace: Namespace, gateway: str, watch: ExitWatch, log: Path, timeout: float) -> None:
+def _dump_question(network: str) -> bytes:
+    """For the network's own name, which is never asked outside: any answer shows that the server is up."""
+    return _ASK_ADDRESS + bytes([len(network)]) + network.encode() + bytes([0, 0, 1, 0, 1])
+
+
+async def _wait_answer(
+    namespace: Namespace, gateway: str, question: bytes, watch: ExitWatch, log: Path, timeout: float
+) -> None:
     deadline = time.monotonic() + timeout
     with await namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
-        while not await _ask(sock, gateway):
+        while not await _ask(sock, gateway, question):
             if watch.done or time.monotonic() > deadline:
                 said = log.read_text(errors="replace").strip()
                 reason = (said.splitlines() or ["it said nothing"])[-1]
@@ -154,12 +162,12 @@ async def _wait_answer(namespace: Namespace, gateway: str, watch: ExitWatch, log
             await asyncio.sleep(_POLL)
 
 
-async def _ask(sock: socket.socket, gateway: str) -> bool:
+async def _ask(sock: socket.socket, gateway: str, question: bytes) -> bool:
     loop = asyncio.get_running_loop()
     try:
         sock.connect((gateway, _PORT))
         async with asyncio.timeout(0.5):
-            await loop.sock_sendall(sock, _QUERY)
+            await loop.sock_sendall(sock, question)
             return bool(await loop.sock_recv(sock, 512))
     except (OSError, TimeoutError):  # refused: not yet listening; unreachable: its log will say more
         return False

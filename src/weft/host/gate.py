@@ -6,7 +6,8 @@ as a plain file without site-packages, so it imports the standard library only, 
 some 15 ms. It ends when the daemon's end of its socket does.
 
 Each request is one packet of text, words separated by a space: `socket FAMILY TYPE PROTOCOL` or `open FLAGS PATH`.
-Each answer is one packet, `0` with the descriptor or the error number without.
+The answer is the error number, or `0` with the descriptor and then `closed`: the asker goes on only when nobody but it
+has the thing open, since a tap, for one, has a user until its last descriptor is closed.
 """
 
 import os
@@ -27,6 +28,7 @@ def serve(control: socket.socket) -> None:
             continue
         socket.send_fds(control, [b"0"], [fd])
         os.close(fd)
+        control.send(b"closed")
 
 
 def open_thing(request: str) -> int:

@@ -124,8 +124,10 @@ class Namespace:
         try:
             self._control.send(request.encode())
             answer, fds, _, _ = socket.recv_fds(self._control, 16, 1)
-        except (BrokenPipeError, ConnectionResetError):
-            return b"", []
+            if fds:
+                self._control.recv(16)  # the gate has closed its own
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            return b"", []  # one that was too late is given up too: its next answer would be to the last question
         except OSError as err:
             raise Unavailable(f"the gate of the fabric's namespace does not answer: {err}") from err
         return answer, fds

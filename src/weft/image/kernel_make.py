@@ -31,7 +31,7 @@ ESSENTIAL = frozenset(
     for name in (
         *("64BIT", "PVH", "BLK_DEV_INITRD", "BINFMT_ELF", "DEVTMPFS", "PROC_FS", "SYSFS", "TMPFS", "UNIX", "EPOLL"),
         *("VIRTIO_MMIO", "VIRTIO_MMIO_CMDLINE_DEVICES", "VIRTIO_PCI", "VIRTIO_BLK", "VIRTIO_NET", "VIRTIO_CONSOLE"),
-        *("SERIAL_8250_CONSOLE", "SQUASHFS", "SQUASHFS_ZSTD", "OVERLAY_FS", "PACKET", "INET", "BRIDGE"),
+        *("SERIAL_8250_CONSOLE", "SQUASHFS", "SQUASHFS_LZ4", "OVERLAY_FS", "PACKET", "INET", "BRIDGE"),
     )
 )
 """Without these no machine boots or no appliance works; the rest of the fragment may differ by kernel version."""

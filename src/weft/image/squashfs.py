@@ -7,7 +7,8 @@ from weft.image.tree import Tree
 from weft.model.errors import Internal
 
 SQUASHFS_TIMEOUT = 300.0
-COMPRESSION = ("-comp", "zstd", "-b", "128K")
+# Measured under emulation: a machine that runs tcpdump takes 1.8 s with zstd, 1.1 s with lz4, which is 1.6 MB larger.
+COMPRESSION = ("-comp", "lz4", "-Xhc", "-b", "128K")
 
 # All times come from these flags, and from SOURCE_DATE_EPOCH nothing: sqfstar refuses to take both.
 REPRODUCIBLE = ("-reproducible", "-mkfs-time", "0", "-all-time", "0", "-root-time", "0")

@@ -1,0 +1,45 @@
+"""`python -m scripts.reference [--check] FILE...`: writes the generated parts of pages, or says which are not current.
+
+The name of a file says what belongs into it: api.md, settings.md, errors.md or events.md.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.reference.api import dump_routes, dump_types
+from scripts.reference.page import fill_parts
+from scripts.reference.tables import dump_errors, dump_events, dump_settings
+
+PAGES: dict[str, dict[str, Callable[[], str]]] = {
+    "api.md": {"routes": dump_routes, "types": dump_types},
+    "settings.md": {"settings": dump_settings},
+    "errors.md": {"errors": dump_errors},
+    "events.md": {"events": dump_events},
+}
+"""What each page's generated parts are made by."""
+
+
+def write_page(path: Path) -> str:
+    """The page at `path` with its generated parts as they should be. Raises LookupError for an unknown page."""
+    return fill_parts(path.read_text(), {name: dump() for name, dump in PAGES[path.name].items()})
+
+
+def main(args: list[str]) -> int:
+    """Writes or checks the pages; the exit status."""
+    checking = args[:1] == ["--check"]
+    paths = [Path(name) for name in args[checking:]]
+    if not paths or any(path.name not in PAGES for path in paths):
+        sys.stderr.write(f"usage: python -m scripts.reference [--check] FILE...   with {', '.join(PAGES)}\n")
+        return 2
+    stale = [path for path in paths if path.read_text() != write_page(path)]
+    for path in stale:
+        if checking:
+            sys.stderr.write(f"{path} is not what the code says; run: make docs\n")
+        else:
+            path.write_text(write_page(path))
+    return int(checking and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

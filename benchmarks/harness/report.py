@@ -66,7 +66,7 @@ class Report:
             "seconds": round(time.monotonic() - self._begin, 1),
             "host": {**host_facts(), "load_before": round(self._load, 2)},
         }
-        print(json.dumps(document, indent=2))
+        print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def host_facts() -> dict[str, Any]:
@@ -76,7 +76,7 @@ def host_facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "kernel": platform.release(),
         "cpu": _cpu_model(),
-        "cpus": len(os.sched_getaffinity(0)),
+        "cpus": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30), 1),
         "qemu": _first_line(["qemu-system-x86_64", "--version"]),
         "load_after": round(os.getloadavg()[0], 2),

@@ -3,12 +3,15 @@
 import argparse
 import asyncio
 import fcntl
+import json
 import logging
 import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import uvicorn
@@ -17,6 +20,7 @@ from weft.api.app import make_app
 from weft.fabric.fabric import open_fabric
 from weft.fabric.layout import Layout
 from weft.guest.binary import read_init
+from weft.host.doctor import diagnose
 from weft.host.qemu import listen_unix
 from weft.model.errors import WeftError
 from weft.settings import load_settings
@@ -81,11 +85,23 @@ def take_lock(layout: Layout) -> int | None:
     return fd
 
 
+def print_examination() -> int:
+    """What `weft doctor` shows, without a fabric: it must work where no daemon can start."""
+    with tempfile.TemporaryDirectory(prefix="weft-examine-") as run_dir:
+        checks = asyncio.run(diagnose(Path(run_dir)))
+    json.dump([asdict(check) for check in checks], sys.stdout)
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """`python -m weft.daemon --home DIR`. A second daemon of the same home ends at once, with status 0."""
     parser = argparse.ArgumentParser(prog="weft-daemon", description="Serve a fabric.")
     parser.add_argument("--home", type=Path, required=True, help="folder with the fabric's state")
-    home = parser.parse_args(argv).home.absolute()
+    parser.add_argument("--examine", action="store_true", help="print what the host has and lacks, as JSON, and end")
+    options = parser.parse_args(argv)
+    home = options.home.absolute()
+    if options.examine:
+        return print_examination()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     os.umask(0o077)

@@ -54,3 +54,5 @@ def load_settings(home: Path) -> Settings:
     except ValidationError as err:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in err.errors())
         raise Invalid(f"settings in {home / FILE_NAME} or the environment: {wrong}") from err
+    except (ValueError, OSError) as err:  # no UTF-8, no TOML, not readable
+        raise Invalid(f"settings in {home / FILE_NAME}: {err}") from err

@@ -79,6 +79,12 @@ async def test_an_unchanged_recipe_is_not_built_again(tmp_path: Path) -> None:
     assert not list((tmp_path / "home" / "images").glob(".draft*"))
 
 
+async def test_a_recipe_that_came_along_is_known_by_name(tmp_path: Path) -> None:
+    assert (await build_image(Path("base"), tmp_path)).name == "base"
+    with pytest.raises(NotFound, match="there are base"):
+        await build_image(Path("basis"), tmp_path)
+
+
 async def test_a_package_that_does_not_exist(tmp_path: Path) -> None:
     text = 'name = "odd"\nversion = "1"\npackages = ["no-such-package-anywhere"]\n'
     (tmp_path / "recipe.toml").write_text(text)

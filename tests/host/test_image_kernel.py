@@ -4,12 +4,15 @@ That the real one is reproducible is shown by benchmarks/kernel_reproducible.py,
 """
 
 import asyncio
+import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from weft.host.process import run
+from weft.image.folders import REPOSITORY
 from weft.image.kernel import build_kernel
 from weft.image.kernel_make import ESSENTIAL
 from weft.image.store import KernelStore
@@ -163,3 +166,14 @@ async def test_what_a_killed_builder_left_is_swept(tmp_path: Path, tree: Path, f
     orphan.mkdir(parents=True)
     await build_kernel(tmp_path / "home", source=tree, fragment=fragment, cache=tmp_path / "cache")
     assert not orphan.exists()
+
+
+async def test_the_proof_of_reproducibility_notices_what_differs(tmp_path: Path, tree: Path, fragment: Path) -> None:
+    argv = [sys.executable, "-m", "benchmarks.kernel_reproducible", "--source", str(tree)]
+    argv += ["--fragment", str(fragment), "--cache", str(tmp_path / "cache")]
+    done = await run(argv, cwd=REPOSITORY)
+    assert json.loads(done.stdout)["same"]
+    (tree / "Makefile").write_text(MAKEFILE.replace("-DWHERE='\"", "-DWHERE='\"$(CURDIR) $(O) "))
+    done = await run(argv, cwd=REPOSITORY, check=False)
+    assert done.status == 1
+    assert not json.loads(done.stdout)["same"]

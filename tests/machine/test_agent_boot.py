@@ -28,10 +28,16 @@ async def run(agent: Agent, script: str) -> str:
 
 
 async def test_ready_comes_soon_after_init_began(tmp_path: Path) -> None:
-    async with boot_agent(tmp_path, GuestConfig(hostname="quick")) as (_, agent):
-        assert agent.ready.hostname == "quick"
-        assert agent.ready.ready_ns - agent.ready.started_ns < 500_000_000
-        assert 0 < await agent.ping() < 5
+    """About 30 ms when emulated on an idle host. On a busy one each boot may be late, but hardly every one of five."""
+    took: list[float] = []
+    while len(took) < 5 and min(took, default=1.0) > 0.1:
+        directory = tmp_path / str(len(took))
+        directory.mkdir()
+        async with boot_agent(directory, GuestConfig(hostname="quick")) as (_, agent):
+            assert agent.ready.hostname == "quick"
+            assert await agent.ping() > 0
+            took.append((agent.ready.ready_ns - agent.ready.started_ns) / 1e9)
+    assert min(took) <= 0.1, took
 
 
 async def test_overlay_root_can_be_written_to(tmp_path: Path, root: Path) -> None:

@@ -151,9 +151,15 @@ async def test_terminal(agent: Agent) -> None:
         await stream.write(b"\x03")
         await stream.write(b"echo al'ive'\n")
         await read_until(stream, b"alive")
+    assert (await stream.wait()).signal == 9
+
+
+async def test_end_of_input_on_a_terminal_is_a_character(agent: Agent) -> None:
+    async with await agent.exec(["cat"], tty=(24, 80)) as stream:
+        await stream.write(b"line\n")
+        await read_until(stream, b"line\r\nline\r\n")
         stream.close_stdin()
-        stream.discard()
-        assert await asyncio.wait_for(stream.wait(), 10) is not None
+        assert await asyncio.wait_for(stream.wait(), 20) == ExitStatus(code=0)
 
 
 async def test_many_at_once(agent: Agent) -> None:

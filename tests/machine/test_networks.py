@@ -220,7 +220,7 @@ def test_an_uplink_leads_out_and_only_for_its_network(outside: list[str], tmp_pa
     try:
         for name, networks in (("in", ["shut"]), ("out", ["open"]), ("both", ["shut", "open"])):
             fabric.run("run", "-d", "--name", name, *(f"--network={network}" for network in networks), "base")
-        fetch = ("wget", "-q", "-T", "3", "-O", "-", "http://203.0.113.1/")
+        fetch = ("timeout", "5", "wget", "-q", "-O", "-", "http://203.0.113.1/")
         assert fabric.exec("out", *fetch) == "outside\n"
         fabric.run("insert", "sniffer", "--before", "out", "--name", "eye")
         assert fabric.exec("out", *fetch) == "outside\n"

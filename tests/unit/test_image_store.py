@@ -8,6 +8,7 @@ import pytest
 
 from weft.image.importing import keep_kernel
 from weft.image.store import ImageStore, KernelStore, record_digest
+from weft.image.vmlinux import Vmlinux
 from weft.model.errors import Invalid, NotFound
 from weft.model.image import ImageManifest
 
@@ -112,12 +113,12 @@ def test_two_images_with_one_digest_are_one(tmp_path: Path) -> None:
     assert store.get(first.digest[:20]).digest == second.digest
 
 
-def test_kernels_and_the_default(tmp_path: Path) -> None:
+async def test_kernels_and_the_default(tmp_path: Path) -> None:
     store = KernelStore(tmp_path)
     with pytest.raises(NotFound, match="weft kernel build"):
         store.default()
-    kernel = keep_kernel(tmp_path, "default", b"vmlinux", "6.1", origin="imported", key="")
-    other = keep_kernel(tmp_path, "other", b"another", "6.2", origin="built", key="k")
+    kernel = await keep_kernel(tmp_path, "default", Vmlinux(b"vmlinux", "6.1"), origin="imported", key="")
+    other = await keep_kernel(tmp_path, "other", Vmlinux(b"another", "6.2"), origin="built", key="k")
     assert store.default() == kernel
     assert store.vmlinux_path(kernel).read_bytes() == b"vmlinux"
     assert [info.name for info in store.list()] == ["default", "other"]

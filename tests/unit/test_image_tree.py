@@ -71,7 +71,7 @@ def test_a_full_folder_is_not_replaced() -> None:
 
 @given(st.randoms(use_true_random=False))
 def test_the_archive_does_not_depend_on_the_order(order: random.Random) -> None:
-    entries = [
+    entries: list[tuple[str, Node]] = [
         ("/etc/a", File(b"1")),
         ("/bin/b", File(b"2", 0o755)),
         ("/tmp", Directory(0o1777)),

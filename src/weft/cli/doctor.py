@@ -9,6 +9,7 @@ import click
 
 from weft.cli.face import Face, format_option
 from weft.cli.printing import print_json, print_table
+from weft.client import Client
 from weft.model.errors import Unavailable
 
 _INSTALL = ("apt-get", "install", "-y", "--no-install-recommends")
@@ -19,23 +20,42 @@ _INSTALL = ("apt-get", "install", "-y", "--no-install-recommends")
 @format_option
 @click.pass_obj
 def doctor(face: Face, fix: bool, output: str) -> None:
-    """Check what machines need of this host. Exits with status 1 if something is missing."""
-    checks = face.client().doctor()
+    """Check what machines need of this host. Exits with status 1 if something is missing that they cannot do without.
+
+    Works without a daemon too: what keeps it from starting is what one wants to know here.
+    """
+    checks = _examine(face.client())
     if fix and (packages := find_missing(checks)):
         _install(packages)
-        checks = face.client().doctor()
+        checks = _examine(face.client())
     if output == "json":
         print_json(checks)
     else:
-        rows = (("ok" if c["ok"] else "NO", c["name"], c.get("detail"), _dump_hint(c)) for c in checks)
+        rows = ((_dump_verdict(c), c["name"], c.get("detail"), _dump_hint(c)) for c in checks)
         print_table(("", "CHECK", "FOUND", "HINT"), rows)
-    if not all(check["ok"] for check in checks):
+    if any(_dump_verdict(check) == "NO" for check in checks):
         raise click.exceptions.Exit(1)
+
+
+def _examine(client: Client) -> list[dict[str, Any]]:
+    try:
+        return client.doctor()
+    except Unavailable:
+        from weft.client.starting import examine_host
+
+        return examine_host(client.home)
 
 
 def find_missing(checks: list[dict[str, Any]]) -> list[str]:
     """The packages that would put failed checks right."""
     return sorted({package for check in checks if not check["ok"] for package in (check.get("package") or "").split()})
+
+
+def _dump_verdict(check: dict[str, Any]) -> str:
+    """`no` is for what would be nice to have."""
+    if check["ok"]:
+        return "ok"
+    return "NO" if check.get("needed", True) else "no"
 
 
 def _dump_hint(check: dict[str, Any]) -> str:

@@ -1,10 +1,12 @@
 """Starting the daemon of a home, for the first command that finds nobody answering."""
 
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from weft.client.home import LOG_NAME, connect_socket
 from weft.model.errors import Unavailable
@@ -56,6 +58,16 @@ def _wait_answering(home: Path, child: subprocess.Popen[bytes], deadline: float)
     # The daemon is meant to outlive us; without this, Popen warns about a child that still runs.
     child.returncode = child.returncode or 0
     return True
+
+
+def examine_host(home: Path) -> list[dict[str, Any]]:
+    """What the host has and lacks, looked at by a process of its own. Raises Unavailable when that fails."""
+    argv = [sys.executable, "-m", "weft.daemon", "--home", str(home), "--examine"]
+    done = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=START_TIMEOUT)
+    if done.returncode:
+        raise Unavailable("the host cannot be examined", detail=done.stderr[-2000:])
+    checks: list[dict[str, Any]] = json.loads(done.stdout)
+    return checks
 
 
 def is_answering(home: Path) -> bool:

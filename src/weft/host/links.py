@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from weft.model.errors import WeftError
+from weft.model.errors import Internal
 from weft.model.wiring import Filter, FilterChange, FilterKind
 
 VOID, VOID_END = "void0", "void1"
@@ -46,10 +46,8 @@ class LinkEvent:
     gone: bool = False
 
 
-class FilterChangeFailed(WeftError):
+class FilterChangeFailed(Internal):
     """One of several changes was refused: the `applied` first ones were made, the rest were not tried."""
-
-    code = "internal"
 
     def __init__(self, message: str, applied: int) -> None:
         super().__init__(message)

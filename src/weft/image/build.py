@@ -1,11 +1,13 @@
 """From a recipe folder to an image in the store."""
 
+import asyncio
 import hashlib
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from weft.image.cache import cache_home
+from weft.image.folders import recipe_folder
 from weft.image.packages import PackageFiles, digest_lists, fetch_packages
 from weft.image.progress import Progress, ignore_progress
 from weft.image.recipe import Recipe, load_recipe
@@ -22,13 +24,14 @@ BUILD_VERSION = "1"
 async def build_image(
     folder: Path, home: Path, *, cache: Path | None = None, progress: Progress = ignore_progress, force: bool = False
 ) -> ImageManifest:
-    """Build the recipe in `folder` and keep the image in the fabric at `home`.
+    """Build the recipe in `folder`, or the one that comes with Weft under this name, for the fabric at `home`.
 
     Unchanged recipe, files and package lists give the image that is there already, unless `force`. Raises NotFound,
     Invalid for a wrong recipe, Unavailable when a package or a program is missing."""
+    folder = recipe_folder(str(folder))
     recipe = load_recipe(folder)
     store = ImageStore(home)
-    key = digest_inputs(folder)
+    key = await asyncio.to_thread(digest_inputs, folder)
     if not force and (kept := _find_current(store, recipe.name, key)) is not None:
         progress(f"{recipe.name}: nothing has changed", 1.0)
         return kept
@@ -39,7 +42,7 @@ async def build_image(
     progress(f"{recipe.name}: writing the root file system", 0.7)
     with _open_draft(store) as draft:
         await write_squashfs(root.tree, Path(draft) / "root")
-        image = store.add(_plan_manifest(recipe, root.used, key), Path(draft) / "root")
+        image = await asyncio.to_thread(store.add, _plan_manifest(recipe, root.used, key), Path(draft) / "root")
     progress(f"{recipe.name}: done", 1.0)
     return image
 

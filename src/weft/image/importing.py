@@ -1,12 +1,13 @@
 """Taking in a kernel that was built elsewhere."""
 
+import asyncio
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from weft.image.store import DEFAULT_KERNEL, KernelStore
-from weft.image.vmlinux import load_vmlinux
+from weft.image.vmlinux import Vmlinux, load_vmlinux
 from weft.model.errors import NotFound, Unavailable
 from weft.model.image import KernelInfo
 
@@ -16,21 +17,25 @@ async def import_kernel(file: Path, home: Path, *, name: str = DEFAULT_KERNEL) -
 
     Raises NotFound, Invalid for a file that is no kernel we can start, Unavailable."""
     try:
-        data = file.read_bytes()
+        data = await asyncio.to_thread(file.read_bytes)
     except OSError as err:
         raise NotFound(f"cannot read {file}: {err.strerror}") from err
     kernel = await load_vmlinux(data, str(file))
-    return keep_kernel(home, name, kernel.data, kernel.release, origin="imported", key="")
+    return await keep_kernel(home, name, kernel, origin="imported", key="")
 
 
-def keep_kernel(
-    home: Path, name: str, data: bytes, release: str, *, origin: Literal["built", "imported"], key: str
+async def keep_kernel(
+    home: Path, name: str, kernel: Vmlinux, *, origin: Literal["built", "imported"], key: str
 ) -> KernelInfo:
-    """Write a checked vmlinux into the store of the fabric at `home`."""
+    """Put a kernel into the store of the fabric at `home`. Raises Unavailable when that cannot be written to."""
+    return await asyncio.to_thread(_write_kernel, home, name, kernel, origin, key)
+
+
+def _write_kernel(home: Path, name: str, kernel: Vmlinux, origin: Literal["built", "imported"], key: str) -> KernelInfo:
     store = KernelStore(home)
     info = KernelInfo(
         name=name,
-        release=release,
+        release=kernel.release,
         digest="sha256:" + "0" * 64,
         size=0,
         origin=origin,
@@ -41,7 +46,7 @@ def keep_kernel(
         store.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".draft-", dir=store.folder) as draft:
             path = Path(draft) / "vmlinux"
-            path.write_bytes(data)
+            path.write_bytes(kernel.data)
             return store.add(info, path)
     except OSError as err:
         raise Unavailable(f"cannot write to {store.folder}: {err.strerror}") from err

@@ -63,7 +63,7 @@ async def build_kernel(
         progress(f"the installed source is not {plan.pinned.version}, with which this was tried", None)
     vmlinux = await build_cached(plan, cache or cache_home(), jobs=jobs, progress=progress, force=force)
     kernel = await load_vmlinux(await asyncio.to_thread(vmlinux.read_bytes), str(vmlinux))
-    info = keep_kernel(home, name, kernel.data, kernel.release, origin="built", key=plan.key)
+    info = await keep_kernel(home, name, kernel, origin="built", key=plan.key)
     progress(f"kernel {info.release} is ready", 1.0)
     return info
 
@@ -93,21 +93,29 @@ async def build_cached(
         if not force and (ready / "vmlinux").is_file():
             return ready / "vmlinux"  # built while we waited
         for orphan in folder.glob(BUILD_PREFIX + "*"):
-            shutil.rmtree(orphan, ignore_errors=True)  # we hold the lock, so its builder is dead
-        with tempfile.TemporaryDirectory(prefix=BUILD_PREFIX, dir=folder, ignore_cleanup_errors=True) as work:
-            await _build_into(plan, Path(work), ready, jobs=jobs or len(os.sched_getaffinity(0)), progress=progress)
+            await _remove_folder(orphan)  # we hold the lock, so its builder is dead
+        work = Path(tempfile.mkdtemp(prefix=BUILD_PREFIX, dir=folder))
+        try:
+            await _build_into(plan, work, ready, jobs=jobs or len(os.sched_getaffinity(0)), progress=progress)
+        finally:
+            await asyncio.shield(_remove_folder(work))
     return ready / "vmlinux"
+
+
+async def _remove_folder(folder: Path) -> None:
+    """In a thread: a source tree has 80,000 files, and a daemon has other things to do meanwhile."""
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _build_into(plan: KernelPlan, work: Path, ready: Path, *, jobs: int, progress: Progress) -> None:
     vmlinux = await make_kernel(
         plan.source, plan.fragment, plan.patches, work, pinned=plan.pinned, jobs=jobs, progress=progress
     )
-    await load_vmlinux(vmlinux.read_bytes(), "the kernel that was built")
+    await load_vmlinux(await asyncio.to_thread(vmlinux.read_bytes), "the kernel that was built")
     draft = work / "ready"
     draft.mkdir()
     vmlinux.rename(draft / "vmlinux")
     (work / "out" / ".config").rename(draft / "config")
     if ready.exists():
-        shutil.rmtree(ready)
+        await _remove_folder(ready)
     draft.rename(ready)

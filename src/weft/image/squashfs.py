@@ -1,5 +1,6 @@
 """A tree as a squashfs file, the same bytes for the same tree, made without root."""
 
+import asyncio
 from pathlib import Path
 
 from weft.host.process import ProcessFailed, run
@@ -21,6 +22,6 @@ async def write_squashfs(tree: Tree, path: Path) -> None:
     argv = ["sqfstar", "-quiet", "-no-progress", "-exit-on-error", "-no-xattrs", "-processors", "2"]
     argv += [*COMPRESSION, *REPRODUCIBLE, *OWNERSHIP, str(path)]
     try:
-        await run(argv, input=tree.dump_tar(), timeout=SQUASHFS_TIMEOUT)
+        await run(argv, input=await asyncio.to_thread(tree.dump_tar), timeout=SQUASHFS_TIMEOUT)
     except ProcessFailed as err:
         raise Internal(f"sqfstar could not write {path}", detail=err.detail) from err

@@ -1,1 +1,1 @@
-"""One script per promise: `make bench NAME=splice` prints one JSON object. Nothing in the package itself may import this."""
+"""One script per promise: `make bench NAME=splice` prints one JSON object. Weft itself may not import this."""

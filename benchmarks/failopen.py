@@ -5,6 +5,7 @@ the last lost one: from the signal until it reaches the tap of the machine.
 """
 
 import argparse
+import itertools
 import os
 import signal
 import time
@@ -47,7 +48,7 @@ def judge(begin: float, end: float, source: list[Sight], target: list[Sight]) ->
     # The last moments are left out: what was sent then may still have been under way.
     lost = [sight for sight in source if sight.number not in arrived and sight.time < end - WATCH / 3]
     around = [sight.time for sight in target if begin - 0.1 < sight.time < end]
-    pauses = [(later - earlier, later) for earlier, later in zip(around, around[1:], strict=False)]
+    pauses = [(later - earlier, later) for earlier, later in itertools.pairwise(around)]
     pause, pause_end = max(pauses)
     last = max((sight.number for sight in lost), default=None)
     back = pause_end if last is None else min(time for number, time in arrived.items() if number > last)
@@ -75,7 +76,11 @@ def measure(fabric: BenchFabric, number: signal.Signals, options: argparse.Names
     for _ in range(options.count):
         with open_traffic(fabric, SENDER, RECEIVER) as traffic:
             results.append(_measure_once(fabric, number, traffic, options.rate))
-        say("  {}: back after {back:.1f} ms; lost: {lost_inside} inside, {lost_after} after".format(number.name, **results[-1]))
+        say(
+            "  {}: back after {back:.1f} ms; lost: {lost_inside} inside, {lost_after} after".format(
+                number.name, **results[-1]
+            )
+        )
     return results
 
 
@@ -109,7 +114,9 @@ def main() -> None:
             results = measure(fabric, number, options)
             report.figures[number.name] = condense(results)
             worst = max(result["back"] for result in results)
-            report.promise(f"traffic back after {number.name}, ms, worst of {options.count}", worst, LIMITS[number.name])
+            report.promise(
+                f"traffic back after {number.name}, ms, worst of {options.count}", worst, LIMITS[number.name]
+            )
     report.publish()
 
 

@@ -66,7 +66,7 @@ def _listen() -> socket.socket:
 def time_insert(fabric: BenchFabric) -> tuple[float, float]:
     """Seconds to the first packet through a new appliance, and until the command said that it is in."""
     first = FirstPacket(fabric)
-    argv = [WEFT, "--home", fabric.home, "insert", "sniffer", "--before", RECEIVER, "--name", APPLIANCE]
+    argv = [str(WEFT), "--home", str(fabric.home), "insert", "sniffer", "--before", RECEIVER, "--name", APPLIANCE]
     begin = time.perf_counter()
     subprocess.run(argv, check=True, capture_output=True, timeout=ROUND)
     told = time.perf_counter()

@@ -2,8 +2,8 @@
 
 Promise: 20 µs a round trip at most. In a namespace of its own the fabric's own code makes a bridge and a patch point;
 this program plays the machines: it writes a frame into one tap, reads it from the other, answers, and reads the answer.
-One program on one CPU, so that what is measured is the kernel's work on the way and no machine's or scheduler's. The two
-ways take turns in short batches.
+One program on one CPU, so that what is measured is the kernel's work on the way and no machine's or scheduler's. The
+two ways take turns in short batches.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import os
 import select
 import statistics
 import struct
-import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -21,12 +20,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.harness.report import Report, summarize
 from weft.host.kernel_links import KernelLinks, open_links
 from weft.host.namespace import Namespace, open_namespace
+from weft.host.process import run
 from weft.plan.linknames import bridge_name, bridge_side_name, patch_name, tap_name
 from weft.plan.splice import Ends, plan_bypass
-
-from benchmarks.harness.report import Report, summarize
 
 LIMIT = 20.0
 MTU, FRAME = 1500, 98
@@ -91,8 +90,8 @@ async def _wire(namespace: Namespace, links: KernelLinks, slot: int) -> int:
         await links.create_port(side, ends.patch, bridge=BRIDGE, mtu=MTU, alias="benchmark")
         await links.apply_filters(plan_bypass(ends, {}))
     else:
-        for argv in (["ip", "link", "set", ends.tap, "master", BRIDGE], ["tc", "qdisc", "del", "dev", ends.tap, "ingress"]):
-            subprocess.run(namespace.argv(argv), check=True, timeout=10)
+        await run(namespace.argv(["ip", "link", "set", ends.tap, "master", BRIDGE]))
+        await run(namespace.argv(["tc", "qdisc", "del", "dev", ends.tap, "ingress"]))
     return await links.open_tap(ends.tap)
 
 

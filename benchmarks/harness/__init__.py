@@ -1,1 +1,1 @@
-"""What all benchmarks share: fabrics of their own, bare QEMU, real traffic, reports. It measures; it decides nothing."""
+"""What all benchmarks share: fabrics of their own, bare QEMU, real traffic, reports. It only measures."""

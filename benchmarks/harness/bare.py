@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmarks.harness.fabric import PATIENCE, BenchFabric
 from weft.guest.agent import open_agent
 from weft.host.facts import HostFacts, find_facts
-from weft.host.qemu import listen_unix
+from weft.host.sockets import listen_unix
 from weft.model.machine import Profile
 from weft.plan.boot import Boot, BootNic, plan_boot
-
-from benchmarks.harness.fabric import PATIENCE, BenchFabric
 
 _CLONE_NEWNET = 0x40000000
 _SET_INTERFACE = 0x400454CA  # TUNSETIFF

@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from weft.client import Client
-
 from benchmarks.harness.report import say
+from weft.client import Client
 
 WEFT = Path(sys.executable).parent / "weft"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "weft"
@@ -93,14 +92,14 @@ class BenchFabric:
         return f"weft-{hashlib.sha256(bytes(self.home)).hexdigest()[:8]}"
 
     def processes(self) -> list[str]:
-        """Every process that names this fabric's home in its command line."""
+        """The command line of every process that names this fabric's home in it."""
         marker, found = os.fsencode(self.home), []
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal() and int(entry.name) != os.getpid():
                 with contextlib.suppress(OSError):
                     command = (entry / "cmdline").read_bytes()
                     if marker in command:
-                        found.append(f"{entry.name} {command.replace(bytes(1), b' ').decode(errors='replace')[:120]}")
+                        found.append(command.replace(bytes(1), b" ").decode(errors="replace"))
         return found
 
     def cgroups(self) -> list[str]:

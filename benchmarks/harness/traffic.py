@@ -5,6 +5,7 @@ numbers, packet by packet, what was lost between the two taps, which is the fabr
 receiver's socket or an emulated CPU loses lies behind the second tap, and what a sender did not send before the first.
 """
 
+import itertools
 import json
 import re
 import signal
@@ -15,12 +16,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from weft.model.errors import WeftError
-
 from benchmarks.harness.fabric import PATIENCE, BenchFabric, wait_for
+from weft.model.errors import WeftError
 
 UDP_PORT, TCP_PORT = 5201, 5202
 PAYLOAD = 64
@@ -165,6 +164,18 @@ class Traffic:
         if tcp:
             self._start("tcp", TCP_PORT, seconds, ["-R", "-b", tcp])
 
+    def start_detached(self, *, rate: int) -> None:
+        """Datagrams that do not end with the daemon, as programs do whose output it carries; until `stop_detached`."""
+        self._fabric.execute(self._receiver, f"iperf3 -s -D -p {UDP_PORT}")
+        options = f"-u -l {PAYLOAD} -b {rate * PAYLOAD * 8} -w {_SOCKET_BUFFER} -t 86400"
+        command = f"iperf3 -c {self._address} -p {UDP_PORT} {options}"
+        self._fabric.execute(self._sender, f"setsid {command} >/tmp/iperf3.log 2>&1 </dev/null &")
+
+    def stop_detached(self) -> None:
+        """End them. Raises RuntimeError when they had ended before."""
+        self._fabric.execute(self._sender, "killall iperf3")
+        self._fabric.execute(self._receiver, "killall iperf3")
+
     def _start(self, kind: str, port: int, seconds: float, options: list[str]) -> None:
         server = Job(self._fabric, self._receiver, ["iperf3", "-s", "-1", "--forceflush", "-p", str(port)])
         self._servers.append(server)
@@ -212,7 +223,9 @@ def wait_flowing(fabric: BenchFabric, machine: str, packets: int = 500) -> None:
 
 def read_receiver(fabric: BenchFabric, machine: str) -> dict[str, int]:
     """UDP's counters of a machine, and what its NIC and its backlog dropped."""
-    text = fabric.execute(machine, "cat /proc/net/snmp; echo ---; cat /proc/net/dev; echo ---; cat /proc/net/softnet_stat")
+    text = fabric.execute(
+        machine, "cat /proc/net/snmp; echo ---; cat /proc/net/dev; echo ---; cat /proc/net/softnet_stat"
+    )
     snmp, devices, backlog = text.split("---\n")
     names, values = [line.split()[1:] for line in snmp.splitlines() if line.startswith("Udp:")]
     udp = dict(zip(names, map(int, values), strict=True))
@@ -250,15 +263,10 @@ def compare(source: bytes, target: bytes) -> dict[str, Any]:
         "arrived": len(seen),
         "lost": len(set(sent) - set(seen)),
         "duplicates": len(seen) - len(set(seen)),
-        "out_of_order": sum(1 for first, second in zip(seen, seen[1:], strict=False) if second < first),
+        "out_of_order": sum(1 for first, second in itertools.pairwise(seen) if second < first),
     }
 
 
 def settle(seconds: float = 0.5) -> None:
     """Let what is under way arrive: there is no event for the last packet of a stream that may lose some."""
     time.sleep(seconds)
-
-
-def read_files(folder: Path) -> list[str]:
-    """All files below a folder, relative to it."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

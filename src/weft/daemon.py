@@ -21,11 +21,13 @@ from weft.fabric.fabric import open_fabric
 from weft.fabric.layout import Layout
 from weft.guest.binary import read_init
 from weft.host.doctor import diagnose
-from weft.host.qemu import listen_unix
+from weft.host.sockets import listen_unix
 from weft.model.errors import WeftError
 from weft.settings import load_settings
 
 log = logging.getLogger("weft")
+BACKLOG = 128
+"""Connections that may wait while the server comes up."""
 GRACE = 2
 """Seconds that open connections get when the daemon ends."""
 
@@ -61,7 +63,7 @@ async def serve(home: Path) -> None:
         server = Server(config)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, shut_down)
-        with listen_unix(layout.socket) as sock:
+        with listen_unix(layout.socket, backlog=BACKLOG) as sock:
             log.info("serving %s", home)
             await _run(server, sock)
             layout.socket.unlink(missing_ok=True)

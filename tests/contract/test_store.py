@@ -88,14 +88,9 @@ async def test_a_refused_write_leaves_no_trace(store: Store) -> None:
     seen = await store.put("a", b"1")
     with pytest.raises(WrongState):
         await store.put("a", b"2", expect=seen.revision + 1)
-    assert [entry async for entry in _taken(store.watch(""), 0)] == []
+    assert await store.get("a") == seen
     after = await store.put("a", b"3", expect=seen.revision)
     assert after.revision > seen.revision
-
-
-async def _taken(changes: AsyncIterator[Change], count: int) -> AsyncIterator[Change]:
-    for _ in range(count):
-        yield await anext(changes)
 
 
 async def test_a_watch_tells_changes_below_its_prefix_in_order(store: Store) -> None:

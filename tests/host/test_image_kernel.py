@@ -13,6 +13,7 @@ import pytest
 
 from weft.host.process import run
 from weft.image.folders import REPOSITORY
+from weft.image.importing import import_kernel
 from weft.image.kernel import build_kernel
 from weft.image.kernel_make import ESSENTIAL
 from weft.image.store import KernelStore
@@ -132,6 +133,13 @@ async def test_a_kernel_no_machine_could_use_is_not_built(tmp_path: Path, tree: 
     with pytest.raises(Invalid, match="CONFIG_PVH=y"):
         await build_kernel(tmp_path / "home", source=tree, fragment=fragment, cache=tmp_path / "cache")
     assert KernelStore(tmp_path / "home").list() == []
+
+
+async def test_a_name_is_looked_at_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="not a valid name"):
+        await build_kernel(tmp_path, name="My Kernel")
+    with pytest.raises(Invalid, match="not a valid name"):
+        await import_kernel(tmp_path / "none", tmp_path, name="My Kernel")
 
 
 async def test_what_does_not_compile_says_why_and_leaves_nothing(tmp_path: Path, tree: Path, fragment: Path) -> None:

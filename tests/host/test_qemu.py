@@ -12,7 +12,8 @@ import pytest
 
 from weft.host.pids import stop_processes
 from weft.host.process import Latched, start_latched
-from weft.host.qemu import LONGEST_ADDRESS, Qmp, listen_unix, open_qmp, short_path
+from weft.host.qemu import Qmp, open_qmp
+from weft.host.sockets import LONGEST_ADDRESS, listen_unix, short_path
 from weft.model.errors import Internal, Unavailable
 
 pytestmark = pytest.mark.host

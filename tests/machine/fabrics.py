@@ -48,6 +48,11 @@ class TestFabric:
         """What `weft ARGS --format json` prints, parsed."""
         return json.loads(self.run(*args, "--format", "json").stdout)
 
+    def doctor(self) -> dict[str, dict[str, Any]]:
+        """What `weft doctor` found, by the checks' names. Its status is 1 when anything at all is missing."""
+        done = self.run("doctor", "--format", "json", check=False)
+        return {check["name"]: check for check in json.loads(done.stdout)}
+
     def start(self, *args: str) -> "subprocess.Popen[bytes]":
         """Run `weft ARGS` in the background."""
         return subprocess.Popen(

@@ -6,10 +6,10 @@ import struct
 from pathlib import Path
 
 import pytest
-
 from tests.machine.captures import read_fields, sniffing
 from tests.machine.fabrics import TestFabric, wait_for
 from tests.machine.raw_frames import open_wiretap
+
 from weft.host.dns import find_name_server
 from weft.host.namespace import find_keeper
 

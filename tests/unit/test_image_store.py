@@ -1,5 +1,6 @@
 """The stores: whole records or none, replaced and removed at any moment."""
 
+import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,6 +81,20 @@ def test_a_writer_that_died_early_left_nothing_to_see(tmp_path: Path) -> None:
     assert store.list() == []
     image = add(store, b"whole")
     assert [path.name for path in (store.folder / "box").glob("root-*")] == [image.root_file]
+
+
+def test_drafts_of_the_dead_are_swept_and_others_left_alone(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+    child = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitpid(child, 0)
+    dead, alive = store.folder / f".draft-{child}-x", store.folder / ".draft-1-x"
+    for folder in (dead, alive):
+        folder.mkdir(parents=True)
+    with store.open_draft() as draft:
+        assert not dead.exists()
+        assert alive.exists()
+        assert store.list() == []
+    assert not draft.exists()
 
 
 def test_a_damaged_record_is_named_and_does_not_hide_others(tmp_path: Path) -> None:

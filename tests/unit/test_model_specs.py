@@ -69,7 +69,9 @@ def test_what_is_out_of_range_or_unknown_is_refused(kind: type[BaseModel], data:
         (InsertSpec, {**INSERT, "before": "web:x"}, "the NIC must be a number"),
     ],
 )
-def test_a_wrong_name_or_range_is_told_in_our_own_words(kind: type[BaseModel], data: dict[str, Any], words: str) -> None:
+def test_a_wrong_name_or_range_is_told_in_our_own_words(
+    kind: type[BaseModel], data: dict[str, Any], words: str
+) -> None:
     with pytest.raises(Invalid, match=words):
         kind.model_validate(data)
 

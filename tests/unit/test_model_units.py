@@ -40,7 +40,16 @@ def test_a_size_is_shown_in_its_largest_exact_unit() -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("30s", 30), ("10m", 600), ("1h30m", 5400), ("2D", 172800), ("1.5s", 1.5), ("45", 45), ("0.25", 0.25), (" 1m ", 60)],
+    [
+        ("30s", 30),
+        ("10m", 600),
+        ("1h30m", 5400),
+        ("2D", 172800),
+        ("1.5s", 1.5),
+        ("45", 45),
+        ("0.25", 0.25),
+        (" 1m ", 60),
+    ],
 )
 def test_a_duration_is_read(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds

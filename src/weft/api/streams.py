@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from weft.api.deps import TheFabric
 from weft.guest.streams import ExecStream
-from weft.host.qemu import short_path
-from weft.model.errors import Invalid, Unavailable, WeftError, WrongState
+from weft.model.errors import Invalid, WeftError
 
 router = APIRouter(prefix="/machines", tags=["machines"])
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -56,14 +55,8 @@ async def console(websocket: WebSocket, fabric: TheFabric, name: str) -> None:
     """The machine's serial line, both ways. One at a time."""
     await websocket.accept()
     try:
-        machine = fabric.site.shelves.machines.get(name)
-        if not machine.state.is_live:
-            raise WrongState(f"machine {name!r} is {machine.state}")
-        reader, writer = await _open_console(fabric.site.layout.machine(name).serial)
-        try:
+        async with fabric.consoles.open(name) as (reader, writer):
             await _until_first(_console_out(websocket, reader), _console_in(websocket, writer))
-        finally:
-            writer.close()
     except WeftError as err:
         await _refuse(websocket, err)
     await _close(websocket)
@@ -123,14 +116,6 @@ def _control(process: ExecStream, control: dict[str, Any]) -> None:
             process.signal(number)
         case {"eof": True}:
             process.close_stdin()
-
-
-async def _open_console(path: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    try:
-        with short_path(path) as address:
-            return await asyncio.open_unix_connection(address)
-    except OSError as err:
-        raise Unavailable(f"console: {err.strerror}") from err
 
 
 async def _console_out(websocket: WebSocket, reader: asyncio.StreamReader) -> None:

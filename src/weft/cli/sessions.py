@@ -103,7 +103,7 @@ def console(face: Face, name: str) -> None:
     with face.client().open_console(name) as session:
         if sys.stdin.isatty():
             print(f"weft: console of {name}; Ctrl-] detaches", file=sys.stderr)
-        with open_raw(0):
+        with open_raw(0, cooked_output=True):
             _start_typing(session)
             for data in session:
                 write_all(1, data)

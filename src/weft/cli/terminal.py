@@ -30,13 +30,20 @@ def find_size(fd: int) -> tuple[int, int] | None:
 
 
 @contextmanager
-def open_raw(fd: int) -> Iterator[None]:
-    """Raw mode while the context lasts; nothing if `fd` is no terminal."""
+def open_raw(fd: int, *, cooked_output: bool = False) -> Iterator[None]:
+    """Raw mode while the context lasts; nothing if `fd` is no terminal.
+
+    With `cooked_output` a line feed still begins a new line: a serial line carries bare ones.
+    """
     if not os.isatty(fd):
         yield
         return
     before = termios.tcgetattr(fd)
     tty.setraw(fd)
+    if cooked_output:
+        attributes = termios.tcgetattr(fd)
+        attributes[1] |= termios.OPOST | termios.ONLCR
+        termios.tcsetattr(fd, termios.TCSADRAIN, attributes)
     try:
         yield
     finally:

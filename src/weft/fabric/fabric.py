@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from weft.fabric.consoles import Consoles
 from weft.fabric.events import EventLog
 from weft.fabric.hearts import Hearts
 from weft.fabric.inserts import Inserts
@@ -30,6 +32,8 @@ from weft.settings import Settings
 from weft.store.contract import Store
 from weft.store.sqlite import SqliteStore
 
+log = logging.getLogger(__name__)
+
 BOOT_KEY = "host/boot"
 LOG_CHECK = 5.0
 """Seconds between looks at the sizes of serial logs."""
@@ -47,6 +51,7 @@ class Fabric:
     hearts: Hearts
     inserts: Inserts
     sniffers: Sniffers
+    consoles: Consoles
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
@@ -60,6 +65,7 @@ class Fabric:
 @asynccontextmanager
 async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncIterator[Fabric]:
     """The fabric in `home`, adopted; `init` is the guest's init. Closing it leaves everything running."""
+    begin = time.monotonic()
     layout = Layout(home)
     layout.create()
     async with AsyncExitStack() as stack:
@@ -70,6 +76,7 @@ async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncItera
         stack.callback(fabric.lifecycle.release)
         stack.push_async_callback(site.tasks.cancel)
         await _adopt(fabric, store)
+        log.info("adopted %d machines in %.3f s", len(site.shelves.machines), time.monotonic() - begin)
         site.tasks.start(_rotate_logs(site), "rotate-logs")
         site.tasks.start(fabric.hearts.watch_carriers(), "watch-carriers")
         yield fabric
@@ -118,7 +125,9 @@ def _assemble(site: Site) -> Fabric:
     machines.before_remove = inserts.remove_from
     lifecycle.on_ready += [hearts.on_ready, inserts.on_ready]
     lifecycle.on_end += [hearts.on_end, inserts.on_end]
-    return Fabric(site, networks, ports, lifecycle, machines, hearts, inserts, Sniffers(inserts, lifecycle))
+    return Fabric(
+        site, networks, ports, lifecycle, machines, hearts, inserts, Sniffers(inserts, lifecycle), Consoles(site)
+    )
 
 
 async def _adopt(fabric: Fabric, store: Store) -> None:

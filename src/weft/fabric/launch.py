@@ -12,8 +12,8 @@ from weft.guest.config import GuestConfig, GuestNic, GuestRoot
 from weft.guest.initramfs import build_initramfs
 from weft.host.cgroup import Limits
 from weft.host.process import Latched, start_latched
-from weft.host.qemu import listen_unix
 from weft.host.sandbox import Bind, plan_sandbox
+from weft.host.sockets import listen_unix
 from weft.model.image import ImageManifest
 from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
 from weft.plan.linknames import tap_name

@@ -22,6 +22,7 @@ from weft.guest.agent import Agent, open_agent
 from weft.guest.protocol import EntryStatus
 from weft.host.cgroup import Cgroup
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
+from weft.host.qemu import open_qmp
 from weft.model.errors import Unavailable, WeftError, WrongState
 from weft.model.machine import Exit, State
 
@@ -85,7 +86,7 @@ class Lifecycle:
         if live is None or not machine.state.is_live:
             return
         await self._shelf.save(machine.with_(state=State.STOPPING))
-        ask = partial(_power_off, live.agent) if live.agent else None
+        ask = partial(self._ask_off, machine, live)
         await stop_processes(self._processes(machine), ask=ask, ask_for=limit)
         await asyncio.shield(live.ended)
 
@@ -230,6 +231,16 @@ class Lifecycle:
         self._site.events.publish("machine.ended", machine.name, f"machine {machine.name} ended: {exit.reason}")
         return machine
 
+    async def _ask_off(self, machine: MachineRecord, live: Live) -> None:
+        """Ask the agent for a power-off; without one press the power button, which a machine with ACPI notices."""
+        with suppress(Unavailable):  # it may have ended by itself just now
+            if live.agent is not None:
+                live.agent.shutdown("poweroff")
+                return
+            qmp = await open_qmp(self._site.layout.machine(machine.name).qmp)
+            await qmp.powerdown()
+            await qmp.close()
+
     async def _tell_end(self, machine: MachineRecord) -> None:
         for hook in self.on_end:
             await hook(machine)
@@ -247,11 +258,6 @@ class Lifecycle:
 
 
 POWERED_OFF = "powered off"
-
-
-async def _power_off(agent: Agent) -> None:
-    with suppress(Unavailable):  # it may have ended by itself just now
-        agent.shutdown("poweroff")
 
 
 def _exit_of(machine: MachineRecord, status: int | None) -> Exit:

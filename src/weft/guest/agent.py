@@ -16,7 +16,7 @@ from pathlib import Path
 
 from weft.guest.facts import Facts, parse_facts
 from weft.guest.frames import PADDING, Frame, FrameParser, Kind, dump_frame
-from weft.guest.opening import ReadyFinder, connect_unix
+from weft.guest.opening import ReadyFinder
 from weft.guest.protocol import (
     MAJOR,
     MAX_STREAMS,
@@ -35,6 +35,7 @@ from weft.guest.protocol import (
     parse_ready,
 )
 from weft.guest.streams import ExecStream
+from weft.host.sockets import connect_unix
 from weft.model.errors import Invalid, NoRoom, Unavailable, WeftError
 
 CLOCK_TOLERANCE_NS = 5_000_000
@@ -263,7 +264,7 @@ async def open_agent(
     silence = f"no agent answered on {path} within {timeout:g} s"
     deadline = asyncio.get_running_loop().time() + timeout
     async with _bounded(deadline, silence):
-        reader, writer = await asyncio.open_unix_connection(sock=await connect_unix(path))
+        reader, writer = await asyncio.open_unix_connection(sock=await connect_unix(path, "the agent's socket"))
     agent = Agent(reader, writer, on_entry)
     reading = asyncio.create_task(agent.run(), name=f"agent {path.name}")
     try:

@@ -1,51 +1,16 @@
-"""QEMU's sockets and its monitor protocol, QMP."""
+"""QEMU's monitor protocol, QMP."""
 
 import asyncio
 import contextlib
-import os
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weft.host.sockets import short_path
 from weft.model.errors import Internal, Unavailable
 
 if TYPE_CHECKING:
     from qemu.qmp import EventListener, QMPClient
-
-LONGEST_ADDRESS = 107
-"""Bytes a unix socket's address may have, by sockaddr_un."""
-
-
-@contextlib.contextmanager
-def short_path(path: Path) -> Iterator[str]:
-    """An address for a unix socket at any depth, good while the context is open: a long one goes through /proc."""
-    if len(os.fsencode(path)) <= LONGEST_ADDRESS:
-        yield str(path)
-        return
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{directory}/{path.name}"
-    finally:
-        os.close(directory)
-
-
-def listen_unix(path: Path) -> socket.socket:
-    """A listening unix socket for its owner only, to be handed to QEMU; an older one in its place goes.
-
-    Raises Unavailable.
-    """
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        path.unlink(missing_ok=True)
-        with short_path(path) as address:
-            sock.bind(address)
-        path.chmod(0o600)
-        sock.listen(1)
-    except OSError as err:
-        sock.close()
-        raise Unavailable(f"cannot listen at {path}: {err.strerror}") from err
-    return sock
 
 
 class Qmp:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from weft.image.recipe import Recipe, load_recipe
 from weft.image.rootfs import build_root
 from weft.image.squashfs import COMPRESSION, write_squashfs
 from weft.image.store import ImageStore
-from weft.model.errors import Unavailable
 from weft.model.image import ImageManifest
 
 BUILD_VERSION = "1"
@@ -40,9 +38,9 @@ async def build_image(
     progress(f"{recipe.name}: collecting files", 0.4)
     root = await build_root(recipe, folder, PackageFiles(packages))
     progress(f"{recipe.name}: writing the root file system", 0.7)
-    with _open_draft(store) as draft:
-        await write_squashfs(root.tree, Path(draft) / "root")
-        image = await asyncio.to_thread(store.add, _plan_manifest(recipe, root.used, key), Path(draft) / "root")
+    with store.open_draft() as draft:
+        await write_squashfs(root.tree, draft / "root")
+        image = await asyncio.to_thread(store.add, _plan_manifest(recipe, root.used, key), draft / "root")
     progress(f"{recipe.name}: done", 1.0)
     return image
 
@@ -66,14 +64,6 @@ def digest_inputs(folder: Path) -> str:
 def _find_current(store: ImageStore, name: str, key: str) -> ImageManifest | None:
     image = store.find(name)
     return image if image and image.key == key and store.root_path(image).is_file() else None
-
-
-def _open_draft(store: ImageStore) -> tempfile.TemporaryDirectory[str]:
-    try:
-        store.folder.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".draft-", dir=store.folder)
-    except OSError as err:
-        raise Unavailable(f"cannot write to {store.folder}: {err.strerror}") from err
 
 
 def _plan_manifest(recipe: Recipe, packages: dict[str, str], key: str) -> ImageManifest:

@@ -1,21 +1,22 @@
 """Taking in a kernel that was built elsewhere."""
 
 import asyncio
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from weft.image.store import DEFAULT_KERNEL, KernelStore
 from weft.image.vmlinux import Vmlinux, load_vmlinux
-from weft.model.errors import NotFound, Unavailable
+from weft.model.errors import NotFound
 from weft.model.image import KernelInfo
+from weft.model.names import parse_name
 
 
 async def import_kernel(file: Path, home: Path, *, name: str = DEFAULT_KERNEL) -> KernelInfo:
     """Keep the kernel in `file`, a vmlinux or a bzImage, under `name`; one of that name is replaced.
 
     Raises NotFound, Invalid for a file that is no kernel we can start, Unavailable."""
+    parse_name(name, "kernel")
     try:
         data = await asyncio.to_thread(file.read_bytes)
     except OSError as err:
@@ -42,11 +43,7 @@ def _write_kernel(home: Path, name: str, kernel: Vmlinux, origin: Literal["built
         key=key,
         created=datetime.now(UTC),
     )
-    try:
-        store.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".draft-", dir=store.folder) as draft:
-            path = Path(draft) / "vmlinux"
-            path.write_bytes(kernel.data)
-            return store.add(info, path)
-    except OSError as err:
-        raise Unavailable(f"cannot write to {store.folder}: {err.strerror}") from err
+    with store.open_draft() as draft:
+        path = draft / "vmlinux"
+        path.write_bytes(kernel.data)
+        return store.add(info, path)

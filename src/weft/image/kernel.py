@@ -18,6 +18,7 @@ from weft.image.store import DEFAULT_KERNEL, KernelStore
 from weft.image.vmlinux import load_vmlinux
 from weft.model.errors import Invalid
 from weft.model.image import KernelInfo
+from weft.model.names import parse_name
 
 BUILD_VERSION = "1"
 """Part of every key: raised when the same source and fragment would be built in another way."""
@@ -53,6 +54,7 @@ async def build_kernel(
     `source` is a tree or a tarball; without it the distribution's package is used. A kernel that was built from the
     same source, fragment and compiler comes from `cache`, unless `force`. Raises Unavailable when source, tools or
     space are missing, Invalid for a source that cannot give a usable kernel, Internal when it does not compile."""
+    parse_name(name, "kernel")
     progress("reading the kernel's source", None)
     plan = await plan_kernel(source, fragment)
     kept = KernelStore(home).find(name)

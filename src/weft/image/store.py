@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from weft.model.names import parse_name
 
 DEFAULT_KERNEL = "default"
 DIGEST_PREFIX = "sha256:"
+DRAFT_PREFIX = ".draft-"
 SHORTEST_DIGEST = 6
 """Fewer hexadecimal digits than this are taken for a name, never for a digest."""
 
@@ -78,6 +80,25 @@ class RecordStore(Generic[Record]):
                 raise NotFound(f"no {self._what} {name!r}", hint=self._hint(name))
             self._record_path(name).unlink()
             shutil.rmtree(self.folder / name)
+
+    @contextmanager
+    def open_draft(self) -> Iterator[Path]:
+        """An empty folder on the store's file system for what is being made, gone afterwards. What a writer left that
+        died meanwhile goes too: a draft's name begins with its writer's pid. Raises Unavailable."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for draft in self.folder.glob(DRAFT_PREFIX + "*"):
+                if not Path("/proc", draft.name.removeprefix(DRAFT_PREFIX).partition("-")[0]).exists():
+                    shutil.rmtree(draft, ignore_errors=True)
+            draft = Path(tempfile.mkdtemp(prefix=f"{DRAFT_PREFIX}{os.getpid()}-", dir=self.folder))
+        except OSError as err:
+            raise Unavailable(f"cannot write to {self.folder}: {err.strerror}") from err
+        try:
+            yield draft
+        except OSError as err:
+            raise Unavailable(f"cannot write below {draft}: {err.strerror}") from err
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
     def _put(self, record: Record, payload: Path) -> None:
         """Move `payload`, on the same file system, to its place, then let the record appear."""

@@ -1,0 +1,124 @@
+"""The main job once more as an ordinary user: no privilege, no group, and a /dev/net/tun that anybody may open."""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from tests.machine.fabrics import TestFabric, wait_for
+
+from weft.client.starting import is_answering
+
+AS_ROOT = os.geteuid() == 0
+UID = 70001
+
+# In a mount namespace of its own: some hosts keep the node to root, and no host's /dev is changed.
+PREPARE = """
+set -e
+mount -t tmpfs none "$1"
+mknod -m "$2" "$1/tun" c 10 200
+mount --bind "$1/tun" /dev/net/tun
+echo ready
+exec sleep 600
+"""
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that an ordinary user may enter; pytest's own are for their owner only."""
+    with tempfile.TemporaryDirectory(prefix="weft-rootless-", dir="/tmp") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        (path / "dev").mkdir()
+        yield path
+
+
+@pytest.fixture
+def become(folder: Path, request: pytest.FixtureRequest) -> Iterator[Sequence[str]]:
+    """Puts a command where /dev/net/tun has the mode that is asked for, as an ordinary user."""
+    if not AS_ROOT:
+        yield ()
+        return
+    mode = getattr(request, "param", "666")
+    argv = ["unshare", "--mount", "--", "sh", "-c", PREPARE, "sh", str(folder / "dev"), mode]
+    holder = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    assert holder.stdout is not None and holder.stdout.readline() == b"ready\n"
+    identity = [f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
+    yield ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--", "setpriv", *identity, "--"]
+    holder.kill()
+    holder.communicate()
+
+
+@pytest.fixture
+def fabric(folder: Path, become: Sequence[str]) -> Iterator[TestFabric]:
+    """A fabric in a folder of that user."""
+    home = Path(tempfile.mkdtemp(dir=folder)) / "home"
+    fabric = TestFabric(home, prefix=become)
+    if AS_ROOT:
+        # The folders only: files are shared with the prepared home, and read-only for everybody else.
+        for path in (home.parent, home, *(path for path in home.rglob("*") if path.is_dir())):
+            os.chown(path, UID, UID)
+    yield fabric
+    if is_answering(home):
+        fabric.close()
+    assert not fabric.leftovers()
+
+
+def uids(pid: int) -> set[int]:
+    """Whom a process is, in all four ways."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {int(uid) for line in status if line.startswith("Uid:") for uid in line.split()[1:]}
+
+
+def test_the_main_job_needs_no_privilege(fabric: TestFabric) -> None:
+    fabric.run("run", "-d", "--name", "web", "web")
+    fabric.run("run", "-d", "--name", "client", "base")
+    assert "<html" in fabric.exec("client", "wget", "-q", "-O", "-", "http://web/").lower()
+    with fabric.client.open_exec("client", ["sh", "-c", "ping -c 150 -i 0.05 web > /tmp/ping 2>&1 &"]) as session:
+        list(session)
+    fabric.run("insert", "sniffer", "--before", "web", "--name", "eye")
+    assert fabric.chain("web") == [("eye", "active")]
+    before = {machine["name"]: machine["pid"] for machine in fabric.json("ps")}
+    daemon = fabric.daemon_pid()
+    if AS_ROOT:
+        assert all(uids(pid) == {UID} for pid in (daemon, *before.values()))
+    os.kill(daemon, signal.SIGKILL)
+    wait_for(lambda: not is_answering(fabric.home), "the daemon is dead")
+    assert {machine["name"]: machine["pid"] for machine in fabric.json("ps")} == before
+    assert fabric.chain("web") == [("eye", "active")]
+    fabric.run("eject", "eye")
+    report = wait_for(lambda: fabric.exec("client", "grep", "packets", "/tmp/ping", check=False), "ping's report")
+    assert "150 packets transmitted, 150 packets received" in report
+    assert fabric.chain("web") == []
+
+
+def test_a_dead_appliance_is_bypassed_here_too(fabric: TestFabric) -> None:
+    fabric.run("run", "-d", "--name", "web", "web")
+    fabric.run("insert", "sniffer", "--before", "web", "--name", "weak")
+    os.kill(fabric.client.machine("weak")["pid"], signal.SIGKILL)
+    wait_for(lambda: fabric.chain("web") == [("weak", "bypassed")], "it is bypassed")
+    assert fabric.exec("weak", "true", check=False) == ""
+    fabric.run("rm", "-f", "web")
+    assert fabric.json("ps", "-a") == []
+
+
+def test_doctor_finds_nothing_missing(fabric: TestFabric) -> None:
+    checks = fabric.doctor()
+    assert checks["taps"]["ok"] and checks["filters"]["ok"] and checks["sandbox"]["ok"], checks
+    assert checks["network namespace"]["detail"] == "in a user namespace"
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can close the node")
+@pytest.mark.parametrize("become", ["600"], indirect=True)
+def test_without_access_to_tun_doctor_and_run_say_so(fabric: TestFabric) -> None:
+    taps = fabric.doctor()["taps"]
+    assert not taps["ok"] and taps["needed"]
+    assert "/dev/net/tun" in taps["hint"]
+    done = fabric.run("run", "-d", "--name", "web", "web", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"weft: unavailable: "), done.stderr
+    assert b"/dev/net/tun" in done.stderr
+    assert fabric.json("ps", "-a") == []

@@ -44,7 +44,7 @@ check: environment ## Check format, lint, types, imports and generated pages
 .PHONY: bench
 bench: bootstrap ## Measure a promise: make bench NAME=splice prints JSON
 	@test -f "benchmarks/$(NAME).py" || { echo "NAME= must be one of: $(BENCHMARKS)" >&2; exit 2; }
-	@$(PYTHON) -m benchmarks.$(NAME)
+	@$(PYTHON) -m benchmarks.$(NAME) $(ARGS)
 
 .PHONY: fmt
 fmt: environment ## Format the code and put right what the linter can

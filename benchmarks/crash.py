@@ -10,9 +10,11 @@ import os
 import random
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -28,10 +30,13 @@ SENDER, RECEIVER, TARGET, PARKED = "client", "server", "target", "eye"
 FRESH, BRIEF = "fresh", "brief"
 """An insert and a machine that come and go."""
 ADOPTION_LIMIT = 1.0
+ADOPTIONS_CUT = 0.25
+"""How often the next daemon is killed as well, while it starts and adopts."""
 AT_REST = 60.0
 """Seconds until whatever was begun must have come to its end."""
 _ADOPTED = re.compile(r"adopted \d+ machines in (\d+\.\d+) s")
-Step = Callable[[Client], object]
+Step = tuple[str, Callable[[Client], object]]
+"""What it is, and how it is done."""
 
 
 class Operator(threading.Thread):
@@ -42,17 +47,21 @@ class Operator(threading.Thread):
         self._client = Client(fabric.home, start=False)
         self._steps = steps
         self._ending = threading.Event()
-        self.done = 0
+        self._done = [0] * len(steps)
         self.start()
 
     def run(self) -> None:
         while not self._ending.is_set():
-            for step in self._steps:
+            for number, (_, step) in enumerate(self._steps):
                 try:
                     step(self._client)
-                    self.done += 1
+                    self._done[number] += 1
                 except WeftError:  # the daemon is dead, or what an earlier step left does not fit
                     self._ending.wait(0.05)
+
+    def counted(self) -> Iterator[tuple[str, int]]:
+        """How often each step was done."""
+        return zip((name for name, _ in self._steps), self._done, strict=True)
 
     def finish(self) -> None:
         """Let it end its round."""
@@ -62,18 +71,18 @@ class Operator(threading.Thread):
 
 STEPS: tuple[tuple[Step, ...], ...] = (
     (
-        lambda client: client.create_insert({"appliance": "sniffer", "before": TARGET, "name": FRESH}),
-        lambda client: client.eject(FRESH),
+        ("insert", lambda client: client.create_insert({"appliance": "sniffer", "before": TARGET, "name": FRESH})),
+        ("eject", lambda client: client.eject(FRESH)),
     ),
     (
-        lambda client: client.create_insert({"appliance": PARKED, "before": TARGET}),
-        lambda client: client.eject(PARKED, keep=True),
+        ("insert parked", lambda client: client.create_insert({"appliance": PARKED, "before": TARGET})),
+        ("eject and park", lambda client: client.eject(PARKED, keep=True)),
     ),
     (
-        lambda client: client.create_machine({"name": BRIEF, "image": "base"}),
-        lambda client: client.stop_machine(BRIEF),
-        lambda client: client.start_machine(BRIEF),
-        lambda client: client.remove_machine(BRIEF, force=True),
+        ("run", lambda client: client.create_machine({"name": BRIEF, "image": "base"})),
+        ("stop", lambda client: client.stop_machine(BRIEF)),
+        ("start", lambda client: client.start_machine(BRIEF)),
+        ("remove", lambda client: client.remove_machine(BRIEF, force=True)),
     ),
 )
 
@@ -109,10 +118,12 @@ def survivors(fabric: BenchFabric) -> dict[str, int]:
 
 def crash(fabric: BenchFabric) -> dict[str, float]:
     """Kill the daemon and start another: seconds until that answers, and what it says its adoption took."""
-    log = fabric.home / "daemon.log"
-    size = log.stat().st_size
     os.kill(int(fabric.client.version()["pid"]), signal.SIGKILL)
     wait_for(lambda: not is_answering(fabric.home), "the daemon is dead", pause=0.001)
+    if random.random() < ADOPTIONS_CUT:
+        cut_adoption(fabric)
+    log = fabric.home / "daemon.log"
+    size = log.stat().st_size
     begin = time.perf_counter()
     start_daemon(fabric.home)
     fabric.client.version()
@@ -123,6 +134,28 @@ def crash(fabric: BenchFabric) -> dict[str, float]:
     if adopted is None:
         raise RuntimeError("the daemon does not tell how long its adoption took")
     return {"answer": answered, "adoption": float(adopted[1])}
+
+
+def cut_adoption(fabric: BenchFabric) -> None:
+    """Start a daemon and kill it on its way to its first answer."""
+    argv = [sys.executable, "-m", "weft.daemon", "--home", str(fabric.home)]
+    with (fabric.home / "daemon.log").open("ab") as log:
+        daemon = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    time.sleep(random.uniform(0.3, 0.7))
+    daemon.kill()
+    daemon.wait(10)
+
+
+def count_silent(fabric: BenchFabric, machines: Iterable[str]) -> int:
+    """How many machines do not answer."""
+    silent = 0
+    for name in machines:
+        try:
+            fabric.execute(name, "true")
+        except (WeftError, RuntimeError) as err:
+            say(f"  {name}: {err}")
+            silent += 1
+    return silent
 
 
 def measure(fabric: BenchFabric, options: argparse.Namespace) -> dict[str, Any]:
@@ -147,10 +180,10 @@ def measure(fabric: BenchFabric, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "times": times,
         "packets": packets,
-        "machines_lost": lost,
+        "machines_lost": lost + count_silent(fabric, expected),
         "left_over": more,
         "missing": less,
-        "steps_done": sum(operator.done for operator in operators),
+        "steps_done": {name: count for operator in operators for name, count in operator.counted()},
     }
 
 

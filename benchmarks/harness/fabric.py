@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -126,6 +127,7 @@ def open_bench_fabric() -> Iterator[BenchFabric]:
         shutil.copytree(PREPARED / kind, home / kind, copy_function=_link)
     fabric = BenchFabric(home)
     say(f"a fabric in {home}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # on its way out, what was started goes
     try:
         fabric.client.version()
         yield fabric

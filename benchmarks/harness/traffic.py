@@ -196,7 +196,7 @@ class Traffic:
             job.close()
 
     def receiver_counters(self) -> dict[str, int]:
-        """What the receiving machine's kernel lost by itself, since it was started."""
+        """What the receiving machine's kernel lost by itself and, being TCP's sender, sent again, since its start."""
         return read_receiver(self._fabric, self._receiver)
 
 
@@ -222,21 +222,38 @@ def wait_flowing(fabric: BenchFabric, machine: str, packets: int = 500) -> None:
 
 
 def read_receiver(fabric: BenchFabric, machine: str) -> dict[str, int]:
-    """UDP's counters of a machine, and what its NIC and its backlog dropped."""
-    text = fabric.execute(
-        machine, "cat /proc/net/snmp; echo ---; cat /proc/net/dev; echo ---; cat /proc/net/softnet_stat"
+    """UDP's counters of a machine, what its NIC and its backlog dropped, and what its TCP sent again.
+
+    `tcp_needless`: so many of those were sent again although nothing was lost, as the other end reported (RFC 2883):
+    who overtakes on a shorter way looks like a loss for a moment.
+    """
+    files = ("/proc/net/snmp", "/proc/net/netstat", "/proc/net/dev", "/proc/net/softnet_stat")
+    snmp, netstat, devices, backlog = fabric.execute(machine, "; echo ---; ".join(f"cat {f}" for f in files)).split(
+        "---\n"
     )
-    snmp, devices, backlog = text.split("---\n")
-    names, values = [line.split()[1:] for line in snmp.splitlines() if line.startswith("Udp:")]
-    udp = dict(zip(names, map(int, values), strict=True))
+    counted = parse_counters(snmp) | parse_counters(netstat)
     nic = next(line.split() for line in devices.splitlines() if line.strip().startswith("eth0:"))
     return {
-        "datagrams": udp["InDatagrams"],
-        "buffer_errors": udp["RcvbufErrors"],
-        "other_errors": udp["InErrors"] - udp["RcvbufErrors"],
+        "datagrams": counted["Udp.InDatagrams"],
+        "buffer_errors": counted["Udp.RcvbufErrors"],
+        "other_errors": counted["Udp.InErrors"] - counted["Udp.RcvbufErrors"],
         "nic_dropped": int(nic[4]),
         "backlog_dropped": sum(int(line.split()[1], 16) for line in backlog.splitlines()),
+        "tcp_sent_again": counted["Tcp.RetransSegs"],
+        "tcp_needless": counted["TcpExt.TCPDSACKRecv"],
     }
+
+
+def parse_counters(text: str) -> dict[str, int]:
+    """Files of /proc/net in which a line of names is followed by a line of values: `Udp.InDatagrams`, ..."""
+    counted: dict[str, int] = {}
+    lines = text.splitlines()
+    for names, values in zip(lines[::2], lines[1::2], strict=True):
+        kind = names.split(":")[0]
+        counted |= {
+            f"{kind}.{name}": int(value) for name, value in zip(names.split()[1:], values.split()[1:], strict=True)
+        }
+    return counted
 
 
 def _read_iperf(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from weft.host.fake_links import FakeLinks
 from weft.host.kernel_links import open_links
-from weft.host.links import VOID, FilterChangeFailed, LinkEvent, Links
+from weft.host.links import VOID, FilterChangeFailed, LinkEvent, Links, keep_whole
 from weft.host.namespace import open_namespace
 from weft.model.errors import Exists, Invalid, NotFound, WrongState
 from weft.model.wiring import AddFilter, DeleteFilter, Filter, FilterKind
@@ -50,6 +50,14 @@ async def test_a_bridge_is_up_and_says_whose_it_is(links: Links):
         9000,
         None,
     )
+
+
+async def test_a_link_with_another_alias_is_half_made_and_goes(wired: Links):
+    present = await wired.list_links()
+    assert await keep_whole(wired, present, "p1.0", "weft machine web nic 0")
+    assert not await keep_whole(wired, present, "p9.0", "weft machine web nic 0")
+    assert not await keep_whole(wired, present, "p2.0", "weft machine web nic 0")
+    assert {"p1.0", "b1.0"} == set(await wired.list_links()) & {"p1.0", "b1.0", "p2.0", "b2.0"}
 
 
 async def test_a_port_is_a_pair_with_one_end_in_the_bridge(wired: Links):

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.machine.fabrics import TestFabric, wait_for
 
 LONG = "x" * 64
@@ -144,14 +143,17 @@ def test_a_machine_that_does_not_run_has_no_programs_and_no_console(room: TestFa
     room.run("rm", "idle")
 
 
-def test_a_parked_appliance_too_small_for_a_networks_frames_is_refused(room: TestFabric) -> None:
+def test_a_parked_appliance_too_small_for_a_networks_frames_must_start_again_first(room: TestFabric) -> None:
     room.run("insert", "sniffer", "--before", "web", "--name", "eye")
     room.run("eject", "--keep", "eye")
     room.run("network", "create", "fat", "--mtu", "9000")
     room.run("run", "-d", "--name", "big", "--network", "fat", "base")
     assert room.refusal("insert", "eye", "--before", "big") == "wrong-state"
     assert room.chain("big") == []
-    room.run("rm", "-f", "big", "eye")
+    room.run("restart", "eye")
+    room.run("insert", "eye", "--before", "big")
+    assert "2 packets received" in room.exec("big", "ping", "-c", "2", "-W", "2", "-s", "8972", "10.87.1.1")
+    room.run("rm", "-f", "big")
     room.run("network", "rm", "fat")
 
 

@@ -1,8 +1,10 @@
 """Networks: names and addresses on them, nothing between them, and whatever frames there are through an insert."""
 
-import os
 import re
 import struct
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -184,15 +186,12 @@ def test_a_microvm_has_room_for_four_nics(room: TestFabric) -> None:
 
 
 @pytest.fixture
-def outside(tmp_path: Path):
+def outside(tmp_path: Path) -> Iterator[list[str]]:
     """Processes in a network namespace with a default route and a web server at 203.0.113.1; yields how to enter it."""
-    import subprocess
-    import sys
-
     holder = subprocess.Popen(["unshare", "--net", "--", "sleep", "600"])
     enter = ["nsenter", f"--net=/proc/{holder.pid}/ns/net", "--"]
-    home = os.readlink("/proc/self/ns/net")
-    wait_for(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != home, "a namespace of its own")
+    ours = Path("/proc/self/ns/net")
+    wait_for(lambda: not ours.samefile(f"/proc/{holder.pid}/ns/net"), "a namespace of its own")
     for command in (
         "link set lo up",
         "link add out0 type veth peer name out1",

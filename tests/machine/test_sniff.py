@@ -14,6 +14,7 @@ import pytest
 from tests.machine.captures import read_fields, sniffing
 from tests.machine.fabrics import PATIENCE, TestFabric, wait_for
 
+SOON = 1.0
 CLOCKS_APART = 0.1
 """Seconds by which a guest's time stamps may be off; emulation on a busy host delays the guest's own reading."""
 
@@ -72,21 +73,18 @@ def test_packets_are_right_and_their_times_the_hosts(room: TestFabric, tmp_path:
     assert before - CLOCKS_APART < times[0] and times[-1] < after + CLOCKS_APART
 
 
-def test_time_stamps_tell_the_hosts_time_and_the_true_distance(room: TestFabric, tmp_path: Path) -> None:
-    """Against what the host's own clock says when each packet leaves the capture."""
+def test_a_packet_is_here_soon_after_the_time_it_is_stamped_with(room: TestFabric) -> None:
     sniff = room.start("sniff", "web", "-w", "-", "--count", "10", "icmp[icmptype]", "==", "icmp-echo")
     assert sniff.stdout is not None
-    seen: list[tuple[float, bytes]] = []
+    capture, arrived = b"", 0.0
     with pinging(room):
         while piece := os.read(sniff.stdout.fileno(), 1 << 16):
-            seen.append((time.time(), piece))
+            capture, arrived = capture + piece, time.time()
     sniff.communicate(timeout=PATIENCE)
-    rows = read_fields(b"".join(piece for _, piece in seen), "frame.time_epoch")
-    stamps = [float(stamp) for (stamp,) in rows]
+    stamps = [float(stamp) for (stamp,) in read_fields(capture, "frame.time_epoch")]
     assert len(stamps) == 10
-    arrived = [when for when, _ in seen[-10:]]
-    late = sorted(when - stamp for when, stamp in zip(arrived, stamps, strict=True))
-    assert late[0] > -CLOCKS_APART and late[len(late) // 2] < 0.5, late
+    assert -CLOCKS_APART < arrived - stamps[-1] < SOON
+    assert stamps[-1] - stamps[0] > 9 * 0.2 - CLOCKS_APART, "time runs in the guest as it does here"
 
 
 def test_every_packet_arrives_while_the_sniff_runs(room: TestFabric) -> None:
@@ -179,8 +177,7 @@ def test_ctrl_c_ends_it_and_what_was_written_is_whole(room: TestFabric, tmp_path
 def test_what_is_wrong_is_told_before_anything_is_inserted(room: TestFabric, tmp_path: Path) -> None:
     file = tmp_path / "capture"
     file.write_text("precious")
-    last = room.client.events()
-    newest = max(event["id"] for event in last)
+    newest = max(event["id"] for event in room.client.events())
     for args, code in (
         (("web", "-w", str(file), "tcp prot 80"), "invalid"),
         (("web", "-w", str(file), "port 99999"), "invalid"),

@@ -13,7 +13,7 @@ from weft.client import Client
 from weft.client.client import is_live
 from weft.client.events import parse_events
 from weft.client.http import Disconnected
-from weft.model.errors import ERRORS, Internal, NotFound, Unavailable
+from weft.model.errors import ERRORS, Internal, Invalid, NotFound, Unavailable
 from weft.model.machine import MachineView, State
 
 Json = dict[str, Any]
@@ -124,9 +124,12 @@ def test_an_answer_of_another_shape(fake: FakeDaemon, client: Client, call: str,
 
 def test_names_cannot_leave_their_place_in_the_path(fake: FakeDaemon, client: Client) -> None:
     with pytest.raises(NotFound):
-        client.machine("../networks?x=ä")
-    assert fake.last().path == "/v1/machines/../networks?x=ä"
+        client.machine("..?x=ä")
+    assert fake.last().path == "/v1/machines/..?x=ä"
     assert fake.last().query == {}
+    for name in ("", "/", "../networks"):
+        with pytest.raises(Invalid, match="is not a valid name"):
+            client.machine(name)
 
 
 def test_sniff_query(fake: FakeDaemon, client: Client) -> None:

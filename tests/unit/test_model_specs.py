@@ -1,5 +1,6 @@
 """What users write about machines, networks and inserts: checked, frozen, and no unknown keys."""
 
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -77,16 +78,16 @@ def test_a_wrong_name_or_range_is_told_in_our_own_words(
 
 
 def test_a_microvm_has_room_for_so_many_nics() -> None:
-    nics = [{"network": "lan"}] * MICROVM_NICS
-    assert len(MachineSpec(**MACHINE, nics=nics).nics or ()) == MICROVM_NICS
-    assert MachineSpec(**MACHINE, nics=[*nics, {}], profile="q35").nics
+    nics = (NicSpec(network="lan"),) * MICROVM_NICS
+    assert MachineSpec(**MACHINE, nics=nics).nics == nics
+    assert MachineSpec(**MACHINE, nics=(*nics, NicSpec()), profile=Profile.Q35).nics
     with pytest.raises(Invalid, match=f"at most {MICROVM_NICS} NICs"):
-        MachineSpec(**MACHINE, nics=[*nics, {}])
+        MachineSpec(**MACHINE, nics=(*nics, NicSpec()))
 
 
 def test_a_spec_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
-        MachineSpec(**MACHINE).cpus = 2  # type: ignore[misc]
+        MachineSpec(**MACHINE).cpus = 2
 
 
 def test_an_insert_names_its_port_in_full() -> None:
@@ -98,7 +99,7 @@ def test_a_spec_survives_json() -> None:
     nics = (NicSpec(network="lan"), NicSpec(role=NicRole.MACHINE))
     for spec in (
         MachineSpec(**MACHINE, nics=nics, command=("a", "b"), env={"A": "1"}),
-        NetworkSpec(**NETWORK, subnet="10.0.0.0/24"),
+        NetworkSpec(**NETWORK, subnet=IPv4Network("10.0.0.0/24")),
         InsertSpec(**INSERT, mode=Mode.COPY, lifetime=1.5),
     ):
         assert type(spec).model_validate_json(spec.model_dump_json()) == spec

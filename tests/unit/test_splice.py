@@ -129,8 +129,29 @@ def test_a_half_done_change_is_taken_up() -> None:
         assert board.walk(ENDS.patch, ENDS.tap, crossing) == ["t3.0", ENDS.tap]
 
 
+@given(chains, chains, chains, st.integers(min_value=0, max_value=40))
+@settings(max_examples=200, deadline=None)
+def test_a_change_that_broke_off_anywhere_is_no_obstacle(
+    first: list[int], second: list[int], third: list[int], steps: int
+) -> None:
+    board, crossing = fresh(), crossing_of([appliance(n) for n in range(2, 8)])
+    for numbers, limit in ((first, None), (second, steps), (third, None)):
+        for change in plan_splice(ENDS, [appliance(n) for n in numbers], board.filters)[:limit]:
+            board.apply(change)
+            check_paths(board, crossing)
+    assert board.walk(ENDS.patch, ENDS.tap, crossing) == [*(f"t{n}.0" for n in third), ENDS.tap]
+
+
 def test_the_bypass_is_put_back_only_where_it_is_missing() -> None:
     board = fresh()
     assert plan_bypass(ENDS, board.filters) == []
     board.apply(DeleteFilter(ENDS.patch, BYPASS_SLOT))
     assert plan_bypass(ENDS, board.filters) == [AddFilter(ENDS.patch, BYPASS_SLOT, FilterKind.REDIRECT, ENDS.tap)]
+
+
+def test_a_bypass_to_an_end_that_is_gone_is_renewed() -> None:
+    board = fresh()
+    board.filters[ENDS.tap] = [Filter(BYPASS_SLOT, FilterKind.REDIRECT, "")]
+    for change in plan_bypass(ENDS, board.filters):
+        board.apply(change)
+    check_paths(board, {})

@@ -72,7 +72,7 @@ async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncItera
         store = SqliteStore(layout.store)
         stack.push_async_callback(store.close)
         site = await _open_site(stack, layout, settings, store, init)
-        fabric = _assemble(site)
+        fabric = assemble(site)
         stack.callback(fabric.lifecycle.release)
         stack.push_async_callback(site.tasks.cancel)
         await _adopt(fabric, store)
@@ -118,7 +118,8 @@ async def _load_shelves(store: Store) -> Shelves:
     return shelves
 
 
-def _assemble(site: Site) -> Fabric:
+def assemble(site: Site) -> Fabric:
+    """The controllers of a site, joined to each other; nothing is adopted or started."""
     networks, ports, lifecycle, hearts = Networks(site), Ports(site), Lifecycle(site), Hearts(site)
     machines = Machines(site, networks, ports, lifecycle)
     inserts = Inserts(site, machines, ports, lifecycle, hearts)

@@ -169,6 +169,7 @@ class Inserts:
         if parked is not None and parked.is_appliance and spec.name == spec.appliance:
             if parked.state is not State.RUNNING:
                 raise WrongState(f"parked appliance {parked.name!r} is {parked.state}", hint="start it first")
+            self._check_mtu(parked, port)
             return port
         image = self._site.images.get(spec.appliance)
         roles = [nic.role for nic in image.nics[:2]]
@@ -177,6 +178,15 @@ class Inserts:
         if self._site.shelves.machines.find(spec.name):
             raise Exists(f"machine {spec.name!r} exists already", hint="an insert's machine has the insert's name")
         return port
+
+    def _check_mtu(self, parked: MachineRecord, port: PortName) -> None:
+        """An appliance takes the frames of the networks that were there when it started: see `guest_config`."""
+        networks = self._site.shelves.networks
+        network = networks.get(self._ports.get(port).nics[port.nic].network or "")
+        known = [one.spec.mtu for one in networks if one.created <= (parked.started or 0.0)]
+        if network.spec.mtu > max(known, default=1500):
+            what = f"parked appliance {parked.name!r} is too small for the frames of network {network.name!r}"
+            raise WrongState(what, hint=f"weft restart {parked.name}")
 
     def _start_bringing(self, name: str) -> "asyncio.Task[None]":
         task = self._site.tasks.start(self._bring_in(name), f"insert-{name}")

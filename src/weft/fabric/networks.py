@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from weft.fabric.records import NetworkRecord
 from weft.fabric.site import Site
 from weft.host.dns import find_name_server, start_name_server
+from weft.host.links import keep_whole
 from weft.host.uplink import RESOLVER, find_uplink, load_ruleset, set_forwarding, start_uplink
 from weft.model.errors import Exists, WrongState
 from weft.model.network import Member, NetworkSpec, NetworkView
@@ -109,9 +110,9 @@ class Networks:
 
     async def _bring_up(self, record: NetworkRecord) -> None:
         """Bridge and name server, as far as they are missing."""
-        if record.bridge not in await self._site.links.list_links():
+        alias = f"weft network {record.name}"
+        if not await keep_whole(self._site.links, await self._site.links.list_links(), record.bridge, alias):
             address = f"{record.gateway}/{record.subnet.prefixlen}"
-            alias = f"weft network {record.name}"
             await self._site.links.create_bridge(record.bridge, mtu=record.spec.mtu, alias=alias, address=address)
         await start_name_server(
             self._site.namespace,

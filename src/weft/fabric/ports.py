@@ -1,10 +1,11 @@
 """Ports: the patch points, and the chains that are led through them."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from weft.fabric.records import InsertRecord, MachineRecord
 from weft.fabric.site import Site
+from weft.host.links import LinkInfo, keep_whole
 from weft.model.errors import NotFound
 from weft.model.image import NicRole
 from weft.model.insert import Mode
@@ -30,7 +31,7 @@ class Ports:
         for number, nic in enumerate(machine.nics):
             tap, alias = tap_name(machine.slot, number), f"weft machine {machine.name} nic {number}"
             mtu = self._mtu(machine, number)
-            if tap not in present:
+            if not await keep_whole(self._site.links, present, tap, alias):
                 await self._site.links.create_tap(tap, mtu=mtu, alias=alias)
             if nic.network is not None:
                 await self._attach_port(machine, number, nic.network, alias, present)
@@ -85,11 +86,11 @@ class Ports:
         return machine
 
     async def _attach_port(
-        self, machine: MachineRecord, nic: int, network: str, alias: str, present: Iterable[str]
+        self, machine: MachineRecord, nic: int, network: str, alias: str, present: Mapping[str, LinkInfo]
     ) -> None:
         ends = machine.ends(nic)
         record = self._site.shelves.networks.get(network)
-        if ends.patch not in present:
+        if not await keep_whole(self._site.links, present, ends.patch, alias):
             side = bridge_side_name(machine.slot, nic)
             await self._site.links.create_port(side, ends.patch, bridge=record.bridge, mtu=record.spec.mtu, alias=alias)
 

@@ -62,22 +62,24 @@ class KernelLinks:
     async def create_bridge(self, name: str, *, mtu: int, alias: str, address: str | None = None) -> None:
         for sysctl in _FRAME_FILTERS:  # may be 1 in a fresh namespace, and there only once the module is loaded
             await self._namespace.set_sysctl(f"bridge/{sysctl}", "0")
-        await self._create(rtnl.dump_bridge(name, mtu=mtu, mac=_own_mac(name, alias)), alias, name)
+        await self._create(rtnl.dump_bridge(name, mtu=mtu, mac=_own_mac(name, alias)), name)
         if address is not None:
             owned = rtnl.dump_address(self._index(name), IPv4Interface(address))
             await self._change(rtnl.NEW_ADDRESS, owned, f"address {address} of {name}", CREATE | EXCLUSIVE)
+        await self._finish(alias, name)
 
     async def create_port(self, bridge_side: str, patch_side: str, *, bridge: str, mtu: int, alias: str) -> None:
         body = rtnl.dump_pair(bridge_side, patch_side, mtu=mtu, master=self._index(bridge))
-        await self._create(body, alias, bridge_side, patch_side)
+        await self._create(body, bridge_side)
         await self.ensure_hook(patch_side)
+        await self._finish(alias, bridge_side, patch_side)
 
     async def create_tap(self, name: str, *, mtu: int, alias: str) -> None:
         if self._find_index(name):
             raise Exists(f"link {name} is there already")
         await taps.create_tap(self._namespace, name)
-        await self._set(name, mtu=mtu, alias=alias, up=True)
         await self.ensure_hook(name)
+        await self._set(name, mtu=mtu, alias=alias, up=True)
 
     async def open_tap(self, name: str) -> int:
         index = self._index(name)  # opening would make it
@@ -92,7 +94,8 @@ class KernelLinks:
     async def ensure_void(self) -> None:
         if not self._find_index(VOID):
             # The far end stays down: what is sent into such a pair is dropped.
-            await self._create(rtnl.dump_pair(VOID, VOID_END, mtu=_LARGEST_MTU), "weft void", VOID)
+            await self._create(rtnl.dump_pair(VOID, VOID_END, mtu=_LARGEST_MTU), VOID)
+            await self._finish("weft void", VOID)
 
     async def delete_link(self, name: str) -> None:
         await self._change(rtnl.DELETE_LINK, rtnl.dump_link(self._index(name)), f"link {name}")
@@ -166,8 +169,11 @@ class KernelLinks:
                 raise Unavailable(f"link {name} does not become active")
             await asyncio.sleep(_POLL)
 
-    async def _create(self, body: bytes, alias: str, *names: str) -> None:
-        await self._change(rtnl.NEW_LINK, body, f"link {names[0]}", CREATE | EXCLUSIVE)
+    async def _create(self, body: bytes, name: str) -> None:
+        await self._change(rtnl.NEW_LINK, body, f"link {name}", CREATE | EXCLUSIVE)
+
+    async def _finish(self, alias: str, *names: str) -> None:
+        """The alias comes last, see `keep_whole`; it and the carrier are one request."""
         for name in names:
             await self._set(name, alias=alias, up=True)
 

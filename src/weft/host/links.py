@@ -4,7 +4,7 @@ A filter sits at the ingress hook of a link, in a slot; the lowest slot is asked
 mirror copies it and lets the next slot have it too.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,6 +52,18 @@ class FilterChangeFailed(Internal):
     def __init__(self, message: str, applied: int) -> None:
         super().__init__(message)
         self.applied = applied
+
+
+async def keep_whole(links: "Links", present: Mapping[str, LinkInfo], name: str, alias: str) -> bool:
+    """Whether a link is among those `present`. One that was still being made when a daemon died is removed.
+
+    It is known by its alias, which a link gets last, its pair and its hook before.
+    """
+    found = present.get(name)
+    if found is None or found.alias == alias:
+        return found is not None
+    await links.delete_link(name)
+    return False
 
 
 class Links(Protocol):

@@ -50,10 +50,12 @@ class Ends:
 
 
 def plan_bypass(ends: Ends, wiring: Wiring) -> list[FilterChange]:
-    """The permanent redirects of a port, as far as they are missing."""
+    """The permanent redirects of a port, as far as they are missing, or lead to an end that was made anew since."""
     changes: list[FilterChange] = []
     for link, target in ((ends.tap, ends.patch), (ends.patch, ends.tap)):
-        if Filter(BYPASS_SLOT, FilterKind.REDIRECT, target) not in wiring.get(link, ()):
+        seen = [found for found in wiring.get(link, ()) if found.slot == BYPASS_SLOT]
+        if seen != [Filter(BYPASS_SLOT, FilterKind.REDIRECT, target)]:
+            changes += [DeleteFilter(link, BYPASS_SLOT)] if seen else []
             changes.append(AddFilter(link, BYPASS_SLOT, FilterKind.REDIRECT, target))
     return changes
 

@@ -1,4 +1,4 @@
-"""Boots one machine with bare QEMU, for tests of the guest. The kernel comes from WEFT_TEST_KERNEL."""
+"""Boots one machine with bare QEMU, for tests of the guest."""
 
 import asyncio
 import os
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from tests.machine.fabrics import PREPARED
 
 from weft.guest.agent import Agent, open_agent
 from weft.guest.config import GuestConfig, GuestRoot
 from weft.guest.initramfs import build_initramfs
 from weft.host.facts import parse_khz
+from weft.image.store import KernelStore
 
 GUEST = Path(__file__).parents[2] / "guest"
 ACCELERATOR = "tcg,tb-size=16"
@@ -26,12 +28,11 @@ Profile = Literal["microvm", "q35"]
 
 
 def find_kernel() -> Path:
-    kernel = os.environ.get("WEFT_TEST_KERNEL")
-    if not kernel or not Path(kernel).exists():
-        pytest.skip("set WEFT_TEST_KERNEL to a vmlinux built from kernel/")
-    if not shutil.which("qemu-system-x86_64"):
-        pytest.skip("needs qemu-system-x86_64")
-    return Path(kernel)
+    """The vmlinux that WEFT_TEST_KERNEL names, else that of the prepared home."""
+    if named := os.environ.get("WEFT_TEST_KERNEL"):
+        return Path(named)
+    kernels = KernelStore(PREPARED)
+    return kernels.vmlinux_path(kernels.default())
 
 
 def build_init() -> bytes:

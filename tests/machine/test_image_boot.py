@@ -11,7 +11,7 @@ from tests.machine.fabrics import PREPARED
 
 from weft.guest.agent import Agent, open_agent
 from weft.guest.config import GuestConfig, GuestHost, GuestNic, GuestRoot
-from weft.image.store import ImageStore, KernelStore
+from weft.image.store import ImageStore
 from weft.model.image import NicRole
 
 pytestmark = pytest.mark.machine
@@ -21,12 +21,6 @@ ROOM_LEFT = 40 << 10
 
 IMAGES = ("base", "web", "sniffer", "bench")
 WEB_ADDRESS = "10.0.0.3"
-
-
-@pytest.fixture(autouse=True)
-def _prepared_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernels = KernelStore(PREPARED)
-    monkeypatch.setenv("WEFT_TEST_KERNEL", str(kernels.vmlinux_path(kernels.default())))
 
 
 def plan_config(name: str, address: str | None) -> tuple[GuestConfig, Path, list[str]]:

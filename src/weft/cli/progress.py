@@ -7,21 +7,22 @@ from contextlib import contextmanager
 from weft.client.transport import Progress
 
 _STEPS = 10
+_NO_DIGITS = str.maketrans("", "", "0123456789")
 
 
 class PlainProgress:
-    """A line for every new text, and one for every tenth of it that is done."""
+    """A line for every new text, and one for every tenth of it that is done. Numbers in a text make it no new one."""
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._text = ""
+        self._words = ""
         self._shown = 0
 
     def __call__(self, text: str, fraction: float | None) -> None:
-        step = int((fraction or 0.0) * _STEPS)
-        if (text, step) == (self._text, self._shown):
+        step, words = int((fraction or 0.0) * _STEPS), text.translate(_NO_DIGITS)
+        if (words, step) == (self._words, self._shown):
             return
-        self._text, self._shown = text, step
+        self._words, self._shown = words, step
         percent = "" if fraction is None else f" {fraction:.0%}"
         print(f"{self._title}: {text}{percent}", file=sys.stderr, flush=True)
 

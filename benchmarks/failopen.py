@@ -45,13 +45,13 @@ def judge(begin: float, end: float, source: list[Sight], target: list[Sight]) ->
     """Milliseconds until traffic was back, the longest pause that the receiver saw, and packets lost: those that were
     inside the appliance when it failed go with it, whatever the fabric does."""
     arrived = {sight.number: sight.time for sight in reversed(target) if sight.time < end}
-    # The last moments are left out: what was sent then may still have been under way.
-    lost = [sight for sight in source if sight.number not in arrived and sight.time < end - WATCH / 3]
+    # The ends are left out: the second capture began later, and what was sent last may still have been under way.
+    sure = [sight for sight in source if target[0].time <= sight.time < end - WATCH / 3]
+    lost = [sight for sight in sure if sight.number not in arrived]
     around = [sight.time for sight in target if begin - 0.1 < sight.time < end]
-    pauses = [(later - earlier, later) for earlier, later in itertools.pairwise(around)]
-    pause, pause_end = max(pauses)
-    last = max((sight.number for sight in lost), default=None)
-    back = pause_end if last is None else min(time for number, time in arrived.items() if number > last)
+    pause = max(later - earlier for earlier, later in itertools.pairwise(around))
+    last = max((sight.number for sight in lost), default=-1)
+    back = min(time for number, time in arrived.items() if number > last and time > begin)
     return {"back": (back - begin) * 1000, "pause": pause * 1000, **_count(lost, begin)}
 
 

@@ -15,14 +15,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from weft.guest.agent import Agent, open_agent
-from weft.guest.config import GuestConfig, GuestRoot
+from weft.guest.config import GuestConfig, GuestNic, GuestRoot
 from weft.guest.initramfs import build_initramfs
 from weft.host.process import program
 from weft.image.cache import cache_home
 from weft.image.folders import REPOSITORY
 from weft.image.store import ImageStore, KernelStore
 from weft.model.errors import WeftError
-from weft.model.image import ImageManifest
+from weft.model.image import ImageManifest, ImageNic
 
 FULL = 64
 STEP = 2
@@ -30,8 +30,13 @@ READY_TIMEOUT = 10.0
 """Seconds until a machine counts as one that does not come up: ten times what a start takes under emulation."""
 
 
+def plan_addresses(image: ImageManifest) -> list[tuple[ImageNic, str]]:
+    """The NICs of an image, each with a hardware address."""
+    return [(nic, f"52:54:00:00:00:{number:02x}") for number, nic in enumerate(image.nics)]
+
+
 def plan_arguments(home: Path, image: ImageManifest, folder: Path, megabytes: int) -> list[str]:
-    kernels = KernelStore(home)
+    kernels, nics = KernelStore(home), plan_addresses(image)
     return [
         *(program("qemu-system-x86_64"), "-M", "microvm,acpi=off", "-accel", "tcg,tb-size=16", "-m", str(megabytes)),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", f"file:{folder}/log"),
@@ -42,7 +47,7 @@ def plan_arguments(home: Path, image: ImageManifest, folder: Path, megabytes: in
         *("-chardev", f"socket,id=agent,path={folder}/agent,server=on,wait=off"),
         *("-device", "virtserialport,chardev=agent,name=weft.agent"),
         *(word for nic in image.nics for word in ("-netdev", f"user,id={nic.name},restrict=on")),
-        *(word for nic in image.nics for word in ("-device", f"virtio-net-device,netdev={nic.name}")),
+        *(word for nic, mac in nics for word in ("-device", f"virtio-net-device,netdev={nic.name},mac={mac}")),
     ]
 
 
@@ -55,6 +60,8 @@ async def booted(home: Path, image: ImageManifest, megabytes: int) -> AsyncItera
             hostname=image.name,
             root=GuestRoot("root", image.root_type),
             overlay="50%",
+            nics=tuple(GuestNic(mac, nic.name) for nic, mac in plan_addresses(image)),
+            wires=((image.nics[0].name, image.nics[1].name),) if image.wire else (),
             argv=image.entry.argv,
             restart=image.entry.restart.value,
         )

@@ -148,8 +148,14 @@ def _plan_arguments(
     return arguments
 
 
+def _is_listening(path: Path) -> bool:
+    """The file alone is there a moment before anybody listens: the flag __SO_ACCEPTCON tells (proc(5))."""
+    rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    return any(row[3] == "00010000" and row[-1] == str(path) for row in rows[1:])
+
+
 async def _wait_for_socket(machine: Machine) -> None:
-    await wait_until(lambda: machine.agent.exists() or machine.process.returncode is not None)
+    await wait_until(lambda: _is_listening(machine.agent) or machine.process.returncode is not None)
     assert machine.process.returncode is None, f"QEMU ended with status {machine.process.returncode}"
 
 

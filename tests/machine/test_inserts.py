@@ -122,6 +122,21 @@ def test_a_parked_appliance_goes_in_again_at_once(room: TestFabric) -> None:
     room.run("eject", "ready")
 
 
+def test_a_parked_appliance_that_lets_nothing_through_stays_parked(fabric: TestFabric) -> None:
+    (fabric.home / "weft.toml").write_text("boot_timeout = 5\n")
+    fabric.run("run", "-d", "--name", "web", "web")
+    fabric.run("insert", "sniffer", "--before", "web", "--name", "ready")
+    fabric.exec("ready", "ip", "link", "set", "eth1", "down")
+    wait_for(lambda: fabric.chain("web") == [("ready", "bypassed")], "it is bypassed")
+    fabric.run("eject", "ready", "--keep")
+    assert fabric.refusal("insert", "ready", "--before", "web") == "unavailable"
+    assert fabric.chain("web") == []
+    assert fabric.client.machine("ready")["state"] == "running"
+    fabric.exec("ready", "ip", "link", "set", "eth1", "up")
+    fabric.run("insert", "ready", "--before", "web")
+    assert fabric.chain("web") == [("ready", "active")]
+
+
 def test_a_machine_keeps_its_chain_when_it_restarts(room: TestFabric) -> None:
     room.run("insert", "sniffer", "--before", "web", "--name", "loyal")
     room.run("restart", "web")

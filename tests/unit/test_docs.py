@@ -21,8 +21,6 @@ from weft.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-BY_OTHERS = {"docs/reference/benchmarks.md"}
-"""Pages that `make bench` results are put into: linked to before they are there."""
 PAGES_WITH_COMMANDS = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 
 
@@ -124,8 +122,6 @@ def test_links_lead_somewhere(path: Path) -> None:
     for link in find_links(path.read_text()):
         name, _, fragment = link.partition("#")
         target = (path.parent / name).resolve() if name else path
-        if not target.exists() and str(target.relative_to(ROOT)) in BY_OTHERS:
-            continue
         assert target.exists(), f"{path.name}: {link}"
         assert not fragment or fragment in find_anchors(target), f"{path.name}: no heading for {link}"
 

@@ -16,6 +16,7 @@ MACHINE: dict[str, Any] = {"name": "web", "image": "web"}
 NETWORK: dict[str, Any] = {"name": "lan"}
 INSERT: dict[str, Any] = {"name": "eye", "appliance": "sniffer", "before": "web"}
 DIGEST = "sha256:" + "0" * 64
+SPECIAL = ("0.0.0.0/8", "127.8.0.0/16", "169.254.7.0/24", "224.0.0.0/24", "255.255.255.0/24")
 IMAGE: dict[str, Any] = {"name": "web", "version": "1", "digest": DIGEST, "size": 1, "created": "2026-01-01T00:00:00Z"}
 
 
@@ -66,6 +67,7 @@ def test_what_is_out_of_range_or_unknown_is_refused(kind: type[BaseModel], data:
         (NetworkSpec, {**NETWORK, "name": ""}, "network '' is not a valid name"),
         (NetworkSpec, {**NETWORK, "subnet": "10.0.0.0/30"}, "the prefix must be between /8 and /29"),
         (NetworkSpec, {**NETWORK, "subnet": "0.0.0.0/0"}, "the prefix must be between /8 and /29"),
+        *((NetworkSpec, {**NETWORK, "subnet": subnet}, "addresses that machines cannot have") for subnet in SPECIAL),
         (InsertSpec, {**INSERT, "name": "a b"}, "insert 'a b' is not a valid name"),
         (InsertSpec, {**INSERT, "before": "web:x"}, "the NIC must be a number"),
     ],

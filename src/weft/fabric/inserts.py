@@ -53,6 +53,7 @@ class Inserts:
             created=now,
             expires=now + spec.lifetime if spec.lifetime else None,
             ephemeral=ephemeral,
+            parked=self._site.shelves.machines.find(spec.name) is not None,
         )
         await self._shelf.save(record)
         return self._start_bringing(spec.name)
@@ -66,7 +67,7 @@ class Inserts:
         if record.state is InsertState.EJECTING:
             raise WrongState(f"insert {name!r} is being ejected already")
         if record.state is InsertState.STARTING:
-            await self._cancel_bringing(record)
+            await self._cancel_bringing(record, keep=keep)
             return
         await self._shelf.save(record.with_(state=InsertState.EJECTING, keep=keep))
         self._stop_timer(name)
@@ -194,13 +195,13 @@ class Inserts:
         task.add_done_callback(lambda _: self._bringing.pop(name, None))
         return task
 
-    async def _cancel_bringing(self, record: InsertRecord) -> None:
+    async def _cancel_bringing(self, record: InsertRecord, *, keep: bool) -> None:
         """Somebody wants it out before it is in."""
         if task := self._bringing.get(record.name):
             task.cancel()
             await asyncio.wait([task])
         if self._shelf.find(record.name):
-            await self._give_up(record)
+            await self._give_up(record, keep=keep)
 
     async def _bring_in(self, name: str) -> None:
         """Until frames flow through the insert. Cancelled with the daemon it stays as it is, for the next one."""
@@ -210,10 +211,10 @@ class Inserts:
                 await self._ready_appliance(record)
             await self._activate(self._shelf.get(name))
         except TimeoutError as err:
-            await self._give_up(record)
+            await self._give_up(record, keep=record.parked)
             raise Unavailable(f"insert {name!r} let no frames through in time") from err
         except WeftError:
-            await self._give_up(record)
+            await self._give_up(record, keep=record.parked)
             raise
         self._start_timer(self._shelf.get(name))
 
@@ -241,11 +242,11 @@ class Inserts:
         what = "traffic goes past it" if is_open else "traffic is stopped"
         self._site.events.publish(f"insert.{state}", record.name, f"{record.name}: {reason}; {what}")
 
-    async def _give_up(self, record: InsertRecord) -> None:
-        """An insert that never got into the path leaves nothing behind."""
+    async def _give_up(self, record: InsertRecord, *, keep: bool) -> None:
+        """An insert that never got into the path leaves nothing behind; with `keep` its machine goes on."""
         await self._shelf.drop(record.name)
         await self._ports.splice(record.port)
-        if self._site.shelves.machines.find(record.name):
+        if not keep and self._site.shelves.machines.find(record.name):
             await self._machines.remove(record.name, force=True)
 
     async def _finish_eject(self, record: InsertRecord) -> None:

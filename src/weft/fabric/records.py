@@ -123,7 +123,7 @@ class NetworkRecord(Record):
 
 class InsertRecord(Record):
     """An insert. `rank` orders those of one port from the network side; it is a fraction, so nobody else moves. An
-    `ephemeral` one lives as long as the request that made it.
+    `ephemeral` one lives as long as the request that made it; a `parked` one's machine was there before it.
     """
 
     spec: InsertSpec
@@ -133,6 +133,7 @@ class InsertRecord(Record):
     reason: str = ""
     expires: float | None = None
     ephemeral: bool = False
+    parked: bool = False
     keep: bool = False
 
     @property

@@ -9,6 +9,8 @@ from weft.model.machine import Spec
 from weft.model.names import parse_name
 
 MIN_MTU, MAX_MTU = 576, 9216
+SPECIAL = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
+"""Addresses that no machine can have, or that mean something else to every host (RFC 6890); multicast and above."""
 
 
 class NetworkSpec(Spec):
@@ -29,6 +31,8 @@ class NetworkSpec(Spec):
     def _check_subnet(cls, subnet: IPv4Network | None) -> IPv4Network | None:
         if subnet is not None and not 8 <= subnet.prefixlen <= 29:
             raise Invalid(f"subnet {subnet}: the prefix must be between /8 and /29")
+        if subnet is not None and any(subnet.overlaps(special) for special in SPECIAL):
+            raise Invalid(f"subnet {subnet} has addresses that machines cannot have", hint="take one like 10.1.2.0/24")
         return subnet
 
 

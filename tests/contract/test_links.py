@@ -169,9 +169,13 @@ async def test_changes_are_made_in_order(wired: Links):
 
 
 async def test_changes_stop_at_the_first_refusal(wired: Links):
-    changes = [AddFilter("p1.0", 200, REDIRECT, "p2.0"), DeleteFilter("p2.0", 9), AddFilter("p2.0", 9, MIRROR, "p1.0")]
+    made, refused, untried = (
+        AddFilter("p1.0", 200, REDIRECT, "p2.0"),
+        DeleteFilter("p2.0", 9),
+        AddFilter("p2.0", 9, MIRROR, "p1.0"),
+    )
     with pytest.raises(FilterChangeFailed) as caught:
-        await wired.apply_filters(changes)
+        await wired.apply_filters([made, refused, untried])
     assert caught.value.applied == 1
     assert isinstance(caught.value.__cause__, NotFound)
     assert len(await wired.list_filters("p1.0")) == 1

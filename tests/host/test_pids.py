@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 
 import pytest
 from tests.host.waiting import wait_until
@@ -49,12 +50,16 @@ async def test_watching_what_is_gone_ends_at_once():
     assert await watch_exit(ProcessId(os.getpid(), 1)).wait() is None
 
 
+def _note_time(ended: "asyncio.Future[float]", _status: int | None) -> None:
+    ended.set_result(time.monotonic())
+
+
 async def test_an_exit_is_seen_within_milliseconds():
     delays = []
     for _ in range(20):
         latched = start("sleep", "60")
-        ended = asyncio.get_running_loop().create_future()
-        latched.watch.on_exit(lambda status, ended=ended: ended.set_result(time.monotonic()))
+        ended: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        latched.watch.on_exit(partial(_note_time, ended))
         killed = time.monotonic()
         latched.process.send(signal.SIGKILL)
         delays.append(await asyncio.wait_for(ended, 5) - killed)

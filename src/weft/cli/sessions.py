@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from weft.client.session import ConsoleSession, ExecSession
 
 _DETACH = b"\x1d"  # Ctrl-], as in telnet and virsh
+_LAST_ANSWER = 1.0
 _REST = {"allow_interspersed_args": False}
 
 
@@ -122,4 +124,9 @@ def _start_typing(session: "ConsoleSession") -> None:
             session.detach()
         return not detach
 
-    Input(0, send, lambda: None).start()
+    def end() -> None:
+        """Input from a file or a pipe is over: what the machine answers within a moment is still shown."""
+        time.sleep(_LAST_ANSWER)
+        session.detach()
+
+    Input(0, send, lambda: None if interactive else end()).start()

@@ -17,6 +17,7 @@ _FAILED_GRACE = 1.0
 # One that finds its lock taken ends with status 0. Whoever holds it is about to answer, or is on its way out.
 _OTHER_GRACE = 2.0
 _LOG_TAIL = 15
+_LOG_LIMIT = 4 << 20
 
 
 def start_daemon(home: Path, *, argv: Sequence[str] | None = None, timeout: float = START_TIMEOUT) -> None:
@@ -38,7 +39,10 @@ def start_daemon(home: Path, *, argv: Sequence[str] | None = None, timeout: floa
 
 
 def _spawn_daemon(home: Path, argv: Sequence[str]) -> subprocess.Popen[bytes]:
-    with (home / LOG_NAME).open("ab") as log:
+    path = home / LOG_NAME
+    if path.exists() and path.stat().st_size > _LOG_LIMIT:
+        path.replace(path.with_name(f"{LOG_NAME}.1"))
+    with path.open("ab") as log:
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
 
 

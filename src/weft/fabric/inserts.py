@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from fractions import Fraction
 
 from weft.fabric.hearts import Hearts
 from weft.fabric.lifecycle import Lifecycle
@@ -282,10 +283,10 @@ class Inserts:
         await self.eject(name)
 
 
-def _rank_at(chain: Sequence[InsertRecord], position: int | None) -> float:
+def _rank_at(chain: Sequence[InsertRecord], position: int | None) -> Fraction:
     """A rank that puts an insert at a position without moving the others; None is next to the machine."""
     if not chain:
-        return 0.0
+        return Fraction(0)
     if position is None or position >= len(chain):
         return chain[-1].rank + 1
     if position == 0:

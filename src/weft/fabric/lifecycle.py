@@ -211,7 +211,8 @@ class Lifecycle:
         await asyncio.wait([live.serving], timeout=LAST_WORDS)
         live.serving.cancel()
         machine = self._shelf.get(name)
-        machine = await self._settle(machine, live.entry or _exit_of(machine, status))
+        log = self._site.layout.machine(name).log
+        machine = await self._settle(machine, live.entry or _exit_of(machine, status, read_tail(log)))
         del self._live[name]
         if not live.ready.done():
             live.ready.set_exception(self._failure(machine, "ended before its agent answered"))
@@ -258,12 +259,15 @@ class Lifecycle:
 
 
 POWERED_OFF = "powered off"
+PANIC = b"Kernel panic - not syncing"
 
 
-def _exit_of(machine: MachineRecord, status: int | None) -> Exit:
+def _exit_of(machine: MachineRecord, status: int | None, log: bytes) -> Exit:
     """What the end of a machine's process says. After a restart of the daemon its status is nobody's to know."""
     if machine.state is State.STOPPING:
         return Exit(reason="stopped")
+    if PANIC in log:  # the kernel then resets the machine, which to QEMU is an end like any other
+        return Exit(reason="its kernel panicked")
     if status == 0 or status is None:
         return Exit(reason=POWERED_OFF)
     return Exit(reason=f"QEMU ended with status {status}")

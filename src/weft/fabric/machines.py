@@ -2,14 +2,14 @@
 
 import shutil
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.networks import DEFAULT_NETWORK, Networks
 from weft.fabric.ports import Ports
 from weft.fabric.records import MachineRecord, NicRecord
-from weft.fabric.site import Site
+from weft.fabric.site import MACHINE_SLOTS, Site, free_slot
 from weft.model.errors import Exists, WrongState
 from weft.model.image import ImageManifest, NicRole
 from weft.model.machine import Address, MachineSpec, MachineView, NicSpec
@@ -49,7 +49,7 @@ class Machines:
             raise Exists(f"machine {spec.name!r} exists already")
         record = MachineRecord(
             spec=spec,
-            slot=_free_slot(self._shelf),
+            slot=free_slot(MACHINE_SLOTS, (other.slot for other in self._shelf), "machines"),
             uuid=str(uuid.uuid4()),
             created=self._site.clock(),
             kernel=kernel.name,
@@ -145,11 +145,6 @@ def _with_addresses(site: Site, nics: list[NicRecord]) -> tuple[NicRecord, ...]:
         taken = [other.address for other in [*others, *given] if other.network == nic.network and other.address]
         given.append(nic.with_(address=plan_address(network.subnet, taken)))
     return tuple(given)
-
-
-def _free_slot(records: Iterable[MachineRecord]) -> int:
-    used = {record.slot for record in records}
-    return next(slot for slot in range(1, 10_000) if slot not in used)
 
 
 def _new_mac() -> str:

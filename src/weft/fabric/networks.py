@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from weft.fabric.records import NetworkRecord
-from weft.fabric.site import Site
+from weft.fabric.site import MACHINE_SLOTS, NETWORK_SLOTS, Site, free_slot
 from weft.host.dns import find_name_server, start_name_server
 from weft.host.links import keep_whole
 from weft.host.uplink import RESOLVER, find_uplink, load_ruleset, set_forwarding, start_uplink
@@ -15,8 +15,6 @@ from weft.plan.firewall import FirewallNetwork, plan_ruleset
 
 DEFAULT_NETWORK = "default"
 """What a machine gets that names no network; made when the first one needs it."""
-_UID_NUMBERS = 3000
-"""Name servers' user ids lie behind those of machines."""
 
 
 class Networks:
@@ -91,10 +89,9 @@ class Networks:
         if self._shelf.find(spec.name):
             raise Exists(f"network {spec.name!r} exists already")
         subnet = plan_subnet(spec.subnet, [record.subnet for record in self._shelf])
-        taken = {record.slot for record in self._shelf}
         record = NetworkRecord(
             spec=spec.model_copy(update={"subnet": subnet}),
-            slot=next(number for number in range(1, 10_000) if number not in taken),
+            slot=free_slot(NETWORK_SLOTS, (other.slot for other in self._shelf), "networks"),
             created=self._site.clock(),
         )
         await self._shelf.save(record)
@@ -121,7 +118,7 @@ class Networks:
             gateway=str(record.gateway),
             hosts=self._hosts(record),
             resolver=RESOLVER if record.spec.uplink else None,
-            identity=self._site.identity(_UID_NUMBERS + record.slot),
+            identity=self._site.identity(MACHINE_SLOTS.stop + record.slot),
         )
 
     async def _take_down(self, record: NetworkRecord) -> None:

@@ -5,6 +5,7 @@ or the result behind, and the next one goes on from there.
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Generic, TypeVar
 
@@ -127,7 +128,7 @@ class InsertRecord(Record):
     """
 
     spec: InsertSpec
-    rank: float
+    rank: Fraction
     created: float
     state: InsertState = InsertState.STARTING
     reason: str = ""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from weft.host.links import Links
 from weft.host.namespace import Namespace
 from weft.host.sandbox import Identity
 from weft.image.store import ImageStore, KernelStore
-from weft.model.errors import WeftError
+from weft.model.errors import NoRoom, WeftError
 from weft.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 KVM = Path("/dev/kvm")
 UID_FABRICS, UIDS_PER_FABRIC = 4096, 4096
 """Fabrics side by side use user ids of their own."""
+MACHINE_SLOTS, NETWORK_SLOTS = range(1, 3000), range(1, 1000)
+"""Slots are in names of links and in user ids: machines have the first of a fabric's ids, name servers those behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,15 @@ class Site:
         uid = self.settings.uid_base + int(self.id, 16) % UID_FABRICS * UIDS_PER_FABRIC + number
         groups = (KVM.stat().st_gid,) if self.facts.accel == "kvm" else ()
         return Identity(uid, uid, groups)
+
+
+def free_slot(slots: range, taken: Iterable[int], what: str) -> int:
+    """The lowest slot nobody has. Raises NoRoom."""
+    used = set(taken)
+    for slot in slots:
+        if slot not in used:
+            return slot
+    raise NoRoom(f"this fabric has {len(slots)} {what} already, and no room for more")
 
 
 class Tasks:

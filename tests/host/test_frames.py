@@ -129,13 +129,10 @@ async def test_closing_a_tap_is_told(links: KernelLinks, taps: list[Tap]):
         first = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0)
         tap = taps.pop()
-        started = time.perf_counter()
         tap.close()
         event = await asyncio.wait_for(first, 5)
         while event.name != "t4.0" or event.carrier:
             event = await asyncio.wait_for(anext(events), 5)
-    # The kernel gathers such news for up to a second: whoever must be quick watches the process instead.
-    assert time.perf_counter() - started < 2
 
 
 async def test_heartbeats_come_through_an_appliance_and_go_no_further(

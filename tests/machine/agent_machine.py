@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import pytest
 from tests.machine.fabrics import PREPARED
 
 from weft.guest.agent import Agent, open_agent
@@ -42,8 +41,7 @@ def build_init() -> bytes:
 
 def find_busybox() -> bytes:
     busybox = shutil.which("busybox")
-    if not busybox:
-        pytest.skip("needs busybox-static")
+    assert busybox, "busybox-static is not installed: make bootstrap does it"
     return Path(busybox).read_bytes()
 
 

@@ -1,6 +1,5 @@
 """From pcap in pieces to pcapng in whole blocks; tshark is the judge of both."""
 
-import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -101,7 +100,6 @@ def test_a_length_beyond_reason_is_refused() -> None:
         list(PcapngWriter("web:0").feed(head))
 
 
-@pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark")
 @settings(max_examples=5, deadline=None)
 @given(st.lists(packets.filter(lambda packet: packet.data != b""), min_size=1, max_size=5))
 def test_tshark_reads_what_was_written(sent: list[Packet]) -> None:

@@ -165,7 +165,7 @@ class Traffic:
         udp = ["-u", "-l", str(PAYLOAD), "-b", str(rate * PAYLOAD * 8), "-w", _SOCKET_BUFFER]
         self._start("udp", UDP_PORT, seconds, udp)
         if tcp:
-            self._start("tcp", TCP_PORT, seconds, ["-R", "-b", tcp])
+            self._start("tcp", TCP_PORT, seconds, ["-R", "-l", "4K", "-b", tcp])  # by default it sends 128 KB at a time
 
     def start_detached(self, *, rate: int) -> None:
         """Datagrams that do not end with the daemon, as programs do whose output it carries; until `stop_detached`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.host.conftest import AS_ROOT
+from tests.host.waiting import wait_until
 
 from weft.host.namespace import Namespace, find_keeper, open_namespace
 from weft.host.pids import ProcessId, watch_exit
@@ -88,7 +89,7 @@ async def test_the_keeper_outlives_the_daemon_and_is_adopted(tmp_path: Path):
 async def test_a_dead_keeper_is_replaced(tmp_path: Path):
     first = await open_namespace(tmp_path)
     await first.close()
-    watch = first.watch()
+    watch = watch_exit(first.keeper.process)
     first.keeper.process.send(signal.SIGKILL)
     await asyncio.wait_for(watch.wait(), 5)
     assert find_keeper(tmp_path) is None
@@ -129,9 +130,23 @@ async def test_a_gate_that_was_killed_is_replaced(namespace: Namespace):
         assert links_of(sock) == ["lo"]
 
 
+async def test_a_keeper_that_was_killed_is_replaced_in_the_same_namespace(tmp_path: Path, namespace: Namespace):
+    inside = Path(f"/proc/{namespace.keeper.process.pid}/ns/net").readlink()
+    keeping = asyncio.create_task(namespace.keep())
+    lost = namespace.keeper.process
+    lost.send(signal.SIGKILL)
+    await wait_until(lambda: (keeper := find_keeper(tmp_path)) and keeper.process != lost)
+    assert Path(f"/proc/{namespace.keeper.process.pid}/ns/net").readlink() == inside
+    kept = find_keeper(tmp_path)
+    assert kept and kept.mark == namespace.mark
+    await namespace.stop()
+    await asyncio.wait_for(keeping, 5)
+    assert find_keeper(tmp_path) is None
+
+
 async def test_nothing_opens_once_the_keeper_is_gone(namespace: Namespace):
     await namespace.close()
-    watch = namespace.watch()
+    watch = watch_exit(namespace.keeper.process)
     namespace.keeper.process.send(signal.SIGKILL)
     await asyncio.wait_for(watch.wait(), 5)
     with pytest.raises(Unavailable):

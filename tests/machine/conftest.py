@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.machine.fabrics import PREPARED, TestFabric
+from tests.machine.fabrics import PREPARED, TestFabric, open_fabric
 
 pytestmark = pytest.mark.machine
 
@@ -26,16 +26,14 @@ def prepared() -> None:
 @pytest.fixture
 def fabric(tmp_path: Path) -> Iterator[TestFabric]:
     """An empty fabric of its own."""
-    fabric = TestFabric(tmp_path / "home")
-    yield fabric
-    fabric.close()
+    with open_fabric(tmp_path / "home") as fabric:
+        yield fabric
 
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestFabric]:
     """A fabric with the machines `client` and `web` on one network, shared by the tests of a module."""
-    fabric = TestFabric(tmp_path_factory.mktemp("room") / "home")
-    fabric.run("run", "-d", "--name", "web", "web")
-    fabric.run("run", "-d", "--name", "client", "base")
-    yield fabric
-    fabric.close()
+    with open_fabric(tmp_path_factory.mktemp("room") / "home") as fabric:
+        fabric.run("run", "-d", "--name", "web", "web")
+        fabric.run("run", "-d", "--name", "client", "base")
+        yield fabric

@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,16 @@ class TestFabric:
         # Groups of other fabrics may go while we look: walk() does not mind.
         walk = os.walk("/sys/fs/cgroup")
         return [f"{path}/{name}" for path, names, _ in walk if path.endswith(f"/weft-{fabric_id}") for name in names]
+
+
+@contextmanager
+def open_fabric(home: Path, *, prefix: Sequence[str] = ()) -> Iterator[TestFabric]:
+    """A fabric that is taken down whatever happens to the test."""
+    fabric = TestFabric(home, prefix=prefix)
+    try:
+        yield fabric
+    finally:
+        fabric.close()
 
 
 def wait_for(

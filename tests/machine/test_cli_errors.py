@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.machine.fabrics import TestFabric, wait_for
+from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 
 LONG = "x" * 64
 RUN = ("run", "-d", "--name", "new")
@@ -196,13 +196,12 @@ def test_a_home_that_is_no_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_home_may_be_deeper_than_a_sockets_name(tmp_path: Path) -> None:
-    fabric = TestFabric(tmp_path / ("deep" * 30) / "home")
-    fabric.run("run", "-d", "--name", "box", "base")
-    assert fabric.exec("box", "hostname") == "box\n"
-    with fabric.client.open_console("box"):
-        pass
-    fabric.run("rm", "-f", "box")
-    fabric.close()
+    with open_fabric(tmp_path / ("deep" * 30) / "home") as fabric:
+        fabric.run("run", "-d", "--name", "box", "base")
+        assert fabric.exec("box", "hostname") == "box\n"
+        with fabric.client.open_console("box"):
+            pass
+        fabric.run("rm", "-f", "box")
 
 
 def test_a_daemon_that_does_not_run_is_not_started_to_end_it(home: Path) -> None:

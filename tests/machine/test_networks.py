@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.machine.captures import read_fields, sniffing
-from tests.machine.fabrics import TestFabric, wait_for
+from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 from tests.machine.raw_frames import open_wiretap
 
 from weft.host.dns import find_name_server
@@ -213,10 +213,9 @@ def outside(tmp_path: Path) -> Iterator[list[str]]:
 
 
 def test_an_uplink_leads_out_and_only_for_its_network(outside: list[str], tmp_path: Path) -> None:
-    fabric = TestFabric(tmp_path / "home", prefix=outside)
-    fabric.run("network", "create", "open", "--uplink")
-    fabric.run("network", "create", "shut")
-    try:
+    with open_fabric(tmp_path / "home", prefix=outside) as fabric:
+        fabric.run("network", "create", "open", "--uplink")
+        fabric.run("network", "create", "shut")
         for name, networks in (("in", ["shut"]), ("out", ["open"]), ("both", ["shut", "open"])):
             fabric.run("run", "-d", "--name", name, *(f"--network={network}" for network in networks), "base")
         fetch = ("timeout", "5", "wget", "-q", "-O", "-", "http://203.0.113.1/")
@@ -230,5 +229,3 @@ def test_an_uplink_leads_out_and_only_for_its_network(outside: list[str], tmp_pa
         fabric.run("rm", "-f", "out", "both")
         fabric.run("network", "rm", "open")
         wait_for(lambda: "uplink" not in inside(fabric), "the last network with an uplink has gone")
-    finally:
-        fabric.close()

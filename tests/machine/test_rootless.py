@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.machine.fabrics import PATIENCE, TestFabric, wait_for
+from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
 
 from weft.client.starting import is_answering
 
@@ -111,20 +111,24 @@ def test_doctor_finds_nothing_missing(fabric: TestFabric) -> None:
     assert checks["network namespace"]["detail"] == "in a user namespace"
 
 
-@pytest.mark.skipif(not AS_ROOT, reason="only root can be two users")
-def test_a_fabric_is_its_owners_alone(folder: Path, become: Sequence[str]) -> None:
-    """Here it is root's; the folder around it is open to everybody."""
+@pytest.fixture
+def owner(folder: Path) -> Iterator[TestFabric]:
+    """A fabric of root's in a folder that is open to everybody."""
     theirs = Path(tempfile.mkdtemp(dir=folder))
     theirs.chmod(0o755)
-    owner = TestFabric(theirs / "home")
-    owner.run("ps")
+    with open_fabric(theirs / "home") as owner:
+        owner.run("ps")
+        yield owner
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can be two users")
+def test_a_fabric_is_its_owners_alone(owner: TestFabric, become: Sequence[str]) -> None:
     done = subprocess.run([*become, *owner.argv, "ps"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     reason = "cannot be reached: Permission denied (it belongs to another user)"
     assert done.stderr == f"weft: unavailable: the daemon in {owner.home} {reason}\n"
     kept = [owner.home / name for name in ("weft.sock", "weft.db", "run", "machines")]
     assert [path.name for path in kept if path.stat().st_mode & 0o077] == []
-    owner.close()
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can close the node")

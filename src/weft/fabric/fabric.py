@@ -79,6 +79,7 @@ async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncItera
         log.info("adopted %d machines in %.3f s", len(site.shelves.machines), time.monotonic() - begin)
         site.tasks.start(_rotate_logs(site), "rotate-logs")
         site.tasks.start(fabric.hearts.watch_carriers(), "watch-carriers")
+        site.tasks.start(site.namespace.keep(), "keep-namespace")
         yield fabric
         site.events.close()
 

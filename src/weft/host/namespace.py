@@ -6,6 +6,7 @@ in a user namespace in which that user is root.
 
 import asyncio
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.host import gate
-from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
+from weft.host.pids import ProcessId, stop_processes, watch_exit
 from weft.host.process import Latched, program, start_latched
 from weft.host.records import find_record, write_record
 from weft.model.errors import Unavailable
@@ -40,6 +41,8 @@ class Keeper:
 
     process: ProcessId
     rootless: bool
+    mark: str
+    """Tells this namespace from any other: what runs in it is put on record with its mark."""
 
 
 class Namespace:
@@ -50,6 +53,7 @@ class Namespace:
         self._record = record
         self._gate = gate_process
         self._control = control
+        self._stopping = False
 
     @property
     def rootless(self) -> bool:
@@ -57,16 +61,20 @@ class Namespace:
 
     @property
     def mark(self) -> str:
-        """Tells this namespace from any other: what runs in it is put on record with its mark."""
-        return f"{self.keeper.process.pid}.{self.keeper.process.start_time}"
+        return self.keeper.mark
 
     def argv(self, argv: Sequence[str]) -> list[str]:
         """The command line that runs `argv` inside."""
-        return _enter(self.keeper, argv)
+        return _enter(self.keeper.process, self.rootless, argv)
 
-    def watch(self) -> ExitWatch:
-        """Watch the keeper: with it the namespace's last holder may go."""
-        return watch_exit(self.keeper.process)
+    async def keep(self) -> None:
+        """Replace the keeper whenever somebody ends it, until `stop`: the gate still holds the namespace then."""
+        while True:
+            await watch_exit(self.keeper.process).wait()
+            if self._stopping:
+                return
+            enter = _enter(self._gate.process, self.rootless, [])
+            self.keeper = await _start_keeper(self._record, enter, self.rootless, self.mark)
 
     async def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """A socket that lives inside. Raises Unavailable."""
@@ -101,6 +109,7 @@ class Namespace:
 
     async def stop(self) -> None:
         """End the gate and the keeper: the kernel removes the links when the last process inside has gone."""
+        self._stopping = True
         await self.close()
         await stop_processes([self.keeper.process], term_for=1.0)
         self._record.unlink(missing_ok=True)
@@ -141,7 +150,7 @@ async def open_namespace(run_dir: Path) -> Namespace:
     record = run_dir / "keeper.json"
     keeper = find_keeper(run_dir)
     fresh = keeper is None
-    keeper = keeper or await _start_keeper(record)
+    keeper = keeper or await _start_first_keeper(record)
     gate_process, control = _start_gate(keeper)
     namespace = Namespace(keeper, record, gate_process, control)
     try:
@@ -159,18 +168,23 @@ def find_keeper(run_dir: Path) -> Keeper | None:
     found = find_record(run_dir / "keeper.json")
     if found is None or not _in_own_namespace(found[0]):
         return None
-    return Keeper(found[0], bool(found[1].get("rootless")))
+    return Keeper(found[0], bool(found[1].get("rootless")), str(found[1].get("mark")))
 
 
-async def _start_keeper(record: Path) -> Keeper:
+async def _start_first_keeper(record: Path) -> Keeper:
     rootless = os.geteuid() != 0
     unshare = ["unshare", *(["--user", "--map-root-user"] if rootless else []), "--net", "--"]
+    return await _start_keeper(record, unshare, rootless, secrets.token_hex(8))
+
+
+async def _start_keeper(record: Path, enter: Sequence[str], rootless: bool, mark: str) -> Keeper:
+    """A process that does nothing but be in the namespace to which the words of `enter` lead."""
     script = ["sh", "-c", "echo inside; exec sleep infinity >/dev/null 2>&1"]
     reader, writer = os.pipe()
     try:
-        latched = start_latched([*unshare, *script], stdout=writer, stderr=writer)
-        keeper = Keeper(latched.process, rootless)
-        write_record(record, keeper.process, rootless=rootless)
+        latched = start_latched([*enter, *script], stdout=writer, stderr=writer)
+        keeper = Keeper(latched.process, rootless, mark)
+        write_record(record, keeper.process, rootless=rootless, mark=mark)
         latched.release()
         said = await _wait_line(reader, _START_TIMEOUT)
     finally:
@@ -187,15 +201,15 @@ def _start_gate(keeper: Keeper) -> tuple[Latched, socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         argv = [sys.executable, "-I", "-S", gate.__file__, str(theirs.fileno())]
-        process = start_latched(_enter(keeper, argv), fds=[theirs.fileno()])
+        process = start_latched(_enter(keeper.process, keeper.rootless, argv), fds=[theirs.fileno()])
     process.release()
     ours.settimeout(_GATE_TIMEOUT)
     return process, ours
 
 
-def _enter(keeper: Keeper, argv: Sequence[str]) -> list[str]:
-    user = ["--user", "--preserve-credentials"] if keeper.rootless else []
-    return [program("nsenter"), f"--target={keeper.process.pid}", *user, "--net", "--", *argv]
+def _enter(process: ProcessId, rootless: bool, argv: Sequence[str]) -> list[str]:
+    user = ["--user", "--preserve-credentials"] if rootless else []
+    return [program("nsenter"), f"--target={process.pid}", *user, "--net", "--", *argv]
 
 
 def _in_own_namespace(process: ProcessId) -> bool:

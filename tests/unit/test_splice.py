@@ -106,7 +106,7 @@ def test_a_listener_gets_copies_of_both_directions() -> None:
     for change in plan_splice(ENDS, chain, board.filters):
         board.apply(change)
     assert board.copies("t2.1") == {"t3.0"}
-    assert board.copies("t4.0") == {"t3.1"}
+    assert board.copies("t4.0") == {"t3.0"}
     for change in plan_splice(ENDS, [], board.filters):
         board.apply(change)
     for gone in chain:

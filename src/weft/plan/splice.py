@@ -138,11 +138,14 @@ def _links_of(ends: Ends, chain: Sequence[Appliance]) -> Iterator[str]:
 
 
 def _wanted_copies(ends: Ends, chain: Sequence[Appliance]) -> Iterator[tuple[str, str]]:
-    """(link to listen at, link to copy to): a listener hears what crosses its own place in the chain."""
+    """(link to listen at, link to copy to): a listener hears what crosses its own place in the chain.
+
+    It hears both directions on its network side: on two NICs it might read an answer before the question.
+    """
     for index, listener in enumerate(chain):
         if listener.inline:
             continue
         before = [a for a in chain[:index] if a.inline]
         behind = [a for a in chain[index + 1 :] if a.inline]
         yield (before[-1].machine_side if before else ends.patch), listener.network_side
-        yield (behind[0].network_side if behind else ends.tap), listener.machine_side
+        yield (behind[0].network_side if behind else ends.tap), listener.network_side

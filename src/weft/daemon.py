@@ -17,8 +17,8 @@ from pathlib import Path
 import uvicorn
 
 from weft.api.app import make_app
-from weft.fabric.fabric import open_fabric
 from weft.fabric.layout import Layout
+from weft.fabric.opening import open_fabric
 from weft.guest.binary import read_init
 from weft.host.doctor import diagnose
 from weft.host.sockets import listen_unix

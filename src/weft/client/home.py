@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ SOCKET_NAME = "weft.sock"
 LOG_NAME = "daemon.log"
 # sun_path holds 108 bytes, the last of them NUL (unix(7)).
 _LONGEST_ADDRESS = 107
+_PAUSE = 0.01
 
 
 def default_home() -> Path:
@@ -41,8 +43,19 @@ def connect_socket(home: Path, timeout: float) -> socket.socket:
     try:
         sock.settimeout(timeout)
         with _socket_address(home) as address:
-            sock.connect(address)
+            _connect(sock, address, time.monotonic() + timeout)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _connect(sock: socket.socket, address: str, deadline: float) -> None:
+    """A unix socket that cannot be connected to right now has a full queue: its owner is busy, or starting."""
+    while True:
+        try:
+            return sock.connect(address)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE)

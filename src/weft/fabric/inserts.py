@@ -253,14 +253,15 @@ class Inserts:
     async def _finish_eject(self, record: InsertRecord) -> None:
         if record.keep:
             await self._shelf.drop(record.name)
-            self._site.tasks.start(self._retire_later(record.name), f"drain-{record.name}")
+            self._site.tasks.start(self.retire_later(record.name), f"drain-{record.name}")
             return
         await asyncio.sleep(self._site.settings.drain)
         if self._site.shelves.machines.find(record.name):
             await self._machines.remove(record.name, force=True)
         await self._shelf.drop(record.name)
 
-    async def _retire_later(self, name: str) -> None:
+    async def retire_later(self, name: str) -> None:
+        """Take the redirects off a parked appliance once it has drained."""
         await asyncio.sleep(self._site.settings.drain)
         machine = self._site.shelves.machines.find(name)
         if machine is not None:

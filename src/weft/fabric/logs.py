@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from weft.fabric.layout import MachineFiles
+from weft.fabric.site import Site
+from weft.model.machine import State
 
 TAIL_LINES = 25
 """Lines that an error shows."""
 _BLOCK = 1 << 16
 _POLL = 0.05
+LOG_CHECK = 5.0
+"""Seconds between looks at the sizes of serial logs."""
 
 
 def open_logs(files: MachineFiles, uid: int | None) -> BinaryIO:
@@ -40,6 +44,16 @@ def rotate_log(path: Path, limit: int) -> bool:
     _old(path).write_bytes(path.read_bytes())
     os.truncate(path, 0)
     return True
+
+
+async def rotate_logs(site: Site) -> None:
+    """Keep the serial logs of running machines below the size that is set, for ever."""
+    while True:
+        await asyncio.sleep(LOG_CHECK)
+        for machine in site.shelves.machines:
+            if machine.state is State.RUNNING:
+                path = site.layout.machine(machine.name).log
+                await asyncio.to_thread(rotate_log, path, site.settings.log_bytes)
 
 
 def read_tail(path: Path, lines: int = TAIL_LINES) -> bytes:

@@ -1,24 +1,18 @@
-"""Routes and types of the HTTP API, from its OpenAPI document and the specs that requests carry."""
+"""Routes and types of the HTTP API, from its OpenAPI document."""
 
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, cast
 
-from pydantic import BaseModel
 from scripts.reference.page import anchor, dump_table
 from starlette.routing import WebSocketRoute
 
 from weft.api import streams
 from weft.api.app import API_VERSION, make_app
-from weft.model.insert import InsertSpec
-from weft.model.machine import MachineSpec
 
 Schema = Mapping[str, Any]
 
-SPECS: dict[str, type[BaseModel]] = {"MachineRequest": MachineSpec, "InsertRequest": InsertSpec}
-"""Requests whose `spec` is plain JSON to OpenAPI, since a name may be missing in it; this is what it holds."""
-NAMELESS = {spec.__name__ for spec in SPECS.values()}
 STREAM = "a stream: see [Streams](#streams)"
 
 
@@ -61,12 +55,7 @@ def _first_line(function: Any) -> str:
 
 
 def _types() -> dict[str, Schema]:
-    types: dict[str, Schema] = dict(_app().openapi()["components"]["schemas"])
-    for spec in SPECS.values():
-        schema = spec.model_json_schema(ref_template="#/components/schemas/{model}")
-        types |= schema.pop("$defs", {})
-        types[spec.__name__] = schema
-    return types
+    return dict(_app().openapi()["components"]["schemas"])
 
 
 def _dump_route(path: str, method: str, route: Schema) -> Iterator[str]:
@@ -99,16 +88,12 @@ def _dump_type(name: str, schema: Schema) -> Iterator[str]:
     if choices := schema.get("enum"):
         yield f"One of {', '.join(f'`{choice}`' for choice in choices)}.\n"
     required = set(schema.get("required", ()))
-    if name in NAMELESS:
-        required.discard("name")
-    rows = [_dump_field(name, key, field, required) for key, field in schema.get("properties", {}).items()]
+    rows = [_dump_field(key, field, required) for key, field in schema.get("properties", {}).items()]
     yield dump_table(("field", "type", "default", "meaning"), rows)
 
 
-def _dump_field(owner: str, key: str, field: Schema, required: set[str]) -> tuple[str, str, str, str]:
-    spec = SPECS.get(owner) if key == "spec" else None
-    kind = _link(spec.__name__) if spec else _dump_kind(field)
-    return f"`{key}`", kind, _dump_default(field, key in required), field.get("description", "")
+def _dump_field(key: str, field: Schema, required: set[str]) -> tuple[str, str, str, str]:
+    return f"`{key}`", _dump_kind(field), _dump_default(field, key in required), field.get("description", "")
 
 
 def _dump_default(schema: Schema, required: bool) -> str:

@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.api.deps import TheFabric
 from weft.api.shield import finish
-from weft.api.specs import parse_spec
+from weft.api.specs import InsertDraft
 from weft.fabric.fabric import Fabric
 from weft.model.insert import FailPolicy, InsertSpec, InsertView, PortView
 
@@ -13,11 +13,11 @@ router = APIRouter(tags=["inserts"])
 
 
 class InsertRequest(BaseModel):
-    """`wait`: the answer comes when frames flow through it. The spec's `name` may be left out."""
+    """`wait`: the answer comes when frames flow through it."""
 
     model_config = ConfigDict(extra="forbid")
 
-    spec: dict[str, object]
+    spec: InsertDraft
     wait: bool = True
 
 
@@ -39,7 +39,7 @@ async def list_inserts(fabric: TheFabric) -> list[InsertView]:
 @router.post("/inserts", status_code=201)
 async def create_insert(fabric: TheFabric, body: InsertRequest) -> InsertView:
     """Slip an appliance in front of a machine."""
-    spec = _parse_spec(fabric, body.spec)
+    spec = _name(fabric, body.spec)
     await finish(_create(fabric, spec, wait=body.wait))
     return _view(fabric, spec.name)
 
@@ -71,12 +71,13 @@ async def list_ports(fabric: TheFabric, machine: str | None = None) -> list[Port
     return fabric.inserts.views_of_ports(machine)
 
 
-def _parse_spec(fabric: Fabric, data: dict[str, object]) -> InsertSpec:
-    appliance = str(data.get("appliance", "insert"))
-    parked = fabric.site.shelves.machines.find(appliance)
-    is_parked = parked is not None and parked.is_appliance and fabric.site.shelves.inserts.find(appliance) is None
-    name = data.get("name") or (appliance if is_parked else fabric.inserts.choose_name(appliance))
-    return parse_spec(InsertSpec, {**data, "name": name})
+def _name(fabric: Fabric, draft: InsertDraft) -> InsertSpec:
+    """A parked appliance goes in under its own name."""
+    parked = fabric.site.shelves.machines.find(draft.appliance)
+    in_use = fabric.site.shelves.inserts.find(draft.appliance) is not None
+    is_parked = parked is not None and parked.is_appliance and not in_use
+    name = draft.name or (draft.appliance if is_parked else fabric.inserts.choose_name(draft.appliance))
+    return InsertSpec.model_validate({**draft.model_dump(), "name": name})
 
 
 async def _create(fabric: Fabric, spec: InsertSpec, *, wait: bool) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.api.deps import TheFabric
 from weft.api.shield import finish
-from weft.api.specs import parse_spec
+from weft.api.specs import MachineDraft
 from weft.fabric.fabric import Fabric
 from weft.fabric.logs import follow_log
 from weft.fabric.sniff import Capture
@@ -25,11 +25,11 @@ Tail = Annotated[int | None, Query(ge=0, description="only so many of the last l
 
 
 class MachineRequest(BaseModel):
-    """`start`: at once; `wait`: the answer comes when the agent answers. `name` may be left out."""
+    """`start`: at once; `wait`: the answer comes when the agent answers."""
 
     model_config = ConfigDict(extra="forbid")
 
-    spec: dict[str, object]
+    spec: MachineDraft
     start: bool = True
     wait: bool = True
 
@@ -51,7 +51,7 @@ async def list_machines(fabric: TheFabric, all: bool = False) -> list[MachineVie
 @router.post("", status_code=201)
 async def create_machine(fabric: TheFabric, body: MachineRequest) -> MachineView:
     """Make a machine and start it."""
-    spec = _parse_spec(fabric, body.spec)
+    spec = _name(fabric, body.spec)
     await finish(_create(fabric, spec, start=body.start, wait=body.wait))
     return _view(fabric, spec.name)
 
@@ -154,9 +154,9 @@ async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
         yield piece
 
 
-def _parse_spec(fabric: Fabric, data: dict[str, object]) -> MachineSpec:
-    name = data.get("name") or fabric.machines.choose_name(str(data.get("image", "machine")))
-    return parse_spec(MachineSpec, {**data, "name": name})
+def _name(fabric: Fabric, draft: MachineDraft) -> MachineSpec:
+    name = draft.name or fabric.machines.choose_name(draft.image)
+    return MachineSpec.model_validate({**draft.model_dump(), "name": name})
 
 
 async def _create(fabric: Fabric, spec: MachineSpec, *, start: bool, wait: bool) -> None:

@@ -1,24 +1,38 @@
-"""Specs as requests carry them: read late, since the daemon may have to fill in a name first."""
+"""Specs as requests carry them, and what is wrong with one in one line."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, field_validator
 
-from weft.model.errors import Invalid
-from weft.model.machine import Spec
+from weft.model.insert import InsertSpec
+from weft.model.machine import MachineSpec
+from weft.model.names import parse_name
 
-S = TypeVar("S", bound=Spec)
 OUTER = ("body", "query", "path", "spec")
 """Parts of a problem's place that say nothing to whoever wrote the request."""
 
 
-def parse_spec(kind: type[S], data: Mapping[str, Any]) -> S:
-    """A spec from what a request says. Raises Invalid naming every wrong key."""
-    try:
-        return kind.model_validate(data)
-    except ValidationError as err:
-        raise Invalid(dump_problems(err.errors())) from err
+class MachineDraft(MachineSpec):
+    """A machine's spec whose name may be left out."""
+
+    name: str = Field(default="", description="made up from the image's when left out")
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        return name and parse_name(name, "machine")
+
+
+class InsertDraft(InsertSpec):
+    """An insert's spec whose name may be left out."""
+
+    name: str = Field(default="", description="a parked appliance's own, or made up from the appliance's")
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        return name and parse_name(name, "insert")
 
 
 def dump_problems(problems: Iterable[Any]) -> str:

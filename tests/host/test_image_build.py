@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from tests.ordinary import BECOME, UID, private_mounts
 
 from weft.image.build import build_image
 from weft.image.folders import REPOSITORY, recipe_folder
@@ -117,8 +118,9 @@ def test_an_ordinary_user_builds_the_same_image(tmp_path: Path) -> None:
     image = asyncio.run(build_image(FOLDERS[0], tmp_path))
     # Not below tmp_path: pytest keeps that closed to other users.
     with tempfile.TemporaryDirectory(prefix="weft-test-") as name:
-        os.chown(name, 70001, 70001)
-        argv = ["setpriv", "--reuid", "70001", "--regid", "70001", "--clear-groups", sys.executable, "-c", UNPRIVILEGED]
+        os.chown(name, UID, UID)
+        (tmp_path / "stage").mkdir()
+        argv = [*private_mounts(tmp_path / "stage"), *BECOME, sys.executable, "-c", UNPRIVILEGED]
         done = subprocess.run(
             [*argv, f"{name}/home", f"{name}/cache", FOLDERS[0]],
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": str(REPOSITORY / "src")},

@@ -9,21 +9,11 @@ from pathlib import Path
 
 import pytest
 from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
+from tests.ordinary import AS_ROOT, BECOME, UID, private_mounts
 
 from weft.client.starting import is_answering
 
-AS_ROOT = os.geteuid() == 0
-UID = 70001
-
-# In a mount namespace of its own: some hosts keep the node to root, and no host's /dev is changed.
-PREPARE = """
-set -e
-mount -t tmpfs none "$1"
-mknod -m "$2" "$1/tun" c 10 200
-mount --bind "$1/tun" /dev/net/tun
-echo ready
-exec sleep 600
-"""
+HOLD = ["sh", "-c", "echo ready; exec sleep 600"]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +22,7 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="weft-rootless-", dir="/tmp") as name:
         path = Path(name)
         path.chmod(0o755)
-        (path / "dev").mkdir()
+        (path / "stage").mkdir()
         yield path
 
 
@@ -43,11 +33,9 @@ def become(folder: Path, request: pytest.FixtureRequest) -> Iterator[Sequence[st
         yield ()
         return
     mode = getattr(request, "param", "666")
-    argv = ["unshare", "--mount", "--", "sh", "-c", PREPARE, "sh", str(folder / "dev"), mode]
-    holder = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    holder = subprocess.Popen([*private_mounts(folder / "stage", mode), *HOLD], stdout=subprocess.PIPE)
     assert holder.stdout is not None and holder.stdout.readline() == b"ready\n"
-    identity = [f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
-    yield ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--", "setpriv", *identity, "--"]
+    yield ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--", *BECOME]
     holder.kill()
     holder.communicate()
 
@@ -58,9 +46,10 @@ def fabric(folder: Path, become: Sequence[str]) -> Iterator[TestFabric]:
     home = Path(tempfile.mkdtemp(dir=folder)) / "home"
     fabric = TestFabric(home, prefix=become)
     if AS_ROOT:
-        # The folders only: files are shared with the prepared home, and read-only for everybody else.
-        for path in (home.parent, home, *(path for path in home.rglob("*") if path.is_dir())):
-            os.chown(path, UID, UID)
+        # Not the payloads: these are shared with the prepared home, and anybody may read them.
+        for path in (home.parent, home, *home.rglob("*")):
+            if path.stat().st_nlink == 1 or path.is_dir():
+                os.chown(path, UID, UID)
     yield fabric
     if is_answering(home):
         fabric.close()

@@ -51,7 +51,10 @@ def dump_place(view: Mapping[str, Any]) -> str:
 @format_option
 @click.pass_obj
 def inspect(face: Face, name: str, output: str) -> None:
-    """Show all that is known of machine NAME. Sizes are in bytes, times in seconds since the epoch."""
+    """Show all that is known of machine NAME.
+
+    In JSON sizes are in bytes, and times in seconds since the epoch.
+    """
     view = face.client().machine(name)
     if output == "json":
         print_json(view)

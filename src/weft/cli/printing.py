@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+_TIMES = {"created", "started", "ready", "expires"}
+_SIZES = {"memory", "resident", "size"}
 _AGE_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -22,12 +24,24 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 
 def print_view(view: Mapping[str, Any]) -> None:
-    """An object as `key  value` lines; objects in lists are written on a line each."""
+    """An object as `key  value` lines; objects in lists are written on a line each.
+
+    Times and sizes are written for people, by the names that views give them.
+    """
     width = max(map(len, view), default=0)
     for key, value in view.items():
         items = value if isinstance(value, list) and value and isinstance(value[0], dict) else [value]
         for number, item in enumerate(items):
-            print(f"{'' if number else key:<{width}}  {dump_cell(item)}")
+            print(f"{'' if number else key:<{width}}  {_dump_field(key, item)}")
+
+
+def _dump_field(key: str, value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if key in _TIMES:
+            return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
+        if key in _SIZES:
+            return dump_memory(int(value))
+    return dump_cell(value)
 
 
 def dump_cell(value: object) -> str:

@@ -106,6 +106,10 @@ class Machine:
     def agent(self) -> Path:
         return self.directory / "agent.sock"
 
+    @property
+    def qmp(self) -> Path:
+        return self.directory / "qmp.sock"
+
     def log(self) -> str:
         """What came out of the serial port, byte for byte."""
         return (self.directory / "serial.log").read_bytes().decode(errors="replace")
@@ -137,6 +141,7 @@ def _plan_arguments(
     arguments += ["-serial", f"file:{machine / 'serial.log'}", "-device", f"virtio-serial-{bus}"]
     arguments += ["-chardev", f"socket,id=agent,path={machine / 'agent.sock'},server=on,wait=off"]
     arguments += ["-device", "virtserialport,chardev=agent,name=weft.agent"]
+    arguments += ["-qmp", f"unix:{machine / 'qmp.sock'},server=on,wait=off"]
     for serial, path in drives.items():
         arguments += ["-drive", f"file={path},if=none,id={serial},format=raw,readonly=on"]
         arguments += ["-device", f"virtio-blk-{bus},drive={serial},serial={serial}"]

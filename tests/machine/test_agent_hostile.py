@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.machine.agent_machine import READY_TIMEOUT, SQUASHFS, boot, build_root
+from tests.machine.agent_machine import READY_TIMEOUT, SQUASHFS, Machine, boot, build_root
 
 from weft.guest.agent import Agent, open_agent
 from weft.guest.config import GuestConfig
@@ -25,6 +25,8 @@ from weft.guest.protocol import (
     parse_error,
     parse_ready,
 )
+from weft.host.qemu import open_qmp
+from weft.host.sockets import connect_unix
 
 pytestmark = pytest.mark.machine
 
@@ -35,12 +37,17 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def path(tmp_path: Path, root: Path) -> AsyncIterator[Path]:
+def path(machine: Machine) -> Path:
+    return machine.agent
+
+
+@pytest.fixture
+async def machine(tmp_path: Path, root: Path) -> AsyncIterator[Machine]:
     config = GuestConfig(root=SQUASHFS, overlay="50%")
     async with boot(tmp_path, config, drives={"root": root}) as machine:
         async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
             boot_id = agent.ready.boot_id
-        yield machine.agent
+        yield machine
         async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
             assert agent.ready.boot_id == boot_id
             await check_well(agent)
@@ -147,3 +154,21 @@ async def test_connections_that_come_and_go(path: Path) -> None:
         connection.connect(str(path))
         connection.close()
         await asyncio.sleep(0)
+
+
+async def test_a_guest_that_was_not_told_of_a_connection(machine: Machine) -> None:
+    """While the guest stands still it takes no messages, and QEMU drops those for which its queue has no room."""
+    qmp = await open_qmp(machine.qmp)
+    await qmp.pause()
+    for _ in range(100):
+        (await connect_unix(machine.agent, "the agent's socket")).close()
+    async with asyncio.TaskGroup() as tasks:
+        opening = tasks.create_task(_open_and_check(machine))
+        await asyncio.wait([opening], timeout=0.5)
+        await qmp.resume()
+    await qmp.close()
+
+
+async def _open_and_check(machine: Machine) -> None:
+    async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
+        await check_well(agent)

@@ -135,6 +135,21 @@ async def test_a_guest_that_never_answers(path: Path) -> None:
                 pass
 
 
+async def test_a_guest_that_was_not_told_of_a_connection_gets_another(path: Path) -> None:
+    connections = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal connections
+        connections += 1
+        if connections > 2:
+            await peer.welcome()
+        await idle(peer)
+
+    async with guest(path, script), open_agent(path, timeout=5, patience=0.05) as agent:
+        assert agent.ready.boot_id == "boot"
+        assert connections == 3
+
+
 async def test_a_guest_of_another_version(path: Path) -> None:
     async with guest(path, lambda peer: peer.welcome(major=9)):
         with pytest.raises(Unavailable, match="the agent speaks protocol 9, this is 1"):

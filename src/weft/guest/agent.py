@@ -43,6 +43,7 @@ CLOCK_TOLERANCE_NS = 5_000_000
 _READ_BYTES = 64 * 1024
 _FIRST_REPEAT_SECONDS = 0.1
 _LONGEST_REPEAT_SECONDS = 1.0
+_LONGEST_PATIENCE_SECONDS = 12.0
 
 OnEntry = Callable[[EntryStatus], None]
 
@@ -154,6 +155,14 @@ class Agent:
             self.closed.set_result(None)
         self._writer.close()
 
+    async def hang_up(self, reading: "asyncio.Task[None]") -> None:
+        """Ends the connection and its reader task."""
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
     # What its user calls.
 
     def _send(self, kind: Kind, stream: int, payload: bytes) -> None:
@@ -255,28 +264,45 @@ async def open_agent(
     timeout: float,
     on_entry: OnEntry | None = None,
     wall_clock: Callable[[], int] = time.time_ns,
+    patience: float = 3.0,
 ) -> AsyncIterator[Agent]:
     """Connects to a machine's agent and waits for it, `timeout` seconds at most; the machine may still be booting.
 
     `on_entry` is called with each change of the entry point (not with the first state, which is `agent.entry`). Leaving
     the context ends the connection, and with it what was started over it. Raises Unavailable.
+    A connection on which nothing is heard for `patience` seconds is given up for another.
     """
     silence = f"no agent answered on {path} within {timeout:g} s"
-    deadline = asyncio.get_running_loop().time() + timeout
-    async with _bounded(deadline, silence):
-        reader, writer = await asyncio.open_unix_connection(sock=await connect_unix(path, "the agent's socket"))
-    agent = Agent(reader, writer, on_entry)
-    reading = asyncio.create_task(agent.run(), name=f"agent {path.name}")
+    async with _bounded(asyncio.get_running_loop().time() + timeout, silence):
+        agent, reading = await _open_until_ready(path, on_entry, wall_clock, patience)
     try:
-        async with _bounded(deadline, silence):
-            await agent.open(wall_clock)
         yield agent
     finally:
-        reading.cancel()
-        with suppress(asyncio.CancelledError):
-            await reading
-        with suppress(OSError):
-            await writer.wait_closed()
+        await agent.hang_up(reading)
+
+
+async def _open_until_ready(
+    path: Path, on_entry: OnEntry | None, wall_clock: Callable[[], int], patience: float
+) -> tuple[Agent, "asyncio.Task[None]"]:
+    """Connect, and connect anew when nothing is heard for a while.
+
+    QEMU tells the guest of a connection by a message, and drops that when the guest has no room for it, as after many
+    connections in a row. The guest then believes itself alone and may not write. Another connection is told again.
+    """
+    while True:
+        reader, writer = await asyncio.open_unix_connection(sock=await connect_unix(path, "the agent's socket"))
+        agent = Agent(reader, writer, on_entry)
+        reading = asyncio.create_task(agent.run(), name=f"agent {path.name}")
+        try:
+            async with asyncio.timeout(patience):
+                await agent.open(wall_clock)
+            return agent, reading
+        except TimeoutError:
+            await agent.hang_up(reading)
+            patience = min(2 * patience, _LONGEST_PATIENCE_SECONDS)
+        except BaseException:
+            await agent.hang_up(reading)
+            raise
 
 
 @asynccontextmanager

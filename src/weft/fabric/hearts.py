@@ -113,10 +113,6 @@ class Hearts:
         heart, _ = self._hearts[name]
         await heart.alive.wait()
 
-    def is_alive(self, name: str) -> bool:
-        entry = self._hearts.get(name)
-        return entry is not None and entry[0].verdict is Verdict.ALIVE
-
     async def watch_carriers(self) -> None:
         """A tap without carrier has no QEMU behind it, whatever the reason: what is led there is lost."""
         async for event in self._site.links.watch_links():

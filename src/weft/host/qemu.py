@@ -56,15 +56,6 @@ class Qmp:
         """Let them go on."""
         await self.execute("cont")
 
-    async def balloon_bytes(self) -> int:
-        """The memory the machine has now, as its balloon sees it."""
-        return int((await self.execute("query-balloon"))["actual"])
-
-    async def guest_memory(self, device: str) -> dict[str, int]:
-        """The balloon's statistics in bytes (`stat-free-memory`, ...), for the device at this QOM path."""
-        answer = await self.execute("qom-get", {"path": device, "property": "guest-stats"})
-        return {name: int(value) for name, value in answer["stats"].items() if 0 <= value < 1 << 63}
-
     async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Name and data of each event from the first step of the iteration on, until QEMU goes."""
         from qemu.qmp import EventListener

@@ -52,7 +52,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         (SMALL + 'nics = [{ name = "not a nic" }]\n', "nics.0.name"),
         (SMALL + 'users = { "a:b" = 100 }\n', "users"),
         (SMALL + "users = { root = 0 }\n", "users.root"),
-        (SMALL + '[entry]\nuser = "www"\n', "entry.user"),
+        (SMALL + '[entry]\nuser = "a b"\n', "entry.user"),
     ],
 )
 def test_a_wrong_recipe_names_file_and_key(tmp_path: Path, text: str, complaint: str) -> None:

@@ -51,7 +51,7 @@ def test_a_spec_needs_little() -> None:
         (ImageManifest, {**IMAGE, "digest": "md5:0"}),
         (ImageManifest, {**IMAGE, "memory": 0}),
         (ImageManifest, {**IMAGE, "nics": [{"name": "Eth0"}]}),
-        (ImageManifest, {**IMAGE, "entry": {"user": "root"}}),
+        (ImageManifest, {**IMAGE, "entry": {"user": "a:b:c"}}),
         (ImageManifest, {**IMAGE, "entry": {"restart": "sometimes"}}),
     ],
 )

@@ -69,7 +69,7 @@ def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> Gu
         wires=((nics[0].name, nics[1].name),) if image.wire and len(nics) > 1 else (),
         dns=tuple(str(network.gateway) for network in servers),
         search=tuple(network.name for network in networks),
-        argv=machine.spec.command or entry.argv,
+        argv=entry.entrypoint + (machine.spec.command or entry.argv),
         env={**entry.env, **machine.spec.env},
         cwd=entry.cwd,
         user=entry.user,

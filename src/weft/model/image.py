@@ -6,7 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from weft.model.schema import SettingsSchema
+
 MEBIBYTE = 1 << 20
+USER_PATTERN = r"^[^:\s]+(:[^:\s]+)?$"
+"""USER[:GROUP], names or numbers."""
 
 
 class ImageKind(StrEnum):
@@ -46,13 +50,56 @@ class ImageNic(_Record):
 
 
 class Entry(_Record):
-    """The program a machine of this image runs. An empty `argv` means none: only the agent."""
+    """The program a machine of this image runs: `entrypoint`, then `argv`. Both empty means none: only the agent.
 
+    A machine's own command takes the place of `argv`, so `entrypoint` is what stays. `user` is USER[:GROUP], names or
+    numbers of the image. `stop_signal` is what asks the program to end, a name such as SIGTERM.
+    """
+
+    entrypoint: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     env: dict[str, str] = {}
     cwd: str = "/"
-    user: str = Field(default="0:0", pattern=r"^\d+:\d+$")
+    user: str = Field(default="0:0", pattern=USER_PATTERN)
     restart: RestartPolicy = RestartPolicy.NEVER
+    stop_signal: str = Field(default="SIGTERM", pattern=r"^SIG[A-Z0-9+-]+$")
+
+
+class Health(_Record):
+    """A command that says by its status 0 that a machine is healthy. Times are in seconds.
+
+    Failures within `start_period` after the start do not count; `retries` in a row make the machine unhealthy.
+    """
+
+    argv: tuple[str, ...] = Field(min_length=1)
+    interval: float = Field(default=30.0, gt=0)
+    timeout: float = Field(default=30.0, gt=0)
+    start_period: float = Field(default=0.0, ge=0)
+    retries: int = Field(default=3, ge=1)
+
+
+class Service(_Record):
+    """A program of an appliance beside or instead of its entry point. It starts when all of `after` have started; a
+    `once` service has started when it has ended with status 0."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")
+    argv: tuple[str, ...] = Field(min_length=1)
+    env: dict[str, str] = {}
+    cwd: str = "/"
+    user: str = Field(default="0:0", pattern=USER_PATTERN)
+    restart: RestartPolicy = RestartPolicy.ALWAYS
+    after: tuple[str, ...] = ()
+    once: bool = False
+
+
+class OciSource(_Record):
+    """Where an OCI image came from. Digests are `sha256:...`; `manifest` is what a registry knows it by."""
+
+    reference: str = Field(default="", description="the full reference it was pulled by, if it was pulled")
+    manifest: str
+    config: str
+    layers: tuple[str, ...] = ()
+    platform: str = "linux/amd64"
 
 
 class ImageManifest(_Record):
@@ -73,6 +120,14 @@ class ImageManifest(_Record):
     packages: dict[str, str] = Field(default={}, description="name and version of every package with a file here")
     created: datetime
     key: str = Field(default="", description="what it was built from; the same key needs no new build")
+    ports: tuple[str, ...] = Field(default=(), description="ports its program listens on, like `80/tcp`")
+    volumes: tuple[str, ...] = Field(default=(), description="folders whose content should outlive a run")
+    labels: dict[str, str] = {}
+    health: Health | None = None
+    services: tuple[Service, ...] = ()
+    settings: SettingsSchema | None = None
+    kernel_args: tuple[str, ...] = ()
+    oci: OciSource | None = None
 
 
 class KernelInfo(_Record):

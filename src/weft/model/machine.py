@@ -5,8 +5,10 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from weft.model.errors import Invalid
-from weft.model.image import NicRole
+from weft.model.image import USER_PATTERN, Health, NicRole, RestartPolicy
+from weft.model.mount import MountSpec
 from weft.model.names import parse_name
+from weft.model.publish import PublishSpec
 
 MIN_MEMORY = 32 << 20
 MAX_MEMORY = 1 << 40
@@ -63,7 +65,22 @@ class MachineSpec(Spec):
         default=None, description="None: as the image says, or one on the default network"
     )
     command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = Field(default=None, description="in place of the image's own")
     env: dict[str, str] = Field(default_factory=dict)
+    cwd: str | None = None
+    user: str | None = Field(default=None, pattern=USER_PATTERN)
+    hostname: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    restart: RestartPolicy | None = None
+    max_restarts: int | None = Field(default=None, ge=1, description="of `on-failure`: give up after so many")
+    stop_signal: str | None = Field(default=None, pattern=r"^SIG[A-Z0-9+-]+$")
+    health: Health | None = None
+    no_health: bool = Field(default=False, description="leave the image's health check out")
+    publish: tuple[PublishSpec, ...] = ()
+    mounts: tuple[MountSpec, ...] = ()
+    read_only: bool = Field(default=False, description="the root cannot be written to")
+    floppy: str | None = Field(default=None, description="a floppy image of the host; None: one of the machine's own")
+    remove: bool = Field(default=False, description="remove the machine when it ends")
 
     @field_validator("name")
     @classmethod

@@ -10,6 +10,21 @@ static void require(bool good)
 		abort();
 }
 
+/* Each has its own lists, ended by NULL, and stands in the order behind whom it waits for. */
+static void check_services(const struct config *config)
+{
+	bool started[CONFIG_MAX_SERVICES] = {false};
+	for (int i = 0; i < config->service_count; i++) {
+		const struct service *service = &config->services[config->order[i]];
+		require(service->argc && !service->argv[service->argc] && !service->env[service->env_count]);
+		for (int k = 0; k < service->after_count; k++)
+			for (int j = 0; j < config->service_count; j++)
+				require(strcmp(config->services[j].name, service->after[k]) != 0 || started[j]);
+		require(!started[config->order[i]]);
+		started[config->order[i]] = true;
+	}
+}
+
 static void check(const struct config *config)
 {
 	require(config->argc <= CONFIG_MAX_ARGS && !config->argv[config->argc]);
@@ -20,7 +35,11 @@ static void check(const struct config *config)
 	for (int i = 0; i < config->wire_count; i++)
 		require(strcmp(config->wires[i].a, config->wires[i].b) != 0);
 	for (int i = 0; i < config->mount_count; i++)
-		require(config->mounts[i].serial && config->mounts[i].at[0] == '/' && config->mounts[i].type);
+		require(config->mounts[i].at[0] == '/' && config->mounts[i].type &&
+			!(config->mounts[i].serial && config->mounts[i].tag));
+	for (int i = 0; i < config->file_count; i++)
+		require(config->files[i].path[0] == '/' && config->files[i].content && config->files[i].mode <= 07777);
+	check_services(config);
 	for (int i = 0; i < config->sysctl_count; i++)
 		require(!strstr(config->sysctls[i].name, "..") && config->sysctls[i].value);
 }

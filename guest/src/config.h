@@ -16,7 +16,10 @@ enum {
 	CONFIG_MAX_DNS = 8,
 	CONFIG_MAX_SEARCH = 8,
 	CONFIG_MAX_HOSTS = 1024,
-	CONFIG_MAX_MOUNTS = 16,
+	CONFIG_MAX_MOUNTS = 32,
+	CONFIG_MAX_FILES = 64,
+	CONFIG_MAX_SERVICES = 32,
+	CONFIG_MAX_AFTER = 8,
 	CONFIG_MAX_SYSCTLS = 64,
 	CONFIG_ERROR_BYTES = 160,
 };
@@ -43,8 +46,30 @@ struct host {
 };
 
 struct mount_entry {
-	char *serial, *at, *type;
+	char *serial; /* of a block device, or ... */
+	char *tag;    /* ... of a folder of the host; neither: memory */
+	char *at, *type;
+	char *sub;    /* a folder of the file system, made when it is missing; NULL: its root */
+	char *size;   /* of memory; NULL: half of the machine's */
+	bool copy;    /* what the image has at this place goes into it when it is empty */
 	bool read_only;
+};
+
+struct file_entry {
+	char *path, *content;
+	unsigned mode;
+};
+
+/* A program beside the entry point. The lists end with NULL. */
+struct service {
+	char *name, *cwd, *user;
+	char **argv, **env;
+	int argc, env_count;
+	char *after[CONFIG_MAX_AFTER];
+	int after_count;
+	enum restart restart;
+	bool once;    /* it has started when it has ended well */
+	bool ordered; /* it is in config.order */
 };
 
 struct sysctl_entry {
@@ -72,6 +97,16 @@ struct config {
 	int env_count;
 	char *cwd, *user;
 	enum restart restart;
+	uint32_t most_restarts; /* of RESTART_ON_FAILURE, when they are bounded */
+	bool restarts_bounded;
+	int stop_signal; /* 0: SIGTERM */
+	struct service services[CONFIG_MAX_SERVICES];
+	int service_count;
+	int order[CONFIG_MAX_SERVICES]; /* the order to start them in: nobody before whom it waits for */
+	char *service_argv[CONFIG_MAX_ARGS + CONFIG_MAX_SERVICES], *service_env[CONFIG_MAX_ENV + CONFIG_MAX_SERVICES];
+	bool read_only; /* the root, once everything is prepared */
+	struct file_entry files[CONFIG_MAX_FILES];
+	int file_count;
 	struct mount_entry mounts[CONFIG_MAX_MOUNTS];
 	int mount_count;
 	struct sysctl_entry sysctls[CONFIG_MAX_SYSCTLS];

@@ -1,10 +1,12 @@
 #include "files.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 ssize_t read_file(const char *path, char *out, size_t room)
@@ -55,4 +57,34 @@ bool find_by_attribute(const char *dir, const char *leaf, const char *wanted, ch
 	}
 	closedir(entries);
 	return found;
+}
+
+static bool make_folder(const char *path, mode_t mode)
+{
+	struct stat what;
+	if (mkdir(path, mode) == 0)
+		return true;
+	int error = errno; /* a read-only file system says so even where the folder is there */
+	if (stat(path, &what) == 0 && S_ISDIR(what.st_mode))
+		return true;
+	errno = error;
+	return false;
+}
+
+bool make_folders(const char *path, mode_t mode)
+{
+	char part[PATH_ROOM];
+	size_t length = strlen(path);
+	if (length >= sizeof part) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	memcpy(part, path, length + 1);
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		if (!make_folder(part, mode))
+			return false;
+		*slash = '/';
+	}
+	return make_folder(part, mode);
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "clock.h"
 #include "etc.h"
 #include "files.h"
@@ -46,7 +47,7 @@ void mount_kernel_filesystems(void)
 }
 
 /* Drivers are built in and have usually probed by now; when not, waiting starts short so as not to add to the boot. */
-static void wait_for_device(const char *serial, char *device, size_t room)
+void wait_for_device(const char *serial, char *device, size_t room)
 {
 	int64_t give_up = now_ms() + DEVICE_WAIT_MS;
 	char name[64];
@@ -127,14 +128,6 @@ static void link_standard_streams(void)
 			say("%s: %s", links[i][1], strerror(errno));
 }
 
-static void mount_configured(const struct mount_entry *entry)
-{
-	char device[80];
-	wait_for_device(entry->serial, device, sizeof device);
-	mkdir(entry->at, 0755);
-	mount_or_die(device, entry->at, entry->type, MS_NOSUID | MS_NODEV | (entry->read_only ? MS_RDONLY : 0), NULL);
-}
-
 void mount_rest(const struct config *config)
 {
 	mount_if_possible("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755");
@@ -143,18 +136,14 @@ void mount_rest(const struct config *config)
 	mount_if_possible("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
 	mount_if_possible("cgroup2", "/sys/fs/cgroup", SAFE, NULL);
 	link_standard_streams();
-	for (int i = 0; i < config->mount_count; i++)
-		mount_configured(&config->mounts[i]);
+	attach_mounts(config);
 }
 
 void unmount_all(void)
 {
 	sync();
-	for (int i = mounted ? mounted->mount_count : 0; i-- > 0;) {
-		const char *at = mounted->mounts[i].at;
-		if (umount2(at, 0) < 0)
-			mount(NULL, at, NULL, MS_REMOUNT | MS_RDONLY, NULL);
-	}
+	if (mounted)
+		detach_mounts(mounted);
 	mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 	sync();
 }

@@ -1,6 +1,8 @@
 /* File systems: the kernel's own, the root with its overlay, and what the configuration adds. */
 #pragma once
 
+#include <stddef.h>
+
 #include "config.h"
 
 void mount_kernel_filesystems(void);
@@ -13,3 +15,6 @@ void mount_rest(const struct config *config);
 
 /* Writes back and detaches what can be written to. */
 void unmount_all(void);
+
+/* The path of the block device with this serial number; ends the machine when none comes within 5 s. */
+void wait_for_device(const char *serial, char *device, size_t room);

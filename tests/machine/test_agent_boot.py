@@ -68,7 +68,7 @@ async def test_read_only_root_gets_its_names_all_the_same(tmp_path: Path, root: 
 
 
 async def test_second_file_system_is_mounted(tmp_path: Path, root: Path) -> None:
-    mounts = (GuestMount("second", "/mnt", "squashfs", read_only=True),)
+    mounts = (GuestMount("/mnt", "squashfs", serial="second", read_only=True),)
     config = GuestConfig(root=SQUASHFS, overlay="50%", mounts=mounts)
     async with boot_agent(tmp_path, config, drives={"root": root, "second": root}) as (_, agent):
         assert "web" in await run(agent, "cat /mnt/etc/passwd")

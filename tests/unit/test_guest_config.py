@@ -12,13 +12,15 @@ from tests.unit.guest_library import accepts_config, config_hostname
 from weft.guest.config import (
     RESTARTS,
     GuestConfig,
+    GuestFile,
     GuestHost,
     GuestMount,
     GuestNic,
     GuestRoot,
-    dump_guest_config,
-    parse_guest_config,
+    GuestService,
 )
+from weft.guest.config_parse import parse_guest_config
+from weft.guest.config_text import dump_guest_config
 from weft.model.errors import Invalid
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference/guest-config.md"
@@ -38,6 +40,48 @@ nics = st.lists(
     max_size=4,
     unique_by=lambda nic: nic.name,
 ).map(tuple)
+argvs = st.lists(values, min_size=1, max_size=4).map(tuple).filter(lambda argv: bool(argv[0]))
+environments = st.dictionaries(names, values, max_size=3)
+paths = st.lists(words.filter(lambda word: "/" not in word and word != ".."), min_size=1, max_size=3).map(
+    lambda parts: "/" + "/".join(parts)
+)
+folders = words.filter(lambda word: "/" not in word and word not in (".", ".."))
+sizes = st.none() | st.integers(1, 10**12) | st.just("50%")
+mounts = st.one_of(
+    st.builds(GuestMount, at=paths, type=st.just("tmpfs"), size=sizes, copy=st.booleans(), read_only=st.booleans()),
+    st.builds(GuestMount, at=paths, type=st.sampled_from(["9p", "virtiofs"]), tag=words, read_only=st.booleans()),
+    st.builds(
+        GuestMount,
+        at=paths,
+        type=words.filter(lambda word: word not in ("tmpfs", "9p", "virtiofs")),
+        serial=words,
+        sub=st.none() | folders,
+        copy=st.booleans(),
+        read_only=st.booleans(),
+    ),
+)
+
+
+@st.composite
+def service_lists(draw: st.DrawFn) -> tuple[GuestService, ...]:
+    """Each comes after some of those before it; then they are shuffled."""
+    names = draw(st.lists(st.from_regex(r"[a-z][a-z0-9-]{0,5}", fullmatch=True), unique=True, max_size=4))
+    services = [
+        GuestService(
+            name,
+            draw(argvs),
+            env=draw(environments),
+            cwd=draw(st.none() | words),
+            user=draw(st.none() | words),
+            restart=draw(st.sampled_from(RESTARTS)),
+            after=tuple(draw(st.lists(st.sampled_from(names[:number]), max_size=3))) if number else (),
+            once=draw(st.booleans()),
+        )
+        for number, name in enumerate(names)
+    ]
+    return tuple(draw(st.permutations(services)))
+
+
 configs = st.builds(
     GuestConfig,
     hostname=st.none() | words,
@@ -47,14 +91,19 @@ configs = st.builds(
     dns=st.lists(words, max_size=3).map(tuple),
     search=st.lists(words, max_size=3).map(tuple),
     hosts=st.lists(st.builds(GuestHost, address=words, name=words), max_size=3).map(tuple),
-    argv=st.lists(values, max_size=4).map(tuple).filter(lambda argv: not argv or bool(argv[0])),
-    env=st.dictionaries(names, values, max_size=3),
+    argv=st.just(()) | argvs,
+    env=environments,
     cwd=st.none() | words,
     user=st.none() | words,
     restart=st.sampled_from(RESTARTS),
-    mounts=st.lists(
-        st.builds(GuestMount, serial=words, at=values.map("/".__add__), type=words, read_only=st.booleans()), max_size=2
-    ).map(tuple),
+    restarts=st.none() | st.integers(0, 2**32 - 1),
+    stop=st.none() | st.integers(1, 64),
+    services=service_lists(),
+    files=st.lists(st.builds(GuestFile, path=paths, content=values, mode=st.integers(0, 0o7777)), max_size=2).map(
+        tuple
+    ),
+    read_only=st.booleans(),
+    mounts=st.lists(mounts, max_size=3).map(tuple),
     sysctls=st.dictionaries(st.from_regex(r"[a-z]+(\.[a-z0-9_-]+){1,3}", fullmatch=True), words, max_size=3),
 )
 
@@ -92,7 +141,27 @@ NIC = GuestNic("52:54:00:00:00:01", "eth0")
         GuestConfig(env={"A=B": "c"}),
         GuestConfig(hostname=""),
         GuestConfig(hostname="a\0b"),
-        GuestConfig(mounts=(GuestMount("s", "relative", "vfat"),)),
+        GuestConfig(stop=65),
+        GuestConfig(restarts=-1),
+        GuestConfig(mounts=(GuestMount("relative", "vfat", serial="s"),)),
+        GuestConfig(mounts=(GuestMount("/", "vfat", serial="s"),)),
+        GuestConfig(mounts=(GuestMount("/a/../b", "vfat", serial="s"),)),
+        GuestConfig(mounts=(GuestMount("/a", "vfat"),)),
+        GuestConfig(mounts=(GuestMount("/a", "9p", serial="s"),)),
+        GuestConfig(mounts=(GuestMount("/a", "tmpfs", tag="t"),)),
+        GuestConfig(mounts=(GuestMount("/a", "tmpfs", serial=""),)),
+        GuestConfig(mounts=(GuestMount("/a", "tmpfs", size="half"),)),
+        GuestConfig(mounts=(GuestMount("/a", "ext4", serial="s", sub="../b"),)),
+        GuestConfig(mounts=(GuestMount("/a", "ext4", serial="s", size=1),)),
+        GuestConfig(mounts=(GuestMount("/a", "9p", tag="t", copy=True),)),
+        GuestConfig(files=(GuestFile("/etc/"),)),
+        GuestConfig(files=(GuestFile("/etc/x", mode=0o10000),)),
+        GuestConfig(services=(GuestService("A", ("a",)),)),
+        GuestConfig(services=(GuestService("a", ()),)),
+        GuestConfig(services=(GuestService("a", ("a",)), GuestService("a", ("a",)))),
+        GuestConfig(services=(GuestService("a", ("a",), after=("b",)),)),
+        GuestConfig(services=(GuestService("a", ("a",), after=("a",)),)),
+        GuestConfig(services=(GuestService("a", ("a",), after=("b",)), GuestService("b", ("b",), after=("a",)))),
         GuestConfig(argv=("x" * 300_000,)),
     ],
 )
@@ -118,6 +187,24 @@ def test_what_the_guest_would_refuse_is_not_written(config: GuestConfig) -> None
         b"version 1\nrestart sometimes\n",
         b"version 1\noverlay size=5%%\n",
         b"version 1\nhostname a\nhostname b\n",
+        b"version 1\nreadonly no\n",
+        b"version 1\nstop 0\n",
+        b"version 1\nstop x\n",
+        b"version 1\nrestarts 4294967296\n",
+        b"version 1\nmount at=/a type=tmpfs serial=s\n",
+        b"version 1\nmount at=/a type=ext4 tag=t\n",
+        b"version 1\nmount at=/.. type=tmpfs\n",
+        b"version 1\nmount at=/a type=tmpfs what\n",
+        b"version 1\nfile /a mode=644 x\n",
+        b"version 1\nfile /a mode=0644\n",
+        b"version 1\nfile a mode=0644 x\n",
+        b"version 1\nsarg x\n",
+        b"version 1\nsenv A=b\n",
+        b"version 1\nservice a\n",
+        b"version 1\nservice a sometimes\nsarg x\n",
+        b"version 1\nservice a after=b\nsarg x\n",
+        b"version 1\nservice a after=b\nsarg x\nservice b after=a\nsarg x\n",
+        b"version 1\nservice a\nsarg x\nservice a\nsarg x\n",
     ],
 )
 def test_both_ends_refuse_the_same(text: bytes) -> None:
@@ -151,7 +238,12 @@ def test_every_key_is_in_the_reference() -> None:
         env={"e": "v"},
         cwd="/",
         user="u",
-        mounts=(GuestMount("s", "/m", "vfat"),),
+        restarts=1,
+        stop=15,
+        services=(GuestService("s", ("a",), {"e": "v"}),),
+        files=(GuestFile("/f"),),
+        read_only=True,
+        mounts=(GuestMount("/m", "vfat", serial="s"),),
         sysctls={"a.b": "c"},
     )
     assert all(getattr(full, field.name) for field in fields(full))

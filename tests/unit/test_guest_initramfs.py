@@ -3,7 +3,8 @@
 import stat
 from typing import NamedTuple
 
-from weft.guest.config import GuestConfig, parse_guest_config
+from weft.guest.config import GuestConfig
+from weft.guest.config_parse import parse_guest_config
 from weft.guest.initramfs import build_initramfs
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from weft.guest.config import GuestConfig, dump_guest_config
+from weft.guest.config import GuestConfig
+from weft.guest.config_text import dump_guest_config
 
 _DIRECTORIES = ("dev", "proc", "sys", "run", "tmp", "etc", "root")
 

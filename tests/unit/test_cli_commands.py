@@ -93,6 +93,8 @@ JSON_COMMANDS: list[tuple[list[str], str, str, Any]] = [
     (["policy", "sniffer", "closed"], "PATCH", "/v1/inserts/sniffer", INSERT),
     (["links"], "GET", "/v1/ports", [PORT]),
     (["image", "ls"], "GET", "/v1/images", [IMAGE]),
+    (["image", "inspect", "base"], "GET", "/v1/images/base", IMAGE),
+    (["image", "tag", "base", "b"], "POST", "/v1/images/tag", IMAGE),
     (["kernel", "ls"], "GET", "/v1/kernels", [KERNEL]),
     (["doctor"], "GET", "/v1/doctor", [{"name": "tun", "ok": True, "detail": "open", "hint": None, "package": None}]),
     (["run", "-d", "web"], "POST", "/v1/machines", MACHINE),

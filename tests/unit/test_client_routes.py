@@ -55,6 +55,8 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
     ("ports", ("web",), {}, "GET", "/v1/ports", {"machine": "web"}, None),
     ("images", (), {}, "GET", "/v1/images", {}, None),
     ("remove_image", ("base",), {}, "DELETE", "/v1/images/base", {}, None),
+    ("image", ("localhost:5000/a:1",), {}, "GET", "/v1/images/localhost:5000/a:1", {}, None),
+    ("tag_image", ("base", "b"), {}, "POST", "/v1/images/tag", {}, {"name": "base", "new": "b"}),
     ("kernels", (), {}, "GET", "/v1/kernels", {}, None),
     ("import_kernel", ("/f",), {"name": "k"}, "POST", "/v1/kernels/import", {}, {"file": "/f", "name": "k"}),
     ("remove_kernel", ("k",), {}, "DELETE", "/v1/kernels/k", {}, None),

@@ -10,7 +10,7 @@ import pytest
 from weft.image.importing import keep_kernel
 from weft.image.store import ImageStore, KernelStore, record_digest
 from weft.image.vmlinux import Vmlinux
-from weft.model.errors import Invalid, NotFound
+from weft.model.errors import Exists, Invalid, NotFound
 from weft.model.image import ImageManifest
 
 
@@ -139,3 +139,58 @@ async def test_kernels_and_the_default(tmp_path: Path) -> None:
     assert [info.name for info in store.list()] == ["default", "other"]
     assert store.get(other.digest[:16]) == other
     assert not list(store.folder.glob(".draft*"))
+
+
+NGINX = "docker.io/library/nginx:latest"
+
+
+def test_references_are_names(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+    image = add(store, b"root", NGINX)
+    assert store.root_path(image).read_bytes() == b"root"
+    for name in ("nginx", "docker.io/nginx", "library/nginx", NGINX, image.digest):
+        assert store.get(name) == image
+    label = add(store, b"other", "nginx")
+    assert store.get("nginx") == label
+    assert store.get("nginx:latest") == image
+    assert store.list() == [image, label]
+    store.remove("docker.io/nginx")
+    assert store.list() == [label]
+
+
+def test_a_name_is_kept_in_full_or_not_at_all(tmp_path: Path) -> None:
+    long = f"host.example/{'/'.join(['part'] * 50)}@sha256:{'0' * 64}"
+    store = ImageStore(tmp_path)
+    image = add(store, b"long", long)
+    assert store.get(long) == image
+    assert store.list() == [image]
+    assert all(len(path.name) < 256 for path in store.folder.iterdir())
+    with pytest.raises(Invalid):
+        add(store, b"bad", "Not a name")
+
+
+def test_a_second_name_shares_the_file(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+    image = add(store, b"root")
+    tagged = store.tag(image.digest[7:20], "localhost:5000/box:1")
+    assert tagged.name == "localhost:5000/box:1"
+    assert store.root_path(tagged).samefile(store.root_path(image))
+    with pytest.raises(Exists):
+        store.tag("box", "box")
+    store.remove("box")
+    assert store.root_path(tagged).read_bytes() == b"root"
+    assert store.get(image.digest) == tagged
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("base", "weft image build base"),
+        ("nginx", "docker.io/library/nginx"),
+        ("h.example/a", "image pull h.example/a:latest"),
+    ],
+)
+def test_the_hint_says_where_an_image_would_come_from(tmp_path: Path, name: str, hint: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        ImageStore(tmp_path).get(name)
+    assert hint in str(caught.value)

@@ -1,5 +1,6 @@
 """Images."""
 
+import asyncio
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -9,7 +10,6 @@ from pydantic import BaseModel, ConfigDict
 from weft.api.deps import TheFabric
 from weft.api.progress import answer_with_progress
 from weft.image.build import build_image
-from weft.model.errors import WrongState
 from weft.model.image import ImageManifest
 
 router = APIRouter(prefix="/images", tags=["images"])
@@ -24,13 +24,22 @@ class ImageBuild(BaseModel):
     force: bool = False
 
 
+class ImageTag(BaseModel):
+    """`name`: an image that is here, by name or digest; `new`: a DNS label or a reference."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    new: str
+
+
 @router.get("")
 async def list_images(fabric: TheFabric) -> list[ImageManifest]:
     """All images."""
     return fabric.site.images.list()
 
 
-@router.get("/{name}")
+@router.get("/{name:path}")
 async def get_image(fabric: TheFabric, name: str) -> ImageManifest:
     """One image."""
     return fabric.site.images.get(name)
@@ -43,10 +52,13 @@ async def build(fabric: TheFabric, body: ImageBuild) -> StreamingResponse:
     return answer_with_progress(lambda progress: build_image(body.recipe, home, progress=progress, force=body.force))
 
 
-@router.delete("/{name}", status_code=204)
+@router.post("/tag", status_code=201)
+async def tag_image(fabric: TheFabric, body: ImageTag) -> ImageManifest:
+    """Give an image another name as well. What has this name already is replaced."""
+    return await asyncio.to_thread(fabric.site.images.tag, body.name, body.new)
+
+
+@router.delete("/{name:path}", status_code=204)
 async def remove_image(fabric: TheFabric, name: str) -> None:
     """Remove an image that no machine uses."""
-    users = [machine.name for machine in fabric.site.shelves.machines if machine.spec.image == name]
-    if users:
-        raise WrongState(f"image {name!r} is used by {', '.join(users)}", hint="remove these machines first")
-    fabric.site.images.remove(name)
+    fabric.images.remove(name)

@@ -8,6 +8,7 @@ from weft.api.shield import finish
 from weft.api.specs import InsertDraft
 from weft.fabric.fabric import Fabric
 from weft.model.insert import FailPolicy, InsertSpec, InsertView, PortView
+from weft.model.reference import find_stem
 
 router = APIRouter(tags=["inserts"])
 
@@ -76,7 +77,7 @@ def _name(fabric: Fabric, draft: InsertDraft) -> InsertSpec:
     parked = fabric.site.shelves.machines.find(draft.appliance)
     in_use = fabric.site.shelves.inserts.find(draft.appliance) is not None
     is_parked = parked is not None and parked.is_appliance and not in_use
-    name = draft.name or (draft.appliance if is_parked else fabric.inserts.choose_name(draft.appliance))
+    name = draft.name or (draft.appliance if is_parked else fabric.inserts.choose_name(find_stem(draft.appliance)))
     return InsertSpec.model_validate({**draft.model_dump(), "name": name})
 
 

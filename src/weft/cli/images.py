@@ -1,4 +1,4 @@
-"""Images: ls, build, rm."""
+"""Images: ls, build, inspect, tag, rm."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import click
 from weft.cli.face import Face, format_option
 from weft.cli.lifecycle import for_each
 from weft.cli.params import IMAGE
-from weft.cli.printing import dump_age, dump_memory, print_json, print_table
+from weft.cli.printing import dump_age, dump_memory, print_json, print_table, print_view
 
 
 @click.group(short_help="Build and look at images.")
@@ -73,6 +73,33 @@ def build(face: Face, recipes: tuple[str, ...], output: str) -> None:
             print(manifests[-1]["name"], dump_digest(manifests[-1]["digest"]), flush=True)
     if output == "json":
         print_json(manifests)
+
+
+@image.command(short_help="Look at one image.")
+@click.argument("name", type=IMAGE)
+@format_option
+@click.pass_obj
+def inspect(face: Face, name: str, output: str) -> None:
+    """Show everything about the image NAME, which may also be the beginning of its digest."""
+    view = face.client().image(name)
+    if output == "json":
+        print_json(view)
+    else:
+        print_view(view)
+
+
+@image.command(short_help="Give an image another name.")
+@click.argument("name", type=IMAGE)
+@click.argument("new", metavar="NEW")
+@format_option
+@click.pass_obj
+def tag(face: Face, name: str, new: str, output: str) -> None:
+    """Give the image NAME the name NEW as well: a label such as `web`, or a reference such as localhost:5000/web:1."""
+    view = face.client().tag_image(name, new)
+    if output == "json":
+        print_json(view)
+    else:
+        print(view["name"])
 
 
 @image.command(short_help="Remove images.")

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from weft.client.http import Answer, Disconnected
-from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Progress, Transport, quote_name
+from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Progress, Transport, quote_image, quote_name
 
 if TYPE_CHECKING:
     from weft.client.session import ConsoleSession, ExecSession
@@ -192,7 +192,15 @@ class Client(Transport):
 
     def remove_image(self, name: str) -> None:
         """Removes an image."""
-        self._ask("DELETE", f"/v1/images/{quote_name(name)}")
+        self._ask("DELETE", f"/v1/images/{quote_image(name)}")
+
+    def image(self, name: str) -> Json:
+        """One image's manifest, by name or digest."""
+        return self._ask_object("GET", f"/v1/images/{quote_image(name)}")
+
+    def tag_image(self, name: str, new: str) -> Json:
+        """Gives an image another name; the manifest under it."""
+        return self._ask_object("POST", "/v1/images/tag", body={"name": name, "new": new})
 
     def kernels(self) -> list[Json]:
         """The kernels that machines can boot."""

@@ -113,6 +113,13 @@ def quote_name(name: str) -> str:
     return _quote(name)
 
 
+def quote_image(name: str) -> str:
+    """An image's name, which may have slashes, as part of a path. Raises Invalid for an empty one."""
+    if not name:
+        raise Invalid(f"{name!r} is not a valid name")
+    return _quote(name)
+
+
 def _quote(text: str) -> str:
     """Percent-encoded for a path or query. Names need nothing, and the import takes 3 ms."""
     if text.isascii() and text.replace("-", "").isalnum():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from weft.fabric.consoles import Consoles
 from weft.fabric.hearts import Hearts
+from weft.fabric.images import Images
 from weft.fabric.inserts import Inserts
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.machines import Machines
@@ -27,6 +28,7 @@ class Fabric:
     inserts: Inserts
     sniffers: Sniffers
     consoles: Consoles
+    images: Images
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
@@ -45,6 +47,5 @@ def assemble(site: Site) -> Fabric:
     machines.before_remove = inserts.remove_from
     lifecycle.on_ready += [hearts.on_ready, inserts.on_ready]
     lifecycle.on_end += [hearts.on_end, inserts.on_end]
-    return Fabric(
-        site, networks, ports, lifecycle, machines, hearts, inserts, Sniffers(inserts, lifecycle), Consoles(site)
-    )
+    sniffers = Sniffers(inserts, lifecycle)
+    return Fabric(site, networks, ports, lifecycle, machines, hearts, inserts, sniffers, Consoles(site), Images(site))

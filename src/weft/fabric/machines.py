@@ -1,5 +1,6 @@
 """Machines as a whole: made, looked at, removed. Their life between start and end is in `lifecycle`."""
 
+import itertools
 import shutil
 import uuid
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from weft.fabric.site import MACHINE_SLOTS, Site, free_slot
 from weft.model.errors import Exists, WrongState
 from weft.model.image import ImageManifest, NicRole
 from weft.model.machine import Address, MachineSpec, MachineView, NicSpec
+from weft.model.reference import find_stem
 from weft.plan.address import plan_address
 
 DEFAULT_KERNEL = "default"
@@ -30,11 +32,9 @@ class Machines:
         self.before_remove: Callable[[str], Awaitable[None]] | None = None
 
     def choose_name(self, image: str) -> str:
-        """A free name for somebody who gave none: `web-1`."""
-        number = 1
-        while self._shelf.find(f"{image}-{number}"):
-            number += 1
-        return f"{image}-{number}"
+        """A free name for somebody who gave none: `web-1`. Raises NotFound when there is no such image."""
+        stem = find_stem(self._site.images.get(image).name)
+        return next(name for number in itertools.count(1) if self._shelf.find(name := f"{stem}-{number}") is None)
 
     async def create(self, spec: MachineSpec) -> MachineRecord:
         """Make a machine, its links and its place on its networks; start nothing.
@@ -42,6 +42,8 @@ class Machines:
         Raises Exists, NotFound (image, kernel, network), Invalid, NoRoom; nothing is left behind then.
         """
         image = self._site.images.get(spec.image)
+        if self._site.images.find(spec.image):  # no digest: the full name says the same tomorrow, whatever comes in
+            spec = spec.model_copy(update={"image": image.name})
         kernel = self._site.kernels.get(spec.kernel or DEFAULT_KERNEL)
         nics = [await self._give_nic(nic) for nic in _wanted_nics(spec, image)]
         # From here to the record nothing else runs: name, slot and addresses are still free when it is written.

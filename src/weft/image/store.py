@@ -1,8 +1,9 @@
 """Images and kernels of one fabric, as files below its HOME.
 
-Each lives in a folder of its own name: a record (`image.json`, `kernel.json`) and one payload file, the root file
-system or the vmlinux. The record is put in place last and taken away first, each time by one rename or unlink, so a
-reader sees the whole thing or nothing, whatever moment a writer dies at. What runs keeps the payload it has opened.
+Each lives in a folder of its own name, percent-encoded: a record (`image.json`, `kernel.json`) and one payload file,
+the root file system or the vmlinux. The record is put in place last and taken away first, each time by one rename or
+unlink, so a reader sees the whole thing or nothing, whatever moment a writer dies at. What runs keeps the payload it
+has opened.
 """
 
 import fcntl
@@ -15,18 +16,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
+from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from weft.model.errors import Invalid, NotFound, Unavailable
+from weft.image.folders import share_folder
+from weft.model.errors import Exists, Invalid, NotFound, Unavailable, WeftError
 from weft.model.image import ImageManifest, KernelInfo
 from weft.model.names import parse_name
+from weft.model.reference import parse_image_name, parse_reference
 
 DEFAULT_KERNEL = "default"
 DIGEST_PREFIX = "sha256:"
 DRAFT_PREFIX = ".draft-"
 SHORTEST_DIGEST = 6
 """Fewer hexadecimal digits than this are taken for a name, never for a digest."""
+LONGEST_FOLDER = 200
+"""A file system takes 255 bytes; a name that is longer when it is encoded ends in its digest instead."""
 
 Record = TypeVar("Record", ImageManifest, KernelInfo)
 
@@ -42,14 +48,22 @@ class RecordStore(Generic[Record]):
     def list(self) -> list[Record]:
         """All of them, by name. A damaged record is left out: `get` says what is wrong with it."""
         try:
-            names = sorted(entry.name for entry in self.folder.iterdir() if entry.is_dir())
+            folders = [entry for entry in self.folder.iterdir() if entry.is_dir()]
         except OSError:
             return []
-        return [record for name in names if (record := self._find_sound(name)) is not None]
+        records = [self._read_sound(folder) for folder in folders]
+        return sorted((record for record in records if record is not None), key=lambda record: record.name)
 
     def find(self, name: str) -> Record | None:
         """The one with this name. Raises Invalid when its record is damaged."""
-        path = self._record_path(name)
+        return self._read(self._folder(name)) if self._is_name(name) else None
+
+    def has(self, name: str) -> bool:
+        """Whether there is one with this name, be its record damaged or not."""
+        return self._is_name(name) and self._record_path(name).exists()
+
+    def _read(self, folder: Path) -> Record | None:
+        path = folder / f"{self._what}.json"
         try:
             return self._type.model_validate_json(path.read_bytes())
         except OSError:
@@ -76,10 +90,10 @@ class RecordStore(Generic[Record]):
     def remove(self, name: str) -> None:
         """Take it away. Raises NotFound."""
         with self._locked():
-            if not self._record_path(name).exists():
+            if not self.has(name):
                 raise NotFound(f"no {self._what} {name!r}", hint=self._hint(name))
             self._record_path(name).unlink()
-            shutil.rmtree(self.folder / name)
+            shutil.rmtree(self._folder(name))
 
     @contextmanager
     def open_draft(self) -> Iterator[Path]:
@@ -102,7 +116,7 @@ class RecordStore(Generic[Record]):
 
     def _put(self, record: Record, payload: Path) -> None:
         """Move `payload`, on the same file system, to its place, then let the record appear."""
-        folder = self.folder / parse_name(record.name, self._what)
+        folder = self._folder(record.name)
         with self._locked():
             folder.mkdir(parents=True, exist_ok=True)
             payload.chmod(0o644)
@@ -120,13 +134,27 @@ class RecordStore(Generic[Record]):
         draft.replace(path)
 
     def _record_path(self, name: str) -> Path:
-        return self.folder / Path(name).name / f"{self._what}.json"
+        return self._folder(name) / f"{self._what}.json"
 
-    def _find_sound(self, name: str) -> Record | None:
+    def _folder(self, name: str) -> Path:
+        """Where the record of this name is. Raises Invalid for what cannot be a name."""
+        return self.folder / folder_name(self._parse(name))
+
+    def _parse(self, name: str) -> str:
+        return parse_name(name, self._what)
+
+    def _is_name(self, text: str) -> bool:
         try:
-            return self.find(name)
+            return bool(self._parse(text))
+        except Invalid:
+            return False
+
+    def _read_sound(self, folder: Path) -> Record | None:
+        try:
+            record = self._read(folder)
         except Invalid:
             return None
+        return record if record and self._is_name(record.name) and self._folder(record.name) == folder else None
 
     def _matching_digest(self, reference: str) -> Sequence[Record]:
         digits = reference.removeprefix(DIGEST_PREFIX)
@@ -160,7 +188,11 @@ class ImageStore(RecordStore[ImageManifest]):
         return self.payload_path(image)
 
     def payload_path(self, record: ImageManifest) -> Path:
-        return self.folder / record.name / record.root_file
+        return self._folder(record.name) / record.root_file
+
+    def find(self, name: str) -> ImageManifest | None:
+        """The image of this name: a label that nobody has is looked for as a reference, too. Raises Invalid."""
+        return super().find(name) or (super().find(str(parse_reference(name))) if self._is_name(name) else None)
 
     def add(self, image: ImageManifest, root: Path) -> ImageManifest:
         """Keep an image; `root` is moved, so it has to be on the same file system. One of this name is replaced."""
@@ -170,8 +202,31 @@ class ImageStore(RecordStore[ImageManifest]):
         self._put(kept, root)
         return kept
 
+    def tag(self, reference: str, name: str) -> ImageManifest:
+        """Give an image a second name, which shares its root file. Raises NotFound, Invalid, Exists for its own."""
+        image = self.get(reference)
+        record = image.model_copy(update={"name": parse_image_name(name)})
+        if record.name == image.name:
+            raise Exists(f"image {image.name!r} has this name already")
+        with self.open_draft() as draft:
+            os.link(self.root_path(image), draft / "root")
+            self._put(record, draft / "root")
+        return record
+
+    def add_linked(self, image: ImageManifest, other: ImageManifest) -> ImageManifest:
+        """Keep `image` with the root file of another one that is here. Raises Unavailable when that is gone."""
+        same = {"digest": other.digest, "size": other.size, "root_file": other.root_file, "root_type": other.root_type}
+        kept = image.model_copy(update=same)
+        with self.open_draft() as draft:
+            os.link(self.root_path(other), draft / "root")
+            self._put(kept, draft / "root")
+        return kept
+
+    def _parse(self, name: str) -> str:
+        return parse_image_name(name)
+
     def _hint(self, name: str) -> str:
-        return f"weft image build {name} makes it from appliances/{name}; weft image ls shows what is there"
+        return f"{_where_from(name)}; weft image ls shows what is there"
 
 
 class KernelStore(RecordStore[KernelInfo]):
@@ -189,7 +244,7 @@ class KernelStore(RecordStore[KernelInfo]):
         return self.payload_path(kernel)
 
     def payload_path(self, record: KernelInfo) -> Path:
-        return self.folder / record.name / "vmlinux"
+        return self._folder(record.name) / "vmlinux"
 
     def add(self, kernel: KernelInfo, vmlinux: Path) -> KernelInfo:
         """Keep a kernel; `vmlinux` is moved, so it has to be on the same file system. One of this name is replaced."""
@@ -201,6 +256,28 @@ class KernelStore(RecordStore[KernelInfo]):
         if name == DEFAULT_KERNEL:
             return "weft kernel build makes one, weft kernel import FILE takes one you have"
         return super()._hint(name)
+
+
+def folder_name(name: str) -> str:
+    """The folder for a name: the name itself when it is a DNS label, else without what a path must not have."""
+    encoded = quote(name, safe="")
+    if len(encoded) <= LONGEST_FOLDER:
+        return encoded
+    return f"{encoded[: LONGEST_FOLDER - 65]}%{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def _where_from(name: str) -> str:
+    """How one would come by an image that is not there."""
+    try:
+        if (share_folder("appliances") / parse_name(name)).is_dir():
+            return f"weft image build {name} makes it from appliances/{name}"
+        return f"weft run docker.io/library/{name} pulls it"
+    except WeftError:
+        pass
+    try:
+        return f"weft image pull {parse_image_name(name)} fetches it"
+    except Invalid as err:
+        return str(err.hint)
 
 
 def record_digest(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from weft.fabric.events import EventLog
 from weft.fabric.fabric import Fabric, assemble
 from weft.fabric.layout import Layout
-from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shelf
+from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shelf, VolumeRecord
 from weft.fabric.site import Shelves, Site, Tasks
 from weft.host.facts import HostFacts
 from weft.host.fake_links import FakeLinks
@@ -47,6 +47,7 @@ async def open_paper_fabric(home: Path) -> AsyncIterator[Fabric]:
         Shelf(store, "machines", MachineRecord),
         Shelf(store, "networks", NetworkRecord),
         Shelf(store, "inserts", InsertRecord),
+        Shelf(store, "volumes", VolumeRecord),
     )
     ticks = itertools.count(1000)
     links = FakeLinks()

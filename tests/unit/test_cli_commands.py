@@ -13,11 +13,14 @@ from weft.cli.main import run_command
 from weft.model.image import ImageManifest, KernelInfo
 from weft.model.insert import PortView
 from weft.model.network import NetworkView
+from weft.model.volume import VolumeView
 
 Json = dict[str, Any]
 
 NETWORK = {"name": "lan", "subnet": "10.1.0.0/24", "gateway": "10.1.0.1", "mtu": 1500, "uplink": True, "created": 1.0,
            "members": [{"machine": "web", "nic": 0, "address": "10.1.0.2"}]}  # fmt: skip
+VOLUME = {"name": "data", "size": 1 << 30, "stored": 3 << 20, "created": 1.0, "labels": {},
+          "users": [{"machine": "web", "target": "/srv", "read_only": False, "live": True}]}  # fmt: skip
 INSERT = {"name": "sniffer", "appliance": "sniffer", "port": "web:0", "position": 0, "mode": "inline", "fail": "open",
           "state": "active", "created": 1.0}  # fmt: skip
 BUILT = {"digest": "sha256:" + "ab" * 32, "size": 4 << 20, "created": "2026-01-02T03:04:05.678Z"}
@@ -62,6 +65,7 @@ def weft(tmp_path: Path, fake: FakeDaemon, capfd: pytest.CaptureFixture[str]) ->
 def test_the_views_here_are_those_of_the_model() -> None:
     NetworkView.model_validate(NETWORK)
     PortView.model_validate(PORT)
+    VolumeView.model_validate(VOLUME)
     ImageManifest.model_validate(IMAGE)
     KernelInfo.model_validate(KERNEL)
 
@@ -89,6 +93,10 @@ JSON_COMMANDS: list[tuple[list[str], str, str, Any]] = [
     (["network", "ls"], "GET", "/v1/networks", [NETWORK]),
     (["network", "inspect", "lan"], "GET", "/v1/networks/lan", NETWORK),
     (["network", "create", "lan"], "POST", "/v1/networks", NETWORK),
+    (["volume", "ls"], "GET", "/v1/volumes", [VOLUME]),
+    (["volume", "inspect", "data"], "GET", "/v1/volumes/data", VOLUME),
+    (["volume", "create", "data"], "POST", "/v1/volumes", VOLUME),
+    (["volume", "resize", "data", "2G"], "PATCH", "/v1/volumes/data", VOLUME),
     (["insert", "sniffer", "--before", "web"], "POST", "/v1/inserts", INSERT),
     (["policy", "sniffer", "closed"], "PATCH", "/v1/inserts/sniffer", INSERT),
     (["links"], "GET", "/v1/ports", [PORT]),
@@ -129,6 +137,7 @@ def insert_format(args: list[str]) -> list[str]:
         (["kill", "web"], "POST", "/v1/machines/web/kill", {"wait": True}, {}),
         (["rm", "-f", "web"], "DELETE", "/v1/machines/web", None, {"force": "true"}),
         (["network", "rm", "web"], "DELETE", "/v1/networks/web", None, {}),
+        (["volume", "rm", "web"], "DELETE", "/v1/volumes/web", None, {}),
         (["eject", "--keep", "web"], "DELETE", "/v1/inserts/web", None, {"keep": "true"}),
         (["image", "rm", "web"], "DELETE", "/v1/images/web", None, {}),
         (["kernel", "rm", "web"], "DELETE", "/v1/kernels/web", None, {}),
@@ -261,6 +270,26 @@ def test_logs(fake: FakeDaemon, weft: Weft) -> None:
 
 def run_bytes(weft: Weft, *args: str) -> bool:
     return weft(*args).status == 0
+
+
+def test_volume_create_and_ls(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("POST", "/v1/volumes", VOLUME)
+    assert weft("volume", "create", "data", "--size", "2G", "--label", "team=a").out == "data\n"
+    assert fake.last().body == {"name": "data", "size": 2 << 30, "labels": {"team": "a"}}
+    assert weft("volume", "create", "data", "--label", "team").err == "weft: invalid: label 'team' is not KEY=VALUE\n"
+    fake.on("GET", "/v1/volumes", [VOLUME])
+    assert weft("volume", "ls").out.splitlines()[1].split()[:4] == ["data", "1G", "3M", "web"]
+
+
+def test_volume_prune_and_resize(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("POST", "/v1/volumes/prune", ["a", "b"])
+    assert weft("volume", "prune").out == "a\nb\n"
+    assert json.loads(weft("volume", "prune", "--format", "json").out) == ["a", "b"]
+    fake.on("POST", "/v1/volumes/prune", [])
+    assert weft("volume", "prune") == (0, "", "")
+    fake.on("PATCH", "/v1/volumes/data", VOLUME)
+    assert weft("volume", "resize", "data", "1G").out == "data 1G\n"
+    assert fake.last().body == {"size": 1 << 30}
 
 
 def test_network_create(fake: FakeDaemon, weft: Weft) -> None:

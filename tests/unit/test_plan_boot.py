@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from weft.model.machine import Profile
-from weft.plan.boot import Boot, BootNic, kernel_line, plan_boot
+from weft.plan.boot import Boot, BootDisk, BootNic, kernel_line, plan_boot
 
 GOLDEN = Path(__file__).parent / "golden"
 WEB = Boot(
@@ -28,11 +28,15 @@ WEB = Boot(
     tsc_khz=2_100_000,
 )
 SIDES = (BootNic("52:57:00:00:00:01", 14), BootNic("52:57:00:00:00:02", 15))
+DATA = BootDisk("weft-volume0", "/machine/weft-volume0")
+BOOK = BootDisk("weft-volume1", "/machine/weft-volume1", read_only=True, direct=False)
 CASES = {
     "microvm-tcg": WEB,
     "microvm-kvm": replace(WEB, accel="kvm"),
     "microvm-no-nic": replace(WEB, nics=(), tsc_khz=None),
     "microvm-appliance": replace(WEB, name="sniffer", nics=SIDES),
+    "microvm-disks": replace(WEB, disks=(DATA, BOOK)),
+    "q35-disks": replace(WEB, profile=Profile.Q35, disks=(DATA, BOOK)),
     "q35-tcg": replace(WEB, profile=Profile.Q35, memory=1 << 30, cpus=4),
     "q35-kvm": replace(WEB, profile=Profile.Q35, accel="kvm", nics=SIDES, kernel_args=("debug",)),
 }

@@ -34,6 +34,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "links": "weft.cli.links:links",
         "sniff": "weft.cli.sniff:sniff",
     },
+    "Volumes": {
+        "volume": "weft.cli.volumes:volume",
+    },
     "Images and kernels": {
         "image": "weft.cli.images:image",
         "kernel": "weft.cli.kernels:kernel",

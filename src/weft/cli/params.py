@@ -79,4 +79,5 @@ PORT = Named("port", lambda client: (str(port["port"]) for port in client.ports(
 NETWORK = Named("network", lambda client: _names(client.networks()))
 IMAGE = Named("image", lambda client: _names(client.images()))
 KERNEL = Named("kernel", lambda client: _names(client.kernels()))
+VOLUME = Named("volume", lambda client: _names(client.volumes()))
 INSERT = Named("insert", lambda client: _names(client.inserts()))

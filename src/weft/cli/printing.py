@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _TIMES = {"created", "started", "ready", "expires"}
-_SIZES = {"memory", "resident", "size"}
+_SIZES = {"memory", "resident", "size", "stored"}
 _AGE_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 

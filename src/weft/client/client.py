@@ -180,6 +180,33 @@ class Client(Transport):
         """Every port with its chain, or those of one machine."""
         return self._ask_list("GET", "/v1/ports", query={"machine": machine})
 
+    # Volumes
+
+    def volumes(self) -> list[Json]:
+        """Every volume with its users."""
+        return self._ask_list("GET", "/v1/volumes")
+
+    def volume(self, name: str) -> Json:
+        """One volume's view."""
+        return self._ask_object("GET", f"/v1/volumes/{quote_name(name)}")
+
+    def create_volume(self, spec: Mapping[str, Any]) -> Json:
+        """Makes a volume: name, and if wanted size in bytes, labels."""
+        return self._ask_object("POST", "/v1/volumes", body=dict(spec), timeout=WORK_TIMEOUT)
+
+    def resize_volume(self, name: str, size: int) -> Json:
+        """Makes a volume larger that no running machine has."""
+        path = f"/v1/volumes/{quote_name(name)}"
+        return self._ask_object("PATCH", path, body={"size": size}, timeout=WORK_TIMEOUT)
+
+    def remove_volume(self, name: str) -> None:
+        """Removes a volume that no machine uses."""
+        self._ask("DELETE", f"/v1/volumes/{quote_name(name)}", timeout=WORK_TIMEOUT)
+
+    def prune_volumes(self) -> list[str]:
+        """Removes all volumes that no machine uses; their names."""
+        return [str(name) for name in self._ask("POST", "/v1/volumes/prune", timeout=WORK_TIMEOUT) or []]
+
     # Images and kernels
 
     def images(self) -> list[Json]:

@@ -22,6 +22,7 @@ async def adopt(fabric: Fabric, store: Store) -> None:
     shelves, inserts = fabric.site.shelves, fabric.inserts
     same_boot = await _note_boot(store)
     await fabric.networks.adopt()
+    await fabric.volumes.adopt()
     await _each(fabric, shelves.machines, fabric.ports.attach)
     await _each(fabric, shelves.machines, fabric.ports.splice_all)
     live = [machine for machine in shelves.machines if machine.state.is_live]

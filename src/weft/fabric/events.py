@@ -20,6 +20,8 @@ KINDS = {
     "machine.removed": "A machine and all it had is gone.",
     "network.created": "A network was made.",
     "network.removed": "A network is gone.",
+    "volume.created": "A volume was made.",
+    "volume.removed": "A volume and all that was on it is gone.",
     "insert.active": "Frames go through an insert, or copies come to it: for the first time, or again.",
     "insert.bypassed": "It died or hangs and its policy is `open`: frames go past it.",
     "insert.blocked": "It died or hangs and its policy is `closed`: nothing passes.",

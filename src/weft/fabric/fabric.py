@@ -13,6 +13,7 @@ from weft.fabric.networks import Networks
 from weft.fabric.ports import Ports
 from weft.fabric.site import Site
 from weft.fabric.sniff import Sniffers
+from weft.fabric.volumes import Volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Fabric:
     sniffers: Sniffers
     consoles: Consoles
     images: Images
+    volumes: Volumes
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
@@ -41,11 +43,12 @@ class Fabric:
 
 def assemble(site: Site) -> Fabric:
     """The controllers of a site, joined to each other; nothing is adopted or started."""
-    networks, ports, lifecycle, hearts = Networks(site), Ports(site), Lifecycle(site), Hearts(site)
-    machines = Machines(site, networks, ports, lifecycle)
+    networks, ports, volumes, hearts = Networks(site), Ports(site), Volumes(site), Hearts(site)
+    lifecycle = Lifecycle(site, volumes)
+    machines = Machines(site, networks, ports, lifecycle, volumes)
     inserts = Inserts(site, machines, ports, lifecycle, hearts)
     machines.before_remove = inserts.remove_from
     lifecycle.on_ready += [hearts.on_ready, inserts.on_ready]
     lifecycle.on_end += [hearts.on_end, inserts.on_end]
-    sniffers = Sniffers(inserts, lifecycle)
-    return Fabric(site, networks, ports, lifecycle, machines, hearts, inserts, sniffers, Consoles(site), Images(site))
+    sniffers, consoles, images = Sniffers(inserts, lifecycle), Consoles(site), Images(site)
+    return Fabric(site, networks, ports, lifecycle, machines, hearts, inserts, sniffers, consoles, images, volumes)

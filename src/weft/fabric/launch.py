@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
+from weft.fabric.mounts import guest_mounts, prepare_disks
 from weft.fabric.records import MachineRecord
 from weft.fabric.site import KVM, Site
+from weft.fabric.volumes import Volumes
 from weft.guest.config import GuestConfig, GuestNic, GuestRoot
 from weft.guest.initramfs import build_initramfs
 from weft.host.cgroup import Limits
@@ -15,8 +17,9 @@ from weft.host.process import Latched, start_latched
 from weft.host.sandbox import Bind, plan_sandbox
 from weft.host.sockets import listen_unix
 from weft.model.image import ImageManifest
-from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
+from weft.plan.boot import ROOT_SERIAL, Boot, BootDisk, BootNic, plan_boot
 from weft.plan.linknames import tap_name
+from weft.plan.mounts import plan_mounts
 
 IO_CPUS = 0.5
 """What QEMU's own threads may use beside the vCPUs."""
@@ -32,7 +35,7 @@ class Held:
     limits: str
 
 
-async def hold(site: Site, machine: MachineRecord) -> Held:
+async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
     """Prepare everything and start the process, held. Raises what is missing; nothing is left behind then."""
     files = site.layout.machine(machine.name)
     files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -40,13 +43,14 @@ async def hold(site: Site, machine: MachineRecord) -> Held:
     files.initrd.write_bytes(build_initramfs(site.init, guest_config(site, machine, image)))
     files.initrd.chmod(0o644)  # read by the machine's own user; the folder is closed to everybody else
     identity = site.identity(machine.slot)
+    disks = await prepare_disks(volumes, machine, plan_mounts(machine.spec, image), files, identity)
     with ExitStack() as stack:
         fds = await _open_descriptors(stack, site, machine, files)
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
         paths = _Files(site, machine, image, files)
-        command = [site.facts.qemu, *plan_boot(_boot(site, machine, fds, paths))]
+        command = [site.facts.qemu, *plan_boot(_boot(site, machine, fds, paths, disks.devices))]
         devices = [KVM] if site.facts.accel == "kvm" else []
-        argv = plan_sandbox(command, binds=paths.binds, devices=devices, identity=identity)
+        argv = plan_sandbox(command, binds=[*paths.binds, *disks.binds], devices=devices, identity=identity)
         group = site.cgroups.create(machine.name, _limits(site, machine))
         latched = start_latched(argv, fds=fds.all, stdout=errors, stderr=errors)
     group.add(latched.pid)
@@ -74,6 +78,7 @@ def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> Gu
         cwd=entry.cwd,
         user=entry.user,
         restart=entry.restart.value if not machine.spec.command else "never",
+        mounts=guest_mounts(plan_mounts(machine.spec, image)),
     )
 
 
@@ -135,7 +140,7 @@ class _Files:
         return [self.kernel, self.initrd, self.root, self.log]
 
 
-def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) -> Boot:
+def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files, disks: tuple[BootDisk, ...]) -> Boot:
     nics = tuple(BootNic(nic.mac, fd) for nic, fd in zip(machine.nics, fds.taps, strict=True))
     return Boot(
         name=machine.name,
@@ -152,6 +157,7 @@ def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) 
         serial_fd=fds.serial,
         agent_fd=fds.agent,
         nics=nics,
+        disks=disks,
         tsc_khz=site.facts.tsc_khz or None,
     )
 

@@ -33,6 +33,10 @@ class Layout:
     def machines(self) -> Path:
         return self.home / "machines"
 
+    def volume(self, name: str) -> Path:
+        """The folder of one volume; its content is in `disk.img`."""
+        return self.home / "volumes" / name
+
     def network(self, name: str) -> Path:
         """Where a network's name server has its files."""
         return self.home / "networks" / name
@@ -67,6 +71,11 @@ class MachineFiles:
     def errors(self) -> Path:
         """What QEMU and the programs around it complain about."""
         return self.folder / "qemu.log"
+
+    @property
+    def disk(self) -> Path:
+        """What the image wants kept from run to run, as long as there is the machine."""
+        return self.folder / "volumes.img"
 
     @property
     def qmp(self) -> Path:

@@ -18,6 +18,7 @@ from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import read_tail
 from weft.fabric.records import MachineRecord, Stamp
 from weft.fabric.site import Site
+from weft.fabric.volumes import Volumes
 from weft.guest.agent import Agent, open_agent
 from weft.guest.protocol import EntryStatus
 from weft.host.cgroup import Cgroup
@@ -50,8 +51,9 @@ class Live:
 class Lifecycle:
     """Starts and stops machines, and adopts those that an earlier daemon started."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, volumes: Volumes) -> None:
         self._site = site
+        self._volumes = volumes
         self._shelf = site.shelves.machines
         self._live: dict[str, Live] = {}
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -140,7 +142,7 @@ class Lifecycle:
         fresh = {"exit": None, "reason": "", "ready": None, "monitor": None, "qemu": None}
         machine = await self._shelf.save(machine.with_(state=State.STARTING, started=now, **fresh))
         try:
-            held = await hold(self._site, machine)
+            held = await hold(self._site, self._volumes, machine)
         except WeftError as err:
             await self._settle(machine, Exit(reason=err.message))
             raise

@@ -11,11 +11,13 @@ from weft.fabric.networks import DEFAULT_NETWORK, Networks
 from weft.fabric.ports import Ports
 from weft.fabric.records import MachineRecord, NicRecord
 from weft.fabric.site import MACHINE_SLOTS, Site, free_slot
+from weft.fabric.volumes import Volumes
 from weft.model.errors import Exists, WrongState
 from weft.model.image import ImageManifest, NicRole
 from weft.model.machine import Address, MachineSpec, MachineView, NicSpec
 from weft.model.reference import find_stem
 from weft.plan.address import plan_address
+from weft.plan.mounts import check_slots, plan_mounts
 
 DEFAULT_KERNEL = "default"
 
@@ -23,12 +25,13 @@ DEFAULT_KERNEL = "default"
 class Machines:
     """The machines of a fabric."""
 
-    def __init__(self, site: Site, networks: Networks, ports: Ports, lifecycle: Lifecycle) -> None:
+    def __init__(self, site: Site, networks: Networks, ports: Ports, lifecycle: Lifecycle, volumes: Volumes) -> None:
         self._site = site
         self._shelf = site.shelves.machines
         self._networks = networks
         self._ports = ports
         self._lifecycle = lifecycle
+        self._volumes = volumes
         self.before_remove: Callable[[str], Awaitable[None]] | None = None
 
     def choose_name(self, image: str) -> str:
@@ -45,7 +48,10 @@ class Machines:
         if self._site.images.find(spec.image):  # no digest: the full name says the same tomorrow, whatever comes in
             spec = spec.model_copy(update={"image": image.name})
         kernel = self._site.kernels.get(spec.kernel or DEFAULT_KERNEL)
-        nics = [await self._give_nic(nic) for nic in _wanted_nics(spec, image)]
+        wanted, mounts = _wanted_nics(spec, image), plan_mounts(spec, image)
+        check_slots(spec.name, spec.profile, nics=len(wanted), disks=len(mounts.disks), shares=len(mounts.shares))
+        nics = [await self._give_nic(nic) for nic in wanted]
+        await self._volumes.ensure(spec)
         # From here to the record nothing else runs: name, slot and addresses are still free when it is written.
         if self._shelf.find(spec.name):
             raise Exists(f"machine {spec.name!r} exists already")

@@ -12,7 +12,7 @@ from weft.fabric.events import EventLog
 from weft.fabric.fabric import Fabric, assemble
 from weft.fabric.layout import Layout
 from weft.fabric.logs import rotate_logs
-from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shelf
+from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shelf, VolumeRecord
 from weft.fabric.site import Shelves, Site, Tasks
 from weft.host.cgroup import find_cgroups
 from weft.host.facts import find_facts
@@ -78,6 +78,7 @@ async def _load_shelves(store: Store) -> Shelves:
         Shelf(store, "machines", MachineRecord),
         Shelf(store, "networks", NetworkRecord),
         Shelf(store, "inserts", InsertRecord),
+        Shelf(store, "volumes", VolumeRecord),
     )
     await shelves.load()
     return shelves

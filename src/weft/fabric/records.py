@@ -1,4 +1,4 @@
-"""What the store remembers of machines, networks and inserts, and typed shelves to keep it on.
+"""What the store remembers of machines, networks, inserts and volumes, and typed shelves to keep it on.
 
 A record is written before the act that it speaks of, so a daemon that dies at any instant leaves either the intention
 or the result behind, and the next one goes on from there.
@@ -18,6 +18,7 @@ from weft.model.insert import InsertSpec, InsertState
 from weft.model.machine import Exit, MachineSpec, State
 from weft.model.names import PortName, parse_port
 from weft.model.network import NetworkSpec
+from weft.model.volume import VolumeSpec
 from weft.plan.address import gateway_of
 from weft.plan.linknames import bridge_name, patch_name, tap_name
 from weft.plan.splice import Appliance, Ends
@@ -151,7 +152,20 @@ class InsertRecord(Record):
         return self.state in (InsertState.ACTIVE, InsertState.BLOCKED)
 
 
-R = TypeVar("R", MachineRecord, NetworkRecord, InsertRecord)
+class VolumeRecord(Record):
+    """A volume. `made`: its disk has been whole; one that is missing since is lost, and not made anew."""
+
+    spec: VolumeSpec
+    created: float
+    made: bool = False
+    removing: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+R = TypeVar("R", MachineRecord, NetworkRecord, InsertRecord, VolumeRecord)
 
 
 class Shelf(Generic[R]):

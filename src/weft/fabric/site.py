@@ -10,7 +10,7 @@ from typing import Any
 
 from weft.fabric.events import EventLog
 from weft.fabric.layout import Layout
-from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shelf
+from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shelf, VolumeRecord
 from weft.host.cgroup import Cgroups
 from weft.host.facts import HostFacts
 from weft.host.links import Links
@@ -27,6 +27,8 @@ UID_FABRICS, UIDS_PER_FABRIC = 4096, 4096
 """Fabrics side by side use user ids of their own."""
 MACHINE_SLOTS, NETWORK_SLOTS = range(1, 3000), range(1, 1000)
 """Slots are in names of links and in user ids: machines have the first of a fabric's ids, name servers those behind."""
+DISK_USER = UIDS_PER_FABRIC - 1
+"""Whom programs run as that look into a volume which no machine has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,10 @@ class Shelves:
     machines: Shelf[MachineRecord]
     networks: Shelf[NetworkRecord]
     inserts: Shelf[InsertRecord]
+    volumes: Shelf[VolumeRecord]
 
     async def load(self) -> None:
-        for shelf in (self.machines, self.networks, self.inserts):
+        for shelf in (self.machines, self.networks, self.inserts, self.volumes):
             await shelf.load()
 
 

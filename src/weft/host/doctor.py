@@ -50,6 +50,7 @@ PROGRAMS = (
     Program("setpriv", "util-linux", "gives machines a user of their own"),
     Program("dnsmasq", "dnsmasq-base", "resolves names on networks"),
     Program("nft", "nftables", "keeps networks apart"),
+    Program("mkfs.ext4", "e2fsprogs", "makes volumes", needed=False),
     Program("pasta", "passt", "gives networks an uplink", needed=False),
     Program("mksquashfs", "squashfs-tools", "builds images", needed=False),
     Program("dpkg-deb", "dpkg", "builds images", needed=False),

@@ -47,19 +47,21 @@ def plan_sandbox(
     devices: Sequence[Path] = (),
     identity: Identity | None = None,
     share_net: bool = False,
+    proc: bool = False,
     host_root: Path = Path("/"),
 ) -> list[str]:
     """The command line that runs `argv` inside the walls; descriptors pass through under their numbers.
 
     `devices` are nodes such as /dev/kvm. `identity` is wanted when the daemon is root; otherwise the program keeps
     the daemon's user, which a user namespace shows it as nobody. `share_net` leaves it in the network namespace it
-    is started in. `host_root` is where /usr is looked at.
+    is started in. `proc` shows it the processes of its own namespace: itself, and what it starts.
+    `host_root` is where /usr is looked at.
     """
     command = [program("bwrap"), *_NAMESPACES, *([] if share_net else ["--unshare-net"])]
     command += [] if identity else ["--unshare-user", "--uid", str(_NOBODY), "--gid", str(_NOBODY)]
     command += ["--as-pid-1", "--clearenv", "--setenv", "LC_ALL", "C.UTF-8"]
     command += ["--cap-drop", "ALL", *_setuid_capabilities(identity), *_plan_usr(host_root)]
-    command += ["--dev", "/dev", "--dir", str(INSIDE)]
+    command += ["--dev", "/dev", *(["--proc", "/proc"] if proc else []), "--dir", str(INSIDE)]
     for device in devices:
         command += ["--dev-bind", str(device), str(device)]
     for bind in binds:

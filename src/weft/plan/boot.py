@@ -19,6 +19,19 @@ class BootNic:
 
 
 @dataclass(frozen=True, slots=True)
+class BootDisk:
+    """A disk beside the root, found in the guest by its serial number of at most 20 bytes.
+
+    `direct`: past the host's page cache, where the host's file system can do that.
+    """
+
+    serial: str
+    file: str
+    read_only: bool = False
+    direct: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Boot:
     """All that decides QEMU's arguments. Memory in bytes, `tsc_khz` the host's rate if it is known."""
 
@@ -36,6 +49,7 @@ class Boot:
     serial_fd: int
     agent_fd: int
     nics: tuple[BootNic, ...] = ()
+    disks: tuple[BootDisk, ...] = ()
     tsc_khz: int | None = None
     kernel_args: tuple[str, ...] = field(default=())
 
@@ -44,6 +58,9 @@ ROOT_SERIAL = "weft-root"
 AGENT_PORT = "weft.agent"
 TCG_BUFFER_MB = 16
 """Translation buffer: the default of a quarter of the RAM costs resident memory and boots slower (docs: Footguns)."""
+
+DISK_THREADS = 16
+"""The most that QEMU has at work on its disks at once."""
 
 
 def plan_boot(boot: Boot) -> list[str]:
@@ -74,6 +91,9 @@ def kernel_line(boot: Boot) -> str:
 def _process(boot: Boot) -> Iterator[str]:
     yield from ("-name", f"guest={boot.name}", "-uuid", boot.uuid)
     yield from ("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot")
+    if boot.disks:
+        # Otherwise up to 64 threads for what disks wait for, which the limit of the control group would cut off.
+        yield from ("-object", f"main-loop,id=main-loop,thread-pool-max={DISK_THREADS}")
     yield from ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
     accel = f"tcg,tb-size={TCG_BUFFER_MB},thread=multi" if boot.accel == "tcg" else boot.accel
     yield from ("-accel", accel, "-cpu", "max" if boot.accel == "tcg" else "host")
@@ -113,3 +133,14 @@ def _devices(boot: Boot) -> Iterator[str]:
         # A deep receive ring bridges the moments in which an emulated CPU does not get to run.
         no_rom = ",romfile=" if boot.profile is Profile.Q35 else ""
         yield from ("-device", f"virtio-net-{bus},netdev=net{index},mac={nic.mac},rx_queue_size=1024{no_rom}")
+    for disk in boot.disks:
+        yield from _disk(disk, bus)
+
+
+def _disk(disk: BootDisk, bus: str) -> Iterator[str]:
+    """What the guest flushes is on the host's disk when it is told so, and what it deletes is given back."""
+    access = "read-only=on" if disk.read_only else "read-only=off,discard=unmap"
+    cache = f"cache.direct={'on' if disk.direct else 'off'},cache.no-flush=off"
+    # QEMU's own lock stands behind the fabric's: no second writer, whatever is on record.
+    yield from ("-blockdev", f"file,node-name={disk.serial},filename={disk.file},{access},{cache},locking=on")
+    yield from ("-device", f"virtio-blk-{bus},drive={disk.serial},serial={disk.serial},write-cache=on")

@@ -1,0 +1,55 @@
+"""Volumes."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from weft.api.deps import TheFabric
+from weft.api.shield import finish
+from weft.model.volume import MAX_VOLUME, MIN_VOLUME, VolumeSpec, VolumeView
+
+router = APIRouter(prefix="/volumes", tags=["volumes"])
+
+
+class VolumeChange(BaseModel):
+    """`size`: the new one, in bytes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    size: int = Field(ge=MIN_VOLUME, le=MAX_VOLUME)
+
+
+@router.get("")
+async def list_volumes(fabric: TheFabric) -> list[VolumeView]:
+    """All volumes."""
+    found = sorted(fabric.site.shelves.volumes, key=lambda volume: volume.name)
+    return [fabric.volumes.view(volume) for volume in found]
+
+
+@router.post("", status_code=201)
+async def create_volume(fabric: TheFabric, spec: VolumeSpec) -> VolumeView:
+    """Make an empty volume."""
+    return fabric.volumes.view(await finish(fabric.volumes.create(spec)))
+
+
+@router.post("/prune")
+async def prune_volumes(fabric: TheFabric) -> list[str]:
+    """Remove all volumes that no machine uses; their names."""
+    return await finish(fabric.volumes.prune())
+
+
+@router.get("/{name}")
+async def get_volume(fabric: TheFabric, name: str) -> VolumeView:
+    """One volume."""
+    return fabric.volumes.view(fabric.site.shelves.volumes.get(name))
+
+
+@router.patch("/{name}")
+async def resize_volume(fabric: TheFabric, name: str, change: VolumeChange) -> VolumeView:
+    """Make a volume larger that no running machine has."""
+    return fabric.volumes.view(await finish(fabric.volumes.resize(name, change.size)))
+
+
+@router.delete("/{name}", status_code=204)
+async def remove_volume(fabric: TheFabric, name: str) -> None:
+    """Remove a volume that no machine uses."""
+    await finish(fabric.volumes.remove(name))

@@ -50,5 +50,13 @@ async def _find_disk(volumes: Volumes, machine: MachineRecord, disk: PlannedDisk
 
 
 def _guest_mount(mount: PlannedMount) -> GuestMount:
-    assert mount.serial is not None
-    return GuestMount(serial=mount.serial, at=mount.at, type=mount.type, read_only=mount.read_only)
+    return GuestMount(
+        at=mount.at,
+        type=mount.type,
+        serial=mount.serial,
+        tag=mount.tag,
+        sub=mount.sub,
+        size=mount.size,
+        copy=mount.copy,
+        read_only=mount.read_only,
+    )

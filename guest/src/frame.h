@@ -31,6 +31,10 @@ enum kind {
 	KIND_PING = 17,
 	KIND_PONG = 18,
 	KIND_ENTRY = 19,
+	KIND_OOM = 20,
+	KIND_COMMIT = 21,
+	KIND_COMMITTED = 22,
+	KIND_REASON = 23,
 };
 
 struct frame {

@@ -7,7 +7,7 @@
 
 enum {
 	PROTO_MAJOR = 1,
-	PROTO_MINOR = 0,
+	PROTO_MINOR = 1,
 	PROTO_NONCE = 16,
 	PROTO_WINDOW = 64 * 1024, /* bytes a peer may send on a stream before it is given more */
 	PROTO_MAX_STREAMS = 128,
@@ -15,7 +15,7 @@ enum {
 	PROTO_MAX_GRACE_MS = 60 * 1000,
 };
 
-enum exec_flags { EXEC_TTY = 1, EXEC_STDIN = 2 };
+enum exec_flags { EXEC_TTY = 1, EXEC_STDIN = 2, EXEC_BUILTIN = 4 };
 
 enum shutdown_kind { SHUTDOWN_POWER_OFF = 1, SHUTDOWN_REBOOT = 2 };
 

@@ -12,6 +12,7 @@ import pytest
 
 from weft.guest import protocol as p
 from weft.guest.agent import Agent, open_agent
+from weft.guest.commits import OnCommit
 from weft.guest.frames import Frame, FrameParser, Kind, dump_frame
 from weft.guest.opening import ReadyFinder
 from weft.model.errors import Invalid, NoRoom, NotFound, Unavailable, WrongState
@@ -401,3 +402,69 @@ async def test_signals_have_numbers(path: Path) -> None:
         with pytest.raises(Invalid):
             stream.signal(99)
         stream.fail(Unavailable("over"))
+
+
+async def test_a_reason_and_kills_for_want_of_memory_belong_to_the_entry_point(path: Path) -> None:
+    seen: list[p.EntryStatus] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        peer.send(Kind.OOM, 0, p.dump_u32(2))
+        peer.send(Kind.REASON, 0, p.dump_reason("/x: not there"))
+        peer.send(Kind.ENTRY, 0, p.dump_entry(p.EntryStatus("exited", p.ExitStatus(code=127))))
+        peer.send(Kind.ENTRY, 0, p.dump_entry(p.EntryStatus("running", pid=8)))
+        peer.writer.write_eof()
+
+    async with guest(path, script), open_agent(path, timeout=5, on_entry=seen.append) as agent:
+        await agent.closed
+    assert seen == [
+        p.EntryStatus("running", pid=7, oom_kills=2),
+        p.EntryStatus("exited", p.ExitStatus(code=127), reason="/x: not there", oom_kills=2),
+        p.EntryStatus("running", pid=8, oom_kills=2),
+    ]
+
+
+async def commit(path: Path, pieces: list[bytes], on_commit: OnCommit | None) -> str | None:
+    """What the guest is told after it has sent these pieces."""
+    answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        for piece in [*pieces, b""]:
+            peer.send(Kind.COMMIT, 3, piece)
+        frame = await peer.receive(Kind.COMMITTED)
+        assert frame.stream == 3
+        answer.set_result(p.parse_committed(frame.payload))
+
+    async with guest(path, script), open_agent(path, timeout=5, on_commit=on_commit) as agent:
+        done, _ = await asyncio.wait([answer, agent.closed], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        assert answer in done, "the connection has ended"
+        return await answer
+
+
+async def test_a_commit_is_accepted_or_refused(path: Path) -> None:
+    texts: list[str] = []
+
+    async def keep(text: str) -> None:
+        texts.append(text)
+        if "bad" in text:
+            raise Invalid("that is bad")
+
+    assert await commit(path, [b"hostname = ", '"wëft"'.encode()], keep) is None
+    assert await commit(path, [b"bad"], keep) == "that is bad"
+    assert await commit(path, [b"\xff"], keep) == "not UTF-8 text"
+    assert texts == ['hostname = "wëft"', "bad"]
+    assert await commit(path, [b"x"], None) == "nothing of this machine is kept"
+    assert await commit(path, [b"x" * 8192] * 8, keep) is None
+
+
+@pytest.mark.parametrize("pieces", [[b"x" * 8192] * 9, [b"x"]])
+async def test_a_commit_that_breaks_the_rules_ends_the_connection(path: Path, pieces: list[bytes]) -> None:
+    async def script(peer: Peer) -> None:
+        for number, piece in enumerate(pieces):
+            peer.send(Kind.COMMIT, 3, piece)
+            if len(pieces) == 1:
+                peer.send(Kind.COMMIT, 4 + number, piece)
+
+    async with connected(path, script) as agent, asyncio.timeout(10):
+        await agent.closed

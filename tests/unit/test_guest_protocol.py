@@ -32,6 +32,7 @@ requests = st.builds(
     user=st.none() | names,
     tty=st.just(None),
     stdin=st.booleans(),
+    builtin=st.booleans(),
 )
 
 
@@ -105,6 +106,9 @@ def test_small_ones(entry: p.EntryStatus, status: p.ExitStatus, number: int, tex
     assert p.parse_exit(p.dump_exit(status)) == status
     assert p.parse_u32(Kind.WINDOW, p.dump_u32(number)) == number
     assert p.parse_error(p.dump_error(p.AgentError(number, text))) == p.AgentError(number, text)
+    assert p.parse_committed(p.dump_committed(text)) == text
+    assert p.parse_committed(p.dump_committed(None)) is None
+    assert p.parse_reason(p.dump_reason(text)) == text
 
 
 PARSERS: list[Callable[[bytes], object]] = [
@@ -114,6 +118,8 @@ PARSERS: list[Callable[[bytes], object]] = [
     p.parse_entry,
     p.parse_exit,
     p.parse_error,
+    p.parse_committed,
+    p.parse_reason,
     parse_facts,
     lambda payload: p.parse_u32(Kind.STARTED, payload),
 ]

@@ -12,8 +12,11 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from weft.guest.commits import Commits, OnCommit
 from weft.guest.facts import Facts, parse_facts
 from weft.guest.frames import PADDING, Frame, FrameParser, Kind, dump_frame
 from weft.guest.opening import ReadyFinder
@@ -33,6 +36,8 @@ from weft.guest.protocol import (
     dump_time,
     parse_entry,
     parse_ready,
+    parse_reason,
+    parse_u32,
 )
 from weft.guest.streams import ExecStream
 from weft.host.sockets import connect_unix
@@ -54,7 +59,13 @@ class Agent:
     `closed` is done when the connection has ended, from whichever side; calls then raise Unavailable.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_entry: OnEntry | None) -> None:
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        on_entry: OnEntry | None,
+        on_commit: OnCommit | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = loop.create_future()
         self._ready: asyncio.Future[Ready] = loop.create_future()
@@ -66,6 +77,8 @@ class Agent:
         self._streams: dict[int, ExecStream] = {}
         self._answers: dict[tuple[Kind, int], asyncio.Future[bytes]] = {}
         self._last_number = 0
+        self._commits = Commits(self._send, on_commit)
+        self._reason: str | None = None
         self.entry = EntryStatus("none")
 
     @property
@@ -118,7 +131,13 @@ class Agent:
         elif not self._ready.done():
             return
         elif frame.kind == Kind.ENTRY:
-            self._set_entry(parse_entry(frame.payload))
+            self._take_entry(parse_entry(frame.payload))
+        elif frame.kind == Kind.OOM:
+            self._set_entry(replace(self.entry, oom_kills=parse_u32(Kind.OOM, frame.payload)))
+        elif frame.kind == Kind.REASON:
+            self._reason = parse_reason(frame.payload)
+        elif frame.kind == Kind.COMMIT:
+            self._commits.take(frame)
         elif frame.kind in (Kind.FACTS, Kind.PONG):
             self._answer(Kind(frame.kind), frame)
         elif stream := self._streams.get(frame.stream):
@@ -131,6 +150,11 @@ class Agent:
         if ready.nonce == self._nonce and not self._ready.done():
             self.entry = ready.entry
             self._ready.set_result(ready)
+
+    def _take_entry(self, entry: EntryStatus) -> None:
+        """A REASON came just before; the number of OOM stays as it is until another comes."""
+        reason, self._reason = self._reason, None
+        self._set_entry(replace(entry, reason=reason, oom_kills=self.entry.oom_kills))
 
     def _set_entry(self, entry: EntryStatus) -> None:
         self.entry = entry
@@ -145,6 +169,7 @@ class Agent:
     def _end(self, error: WeftError) -> None:
         if not self._ready.done():
             self._ready.set_exception(error)
+        self._commits.end()
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(error)
@@ -192,15 +217,17 @@ class Agent:
         user: str | None = None,
         tty: tuple[int, int] | None = None,
         stdin: bool = False,
+        builtin: bool = False,
         timeout: float = 10.0,
     ) -> ExecStream:
         """Starts a program in the machine and returns when it runs; `timeout` (seconds) is for that only.
 
         `env` goes over the machine's own environment; `tty` is the (rows, columns) of a terminal, which then is input,
-        output and error in one. Raises NotFound or Invalid (no such program, directory or user), NoRoom (too many),
-        Unavailable (no answer).
+        output and error in one. `builtin`: the program is one of those inside the machine's init, which are there in
+        every image (docs/agent-protocol.md). Raises NotFound or Invalid (no such program, directory or user), NoRoom
+        (too many), Unavailable (no answer).
         """
-        payload = dump_exec(ExecRequest(argv, env or {}, cwd, user, tty, stdin))
+        payload = dump_exec(ExecRequest(argv, env or {}, cwd, user, tty, stdin, builtin))
         self._require_open()
         stream = ExecStream(self._new_number(), self._send)
         self._streams[stream.number] = stream
@@ -263,18 +290,23 @@ async def open_agent(
     *,
     timeout: float,
     on_entry: OnEntry | None = None,
+    on_commit: OnCommit | None = None,
     wall_clock: Callable[[], int] = time.time_ns,
     patience: float = 3.0,
 ) -> AsyncIterator[Agent]:
     """Connects to a machine's agent and waits for it, `timeout` seconds at most; the machine may still be booting.
 
-    `on_entry` is called with each change of the entry point (not with the first state, which is `agent.entry`). Leaving
-    the context ends the connection, and with it what was started over it. Raises Unavailable.
+    `on_entry` is called with each change of the entry point (not with the first state, which is `agent.entry`), and
+    when the machine's kernel has killed a process for want of memory. `on_commit` is called with each text that the
+    machine wants kept: it accepts by returning and refuses by raising a WeftError. Leaving the context ends the
+    connection, and with it what was started over it. Raises Unavailable.
     A connection on which nothing is heard for `patience` seconds is given up for another.
     """
     silence = f"no agent answered on {path} within {timeout:g} s"
     async with _bounded(asyncio.get_running_loop().time() + timeout, silence):
-        agent, reading = await _open_until_ready(path, on_entry, wall_clock, patience)
+        agent, reading = await _open_until_ready(
+            path, partial(Agent, on_entry=on_entry, on_commit=on_commit), wall_clock, patience
+        )
     try:
         yield agent
     finally:
@@ -282,7 +314,7 @@ async def open_agent(
 
 
 async def _open_until_ready(
-    path: Path, on_entry: OnEntry | None, wall_clock: Callable[[], int], patience: float
+    path: Path, make: Callable[..., Agent], wall_clock: Callable[[], int], patience: float
 ) -> tuple[Agent, "asyncio.Task[None]"]:
     """Connect, and connect anew when nothing is heard for a while.
 
@@ -291,7 +323,7 @@ async def _open_until_ready(
     """
     while True:
         reader, writer = await asyncio.open_unix_connection(sock=await connect_unix(path, "the agent's socket"))
-        agent = Agent(reader, writer, on_entry)
+        agent = make(reader, writer)
         reading = asyncio.create_task(agent.run(), name=f"agent {path.name}")
         try:
             async with asyncio.timeout(patience):

@@ -36,6 +36,10 @@ class Kind(IntEnum):
     PING = 17
     PONG = 18
     ENTRY = 19
+    OOM = 20
+    COMMIT = 21
+    COMMITTED = 22
+    REASON = 23
 
 
 @dataclass(frozen=True, slots=True)

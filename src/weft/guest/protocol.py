@@ -14,8 +14,10 @@ from weft.guest.frames import MAX_PAYLOAD, Kind
 from weft.model.errors import Invalid
 
 MAJOR = 1
-MINOR = 0
+MINOR = 1
 NONCE_BYTES = 16
+MAX_COMMIT = 64 * 1024
+"""Bytes in the text of one commit."""
 WINDOW = 64 * 1024
 """Bytes a peer may send on a stream before it is given more."""
 MAX_STREAMS = 128
@@ -30,7 +32,7 @@ _EXEC = struct.Struct("<HHHHH")
 _EXIT = struct.Struct("<Bi")
 _U32 = struct.Struct("<I")
 
-_TTY, _STDIN = 1, 2
+_TTY, _STDIN, _BUILTIN = 1, 2, 4
 
 EntryState = Literal["none", "running", "exited", "waiting"]
 _ENTRY_STATES: tuple[EntryState, ...] = ("none", "running", "exited", "waiting")
@@ -60,12 +62,18 @@ class ExitStatus:
 
 @dataclass(frozen=True, slots=True)
 class EntryStatus:
-    """The image's entry point. `last` is how it ended last, when it has ended; `waiting`: it will be started again."""
+    """The image's entry point. `last` is how it ended last, when it has ended; `waiting`: it will be started again.
+
+    `reason` says why it could not be started, when that is why it ended; `oom_kills` is how many processes the
+    machine's kernel has killed so far for want of memory.
+    """
 
     state: EntryState
     last: ExitStatus | None = None
     pid: int | None = None
     restarts: int = 0
+    reason: str | None = None
+    oom_kills: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,8 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class ExecRequest:
-    """`tty`: (rows, columns) of the terminal, or None for pipes. `user`: USER[:GROUP]; None: root."""
+    """`tty`: (rows, columns) of the terminal, or None for pipes. `user`: USER[:GROUP]; None: root. `builtin`: the
+    program is one of those inside the machine's init."""
 
     argv: Sequence[str]
     env: Mapping[str, str]
@@ -107,6 +116,7 @@ class ExecRequest:
     user: str | None = None
     tty: tuple[int, int] | None = None
     stdin: bool = False
+    builtin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +236,7 @@ def parse_ready(payload: bytes) -> Ready:
 def dump_exec(request: ExecRequest) -> bytes:
     """Raises Invalid when it does not fit one frame: a long script belongs on the standard input."""
     flags = (_TTY if request.tty else 0) | (_STDIN if request.stdin or request.tty else 0)
+    flags |= _BUILTIN if request.builtin else 0
     rows, cols = request.tty or (0, 0)
     env = [f"{name}={value}" for name, value in request.env.items()]
     if not request.argv or not request.argv[0]:
@@ -244,7 +255,7 @@ def parse_exec(payload: bytes) -> ExecRequest:
     if len(payload) < _EXEC.size:
         raise _malformed(Kind.EXEC)
     flags, rows, cols, argc, envc = _EXEC.unpack_from(payload)
-    if flags & ~(_TTY | _STDIN) or not 1 <= argc <= MAX_STRINGS or envc > MAX_STRINGS:
+    if flags & ~(_TTY | _STDIN | _BUILTIN) or not 1 <= argc <= MAX_STRINGS or envc > MAX_STRINGS:
         raise _malformed(Kind.EXEC)
     strings, rest = _parse_strings(Kind.EXEC, payload[_EXEC.size :], argc + envc + 2)
     env = [text.partition("=") for text in strings[argc : argc + envc]]
@@ -257,11 +268,12 @@ def parse_exec(payload: bytes) -> ExecRequest:
         user=strings[-1] or None,
         tty=(rows, cols) if flags & _TTY else None,
         stdin=bool(flags & _STDIN),
+        builtin=bool(flags & _BUILTIN),
     )
 
 
 def dump_u32(value: int) -> bytes:
-    """WINDOW (a credit in bytes), SIGNAL (its number), STARTED (a pid)."""
+    """WINDOW (a credit in bytes), SIGNAL (its number), STARTED (a pid), OOM (how many)."""
     return _U32.pack(value)
 
 
@@ -302,3 +314,28 @@ def parse_error(payload: bytes) -> AgentError:
     if rest:
         raise _malformed(Kind.ERROR)
     return AgentError(_U32.unpack_from(payload)[0], strings[0])
+
+
+def dump_committed(refusal: str | None) -> bytes:
+    """`refusal`: why not, cut to what fits one frame; None: accepted."""
+    what, text = (1, "") if refusal is None else (2, refusal)
+    return bytes([what]) + text.replace("\0", " ").encode("utf-8", "surrogateescape")[: MAX_PAYLOAD - 2] + b"\0"
+
+
+def parse_committed(payload: bytes) -> str | None:
+    """What the agent reads."""
+    strings, rest = _parse_strings(Kind.COMMITTED, payload[1:], 1)
+    if rest or payload[0] not in (1, 2):
+        raise _malformed(Kind.COMMITTED)
+    return strings[0] if payload[0] == 2 else None
+
+
+def dump_reason(reason: str) -> bytes:
+    return _dump_strings(reason)
+
+
+def parse_reason(payload: bytes) -> str:
+    strings, rest = _parse_strings(Kind.REASON, payload, 1)
+    if rest:
+        raise _malformed(Kind.REASON)
+    return strings[0]

@@ -158,14 +158,14 @@ static void on_resize(const struct frame *frame)
 {
 	uint16_t rows, cols;
 	if (parse_resize(frame->payload, frame->length, &rows, &cols))
-		exec_resize(frame->stream, rows, cols);
+		frame->stream ? exec_resize(frame->stream, rows, cols) : entry_resize(rows, cols);
 }
 
 static void on_signal(const struct frame *frame)
 {
 	int number;
 	if (parse_signal(frame->payload, frame->length, &number))
-		exec_signal(frame->stream, number);
+		frame->stream ? exec_signal(frame->stream, number) : entry_signal(number);
 }
 
 static void on_facts(const struct frame *frame)

@@ -46,6 +46,17 @@ bool ends_open_pipes(struct ends *ours, struct ends *far, bool want_stdin)
 	return far->in >= 0;
 }
 
+/* For a process that outlives its stream. */
+bool ends_open_nothing(struct ends *ours, struct ends *far)
+{
+	if (!make_report(ours, far))
+		return false;
+	far->in = open("/dev/null", O_RDWR | O_CLOEXEC);
+	far->out = fcntl(far->in, F_DUPFD_CLOEXEC, 0);
+	far->err = fcntl(far->in, F_DUPFD_CLOEXEC, 0);
+	return far->in >= 0 && far->out >= 0 && far->err >= 0;
+}
+
 void terminal_set_size(int fd, uint16_t rows, uint16_t cols)
 {
 	struct winsize size = {.ws_row = rows, .ws_col = cols};

@@ -14,6 +14,7 @@ struct ends {
 
 /* False: errno says why; what was opened until then is left to ends_close. Without stdin the process gets /dev/null. */
 bool ends_open_pipes(struct ends *ours, struct ends *far, bool want_stdin);
+bool ends_open_nothing(struct ends *ours, struct ends *far);
 bool ends_open_terminal(struct ends *ours, struct ends *far, uint16_t rows, uint16_t cols);
 
 void end_close(int *fd);

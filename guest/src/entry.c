@@ -1,16 +1,19 @@
 #include "entry.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "ends.h"
 #include "log.h"
 #include "power.h"
 #include "spawn.h"
 
-enum { FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 10 * 1000, GRACE_MS = 2000 };
+enum { FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 10 * 1000, GRACE_MS = 2000, NO_TERMINAL = 0xffff };
 
 static const struct config *config;
 static struct entry_status status;
@@ -94,6 +97,24 @@ void entry_step(void)
 		return;
 	status.restarts++;
 	start();
+}
+
+/* Without anybody at a terminal there is nobody to see what is typed: it would only mix with the output. */
+void entry_resize(uint16_t rows, uint16_t cols)
+{
+	struct termios settings;
+	if (rows != NO_TERMINAL) {
+		terminal_set_size(STDIN_FILENO, rows, cols);
+	} else if (tcgetattr(STDIN_FILENO, &settings) == 0) {
+		settings.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(STDIN_FILENO, TCSANOW, &settings);
+	}
+}
+
+void entry_signal(int number)
+{
+	if (status.state == ENTRY_RUNNING && kill(-(pid_t)status.pid, number) < 0)
+		kill((pid_t)status.pid, number); /* right after fork it has no group yet */
 }
 
 const struct entry_status *entry_status(void)

@@ -15,5 +15,9 @@ void entry_step(void);
 
 const struct entry_status *entry_status(void);
 
+/* The entry point's terminal, which is the console, and the entry point with its group. */
+void entry_resize(uint16_t rows, uint16_t cols);
+void entry_signal(int number);
+
 /* True once after each change: the agent then tells the host. */
 bool entry_take_change(void);

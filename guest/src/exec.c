@@ -18,7 +18,7 @@ enum state { FREE, STARTING, RUNNING };
 struct exec {
 	enum state state;
 	uint16_t stream;
-	bool tty, ended;
+	bool tty, detached, ended;
 	int wait_status;
 	pid_t pid;
 	struct ends ours;
@@ -60,8 +60,9 @@ static void release(struct exec *exec)
 
 static int start_process(struct exec *exec, struct ends *far, const struct exec_request *request)
 {
-	bool want_stdin = exec->tty || (request->flags & EXEC_STDIN);
-	bool opened = exec->tty ? ends_open_terminal(&exec->ours, far, request->rows, request->cols)
+	bool want_stdin = !exec->detached && (exec->tty || (request->flags & EXEC_STDIN));
+	bool opened = exec->detached ? ends_open_nothing(&exec->ours, far)
+		      : exec->tty ? ends_open_terminal(&exec->ours, far, request->rows, request->cols)
 				: ends_open_pipes(&exec->ours, far, want_stdin);
 	if (!opened || (want_stdin && !stdinq_open(&exec->input)))
 		return errno;
@@ -90,6 +91,7 @@ int exec_start(uint16_t stream, const struct exec_request *request)
 	*exec = (struct exec){.state = STARTING,
 			      .stream = stream,
 			      .tty = request->flags & EXEC_TTY,
+			      .detached = request->flags & EXEC_DETACHED,
 			      .ours = ENDS_CLOSED,
 			      .credit = PROTO_WINDOW};
 	int error = start_process(exec, &far, request);
@@ -211,6 +213,8 @@ static void step_starting(struct exec *exec)
 	outq_send(KIND_STARTED, exec->stream, pid, sizeof pid);
 	end_close(&exec->ours.report);
 	exec->state = RUNNING;
+	if (exec->detached)
+		release(exec);
 }
 
 /* A terminal has no end of file but a character that means it, when it is first on a line. */

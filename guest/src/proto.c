@@ -50,7 +50,7 @@ bool parse_exec(uint8_t *payload, size_t length, struct exec_request *out)
 	out->rows = get_u16(payload + 2);
 	out->cols = get_u16(payload + 4);
 	size_t argc = get_u16(payload + 6), envc = get_u16(payload + 8);
-	if (argc < 1 || argc > PROTO_MAX_STRINGS || envc > PROTO_MAX_STRINGS || (out->flags & ~(EXEC_TTY | EXEC_STDIN | EXEC_BUILTIN)))
+	if (argc < 1 || argc > PROTO_MAX_STRINGS || envc > PROTO_MAX_STRINGS || (out->flags & ~EXEC_FLAGS))
 		return false;
 	uint8_t *at = payload + EXEC_FIXED, *end = payload + length;
 	char *tail[3];

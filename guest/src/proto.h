@@ -15,7 +15,8 @@ enum {
 	PROTO_MAX_GRACE_MS = 60 * 1000,
 };
 
-enum exec_flags { EXEC_TTY = 1, EXEC_STDIN = 2, EXEC_BUILTIN = 4 };
+enum exec_flags { EXEC_TTY = 1, EXEC_STDIN = 2, EXEC_BUILTIN = 4, EXEC_DETACHED = 8 };
+enum { EXEC_FLAGS = EXEC_TTY | EXEC_STDIN | EXEC_BUILTIN | EXEC_DETACHED };
 
 enum shutdown_kind { SHUTDOWN_POWER_OFF = 1, SHUTDOWN_REBOOT = 2 };
 

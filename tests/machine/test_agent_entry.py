@@ -1,6 +1,7 @@
 """The entry point: its output, its end, its restarts, and what the host hears of them."""
 
 import asyncio
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from tests.machine.agent_machine import READY_TIMEOUT, Machine, boot, wait_until
 
 from weft.guest.agent import open_agent
 from weft.guest.config import GuestConfig, Restart
-from weft.guest.protocol import EntryStatus, ExitStatus
+from weft.guest.protocol import NO_TERMINAL, EntryStatus, ExitStatus
 
 pytestmark = pytest.mark.machine
 
@@ -39,6 +40,21 @@ async def test_the_machine_ends_with_its_entry_point(tmp_path: Path) -> None:
         seen = await end_of(machine)
     assert seen[0].state == "running" and seen[0].pid
     assert seen[-1] == EntryStatus("exited", ExitStatus(code=7))
+
+
+async def test_the_entry_point_has_a_size_and_takes_signals(tmp_path: Path) -> None:
+    script = (
+        "trap 'stty size; stty | grep -o -e -echo' USR1; trap 'exit 5' TERM; echo armed; while :; do sleep 0.1; done"
+    )
+    async with boot(tmp_path, shell(script)) as machine, open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
+        await wait_until(lambda: "armed\n" in machine.log())
+        agent.resize_console(33, 44)
+        agent.resize_console(NO_TERMINAL, 0)
+        agent.signal_entry(signal.SIGUSR1)
+        await wait_until(lambda: "33 44\n-echo\n" in machine.log())
+        agent.signal_entry(signal.SIGTERM)
+        await agent.closed
+        assert agent.entry == EntryStatus("exited", ExitStatus(code=5))
 
 
 async def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:

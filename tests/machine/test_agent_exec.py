@@ -192,17 +192,23 @@ async def test_cancelled_start_leaves_nothing(agent: Agent) -> None:
     assert (await asyncio.wait_for((await shell(agent, script)).collect(), 20))[0].code == 0
 
 
-async def test_connection_that_ends_takes_its_processes_with_it(path: Path) -> None:
+async def test_connection_that_ends_takes_its_processes_with_it_but_not_detached_ones(path: Path) -> None:
     async with open_agent(path, timeout=READY_TIMEOUT) as first:
         boot_id = first.ready.boot_id
         old = await first.exec(["sleep", "3000"])
         await first.exec(["cat", "/dev/zero"])
+        detached = await first.exec(["sh", "-c", "echo to nobody; exec sleep 4000"], detached=True)
+        assert detached.is_over
+        with pytest.raises(NotFound):
+            await first.exec(["absent"], detached=True)
     with pytest.raises(Unavailable):
         await old.wait()
     async with open_agent(path, timeout=READY_TIMEOUT) as second:
         assert second.ready.boot_id == boot_id
         _, out, _ = await (await shell(second, "ps | grep -e '[s]leep 3000' -e '[c]at /dev'")).collect()
         assert out == b""
+        _, out, _ = await (await shell(second, f"cat /proc/{detached.pid}/cmdline")).collect()
+        assert out == b"sleep\0" + b"4000\0"
 
 
 async def test_clock_is_set_when_it_is_off(path: Path) -> None:

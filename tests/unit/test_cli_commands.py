@@ -381,7 +381,7 @@ def test_usage_errors_are_one_line(weft: Weft, args: list[str], message: str) ->
 
 
 @pytest.mark.parametrize(
-    "args", [["sniff", "Web"], ["run", "-d", "-e", "=x", "base"], ["exec", "-e", "x", "web", "ls"]]
+    "args", [["sniff", "Web"], ["run", "-d", "-e", "=x", "base"], ["exec", "-e", "a b=x", "web", "ls"]]
 )
 def test_what_is_wrong_before_the_daemon_is_asked(fake: FakeDaemon, weft: Weft, args: list[str]) -> None:
     ran = weft(*args)

@@ -1,27 +1,17 @@
-"""The command line as a process: pipes, terminals, signals, completion, and what it costs to start."""
+"""The command line as a process: pipes, signals, completion, and what it costs to start."""
 
-import fcntl
-import json
 import os
-import pty
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, fail, open_fake_daemon
-from websockets.sync.server import ServerConnection
-
-WEFT = [sys.executable, "-c", "from weft.cli.main import main; main()"]
-LIMIT = 15.0
+from tests.unit.terminals import LIMIT, start_weft, weft
 
 
 @pytest.fixture
@@ -33,16 +23,6 @@ def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return os.environ | {"WEFT_HOME": str(tmp_path)}
-
-
-def weft(env: dict[str, str], *args: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*WEFT, *args], env=env, input=stdin, capture_output=True, timeout=LIMIT, check=False)
-
-
-def start_weft(env: dict[str, str], *args: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*WEFT, *args], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
 
 
 class Endless:
@@ -60,173 +40,6 @@ class Endless:
         while not self.let_go.wait(0.02):
             if self.then:
                 yield self.then
-
-
-# exec
-
-
-def exit_with(**status: Any) -> Callable[[ServerConnection], None]:
-    def talk(connection: ServerConnection) -> None:
-        connection.recv(5)
-        connection.send(json.dumps({"started": 7}))
-        connection.send(b"\x01out\n")
-        connection.send(b"\x02err\n")
-        connection.send(json.dumps({"exit": {"code": None, "signal": None} | status}))
-
-    return talk
-
-
-@pytest.mark.parametrize(("end", "status"), [({"code": 0}, 0), ({"code": 3}, 3), ({"signal": 15}, 143)])
-def test_exec_is_the_program(fake: FakeDaemon, env: dict[str, str], end: dict[str, int], status: int) -> None:
-    fake.on_session("/v1/machines/web/exec", exit_with(**end))
-    done = weft(env, "exec", "web", "--", "ls", "-l")
-    assert (done.returncode, done.stdout, done.stderr) == (status, b"out\n", b"err\n")
-
-
-def test_exec_passes_the_request(fake: FakeDaemon, env: dict[str, str]) -> None:
-    seen: list[Any] = []
-
-    def talk(connection: ServerConnection) -> None:
-        seen.append(json.loads(connection.recv(5)))
-        connection.send(json.dumps({"exit": {"code": 0, "signal": None}}))
-
-    fake.on_session("/v1/machines/web/exec", talk)
-    weft(env, "exec", "-e", "A=1", "-w", "/srv", "-u", "5:6", "web", "ls", "-l", "--")
-    program = {"argv": ["ls", "-l", "--"], "env": {"A": "1"}, "cwd": "/srv", "user": "5:6"}
-    assert seen == [program | {"tty": None, "stdin": False}]
-
-
-def echo(connection: ServerConnection) -> None:
-    """A program like cat."""
-    assert json.loads(connection.recv(5))["stdin"] is True
-    while isinstance(message := connection.recv(5), bytes):
-        connection.send(b"\x01" + message[1:])
-    assert json.loads(message) == {"eof": True}
-    connection.send(json.dumps({"exit": {"code": 0, "signal": None}}))
-
-
-def test_exec_streams_input_until_its_end(fake: FakeDaemon, env: dict[str, str]) -> None:
-    fake.on_session("/v1/machines/web/exec", echo)
-    data = os.urandom(1 << 20)
-    done = weft(env, "exec", "-i", "web", "--", "cat", stdin=data)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout == data
-
-
-def test_exec_of_what_cannot_run(fake: FakeDaemon, env: dict[str, str]) -> None:
-    fake.on_session("/v1/machines/web/exec", lambda c: talk_error(c, "not-found", "web has no program nope"))
-    done = weft(env, "exec", "web", "nope")
-    assert (done.returncode, done.stderr) == (1, b"weft: not-found: web has no program nope\n")
-
-
-def talk_error(connection: ServerConnection, code: str, message: str) -> None:
-    connection.recv(5)
-    connection.send(json.dumps({"error": {"code": code, "message": message, "hint": None, "detail": None}}))
-
-
-def test_exec_refused_before_it_opens(fake: FakeDaemon, env: dict[str, str]) -> None:
-    done = weft(env, "exec", "nobody", "ls")
-    assert done.returncode == 1
-    assert done.stderr == b"weft: not-found: nothing at /v1/machines/nobody/exec\n"
-
-
-def test_exec_in_a_machine_that_dies(fake: FakeDaemon, env: dict[str, str]) -> None:
-    fake.on_session("/v1/machines/web/exec", lambda connection: connection.close())
-    done = weft(env, "exec", "web", "ls")
-    assert done.returncode == 1
-    assert done.stderr.startswith(b"weft: unavailable: the machine or the daemon ended before")
-
-
-# Terminals
-
-
-class Terminal:
-    """A command line with a terminal of its own."""
-
-    def __init__(self, env: dict[str, str], *args: str, size: tuple[int, int] = (40, 100)) -> None:
-        self._master, slave = pty.openpty()
-        self.resize(*size)
-        self.before = termios.tcgetattr(slave)
-        self._slave = slave
-        self._child = subprocess.Popen(
-            [*WEFT, *args], env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-        )
-
-    def resize(self, rows: int, columns: int) -> None:
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def tell_resize(self) -> None:
-        # The terminal is not the child's controlling one, so the kernel does not send this by itself.
-        self._child.send_signal(signal.SIGWINCH)
-
-    def type(self, data: bytes) -> None:
-        os.write(self._master, data)
-
-    def read_until(self, mark: bytes) -> bytes:
-        data, deadline = b"", time.monotonic() + LIMIT
-        while mark not in data:
-            assert select.select([self._master], [], [], deadline - time.monotonic())[0], data
-            data += os.read(self._master, 4096)
-        return data
-
-    def finish(self) -> int:
-        """Waits for the end; the status. The terminal must be as it was."""
-        try:
-            status = self._child.wait(LIMIT)
-            assert termios.tcgetattr(self._slave) == self.before
-            return status
-        finally:
-            self._child.kill()
-            self._child.wait()
-            os.close(self._master)
-            os.close(self._slave)
-
-
-def test_exec_at_a_terminal_is_a_terminal(fake: FakeDaemon, env: dict[str, str]) -> None:
-    seen: list[Any] = []
-
-    def talk(connection: ServerConnection) -> None:
-        seen.append(json.loads(connection.recv(5)))
-        connection.send(b"\x01$ ")
-        while len(seen) < 3:
-            seen.append(connection.recv(5))
-            connection.send(b"\x01#")
-        connection.send(json.dumps({"exit": {"code": 5, "signal": None}}))
-
-    fake.on_session("/v1/machines/web/exec", talk)
-    terminal = Terminal(env, "exec", "web", "sh")
-    terminal.read_until(b"$ ")
-    terminal.type(b"\x03")  # raw mode: Ctrl-C is the program's, not ours
-    terminal.read_until(b"#")
-    terminal.resize(50, 120)
-    terminal.tell_resize()
-    assert terminal.finish() == 5
-    assert (seen[0]["tty"], seen[0]["stdin"]) == ([40, 100], True)
-    assert seen[1:] == [b"\x00\x03", '{"resize": [50, 120]}']
-
-
-def test_console_detaches(fake: FakeDaemon, env: dict[str, str]) -> None:
-    typed: list[bytes] = []
-
-    def talk(connection: ServerConnection) -> None:
-        connection.send(b"login: ")
-        while True:
-            message = connection.recv(5)
-            assert isinstance(message, bytes)
-            typed.append(message)
-
-    fake.on_session("/v1/machines/web/console", talk)
-    terminal = Terminal(env, "console", "web")
-    terminal.read_until(b"login: ")
-    terminal.type(b"root\x1dnot sent")
-    assert terminal.finish() == 0
-    assert b"".join(typed) == b"root"
-
-
-def test_console_ends_with_the_machine(fake: FakeDaemon, env: dict[str, str]) -> None:
-    fake.on_session("/v1/machines/web/console", lambda connection: connection.send(b"Power down\r\n"))
-    done = weft(env, "console", "web")
-    assert (done.returncode, done.stdout) == (0, b"Power down\r\n")
 
 
 # Signals and pipes

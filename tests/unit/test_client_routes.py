@@ -73,6 +73,7 @@ STREAMS = {
     "open_logs",
     "open_sniff",
     "open_exec",
+    "start_exec",
     "open_console",
     "build_image",
     "build_kernel",

@@ -129,6 +129,40 @@ async def test_hello_is_repeated_to_a_guest_that_boots(path: Path) -> None:
         assert agent.ready.boot_id == "boot"
 
 
+async def test_a_detached_process_is_over_when_it_runs(path: Path) -> None:
+    seen: list[p.ExecRequest] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        seen.append((await peer.take_exec())[1])
+
+    async with guest(path, script), open_agent(path, timeout=5) as agent:
+        stream = await agent.exec(["sleep", "9"], detached=True)
+        assert (stream.pid, stream.is_over) == (99, True)
+        assert await stream.collect() == (p.ExitStatus(code=0), b"", b"")
+    assert seen == [p.ExecRequest(["sleep", "9"], {}, detached=True)]
+
+
+async def test_the_entry_point_is_stream_zero(path: Path) -> None:
+    seen: list[Frame] = []
+    done = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        seen.append(await peer.receive(Kind.RESIZE))
+        seen.append(await peer.receive(Kind.SIGNAL))
+        done.set()
+
+    async with guest(path, script), open_agent(path, timeout=5) as agent:
+        agent.resize_console(24, 80)
+        agent.signal_entry(15)
+        with pytest.raises(Invalid, match="65 is not a signal"):
+            agent.signal_entry(65)
+        async with asyncio.timeout(5):
+            await done.wait()
+    assert seen == [Frame(Kind.RESIZE, 0, p.dump_resize(24, 80)), Frame(Kind.SIGNAL, 0, p.dump_u32(15))]
+
+
 async def test_a_guest_that_never_answers(path: Path) -> None:
     async with guest(path, idle):
         with pytest.raises(Unavailable, match=r"no agent answered on .* within 0.3 s"):

@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from weft.api.deps import TheFabric
 from weft.guest.streams import ExecStream
-from weft.model.errors import Invalid, WeftError
+from weft.model.errors import Invalid, WeftError, WrongState
 
 router = APIRouter(prefix="/machines", tags=["machines"])
 STDIN, STDOUT, STDERR = 0, 1, 2
 _READ = 1 << 14
+_STILL_THERE = 5.0
+"""Seconds between looks at whether the client of a program that does not read is there."""
 
 
 class ExecStart(BaseModel):
@@ -28,6 +30,7 @@ class ExecStart(BaseModel):
     user: str | None = None
     tty: tuple[int, int] | None = None
     stdin: bool = False
+    detach: bool = False
 
 
 @router.websocket("/{name}/exec")
@@ -38,11 +41,18 @@ async def exec_in(websocket: WebSocket, fabric: TheFabric, name: str) -> None:
         start = _parse_start(await websocket.receive_text())
         agent = fabric.lifecycle.agent(name)
         process = await agent.exec(
-            start.argv, env=start.env, cwd=start.cwd, user=start.user, tty=start.tty, stdin=start.stdin
+            start.argv,
+            env=start.env,
+            cwd=start.cwd,
+            user=start.user,
+            tty=start.tty,
+            stdin=start.stdin,
+            detached=start.detach,
         )
         async with process:
             await websocket.send_json({"started": process.pid})
-            await _serve_exec(websocket, process)
+            if not start.detach:
+                await _serve_exec(websocket, process)
     except WeftError as err:
         await _refuse(websocket, err)
     except WebSocketDisconnect:
@@ -95,9 +105,24 @@ async def _exec_in(websocket: WebSocket, process: ExecStream) -> None:
     while (message := await websocket.receive())["type"] == "websocket.receive":
         if (data := message.get("bytes")) is not None:
             if data[:1] == bytes([STDIN]):
-                await process.write(data[1:])
+                await _write(websocket, process, data[1:])
         else:
             _control(process, _parse_control(message["text"]))
+
+
+async def _write(websocket: WebSocket, process: ExecStream, data: bytes) -> None:
+    """Input for a program that may take its time; dropped when it takes no more.
+
+    Nothing is received meanwhile, so a client that has gone is noticed by an empty message that cannot be sent.
+    """
+    writing = asyncio.ensure_future(process.write(data))
+    try:
+        while not (await asyncio.wait([writing], timeout=_STILL_THERE))[0]:
+            await websocket.send_bytes(b"")
+        with contextlib.suppress(WrongState):  # it has ended: how, is told by its output's end
+            await writing
+    finally:
+        writing.cancel()
 
 
 def _parse_control(text: str) -> dict[str, Any]:

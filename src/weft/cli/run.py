@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from weft.cli.environment import read_environment
 from weft.cli.face import Face, format_option, wait_option
 from weft.cli.params import IMAGE, KERNEL, NETWORK, SIZE
 from weft.cli.printing import print_json
-from weft.cli.sessions import parse_command, parse_environment
+from weft.cli.sessions import parse_command
 from weft.model.errors import Internal
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def make_spec(
 ) -> dict[str, Any]:
     """The machine's spec as the API takes it; what was not said is left to the daemon. Raises Invalid."""
     spec = {key: value for key, value in plain.items() if value is not None}
-    spec |= {"command": parse_command(command), "env": parse_environment(environment)}
+    spec |= {"command": parse_command(command), "env": read_environment(environment)}
     if networks:
         spec["nics"] = [{"network": network} for network in networks if network != "none"]
     return spec

@@ -3,13 +3,14 @@
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from weft.cli.environment import environment_options, read_environment
 from weft.cli.face import Face
 from weft.cli.params import MACHINE
-from weft.model.errors import Invalid
 
 if TYPE_CHECKING:
     from weft.client.session import ConsoleSession, ExecSession
@@ -24,20 +25,13 @@ def parse_command(words: tuple[str, ...]) -> list[str]:
     return list(words[1:] if words[:1] == ("--",) else words)
 
 
-def parse_environment(pairs: tuple[str, ...]) -> dict[str, str]:
-    """`K=V` pairs. Raises Invalid."""
-    for pair in pairs:
-        if not pair.partition("=")[1] or pair.startswith("="):
-            raise Invalid(f"environment {pair!r} is not NAME=VALUE")
-    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
-
-
 @click.command("exec", context_settings=_REST, short_help="Run a program in a machine.")
 @click.option("-i", "--stdin", is_flag=True, help="Pass standard input on, also when it is not a terminal.")
 @click.option("-t/-T", "--tty/--no-tty", default=None, help="Give it a terminal. Default: if we have one.")
-@click.option("-e", "--env", "environment", multiple=True, metavar="NAME=VALUE", help="Set in its environment.")
+@click.option("-d", "--detach", is_flag=True, help="Return when it runs: no input, no output, no terminal.")
+@environment_options
 @click.option("-w", "--workdir", metavar="DIR", help="The directory to run in.")
-@click.option("-u", "--user", metavar="UID[:GID]", help="Run as this user of the machine.")
+@click.option("-u", "--user", metavar="USER[:GROUP]", help="Run as this user of the machine, by name or number.")
 @click.argument("name", type=MACHINE)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 @click.pass_obj
@@ -45,7 +39,9 @@ def exec_(
     face: Face,
     stdin: bool,
     tty: bool | None,
+    detach: bool,
     environment: tuple[str, ...],
+    env_files: tuple[Path, ...],
     workdir: str | None,
     user: str | None,
     name: str,
@@ -60,11 +56,14 @@ def exec_(
 
     if not (argv := parse_command(command)):
         raise click.UsageError("Missing argument 'COMMAND'", click.get_current_context())
+    env = read_environment(environment, env_files)
+    if detach:
+        face.client().start_exec(name, argv, env=env, cwd=workdir, user=user)
+        return
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     want_tty = at_terminal if tty is None else tty
     size = (find_size(1) or (24, 80)) if want_tty else None
     want_input = stdin or (want_tty and at_terminal)
-    env = parse_environment(environment)
     opening = face.client().open_exec(name, argv, env=env, cwd=workdir, user=user, tty=size, stdin=want_input)
     with opening as session, open_raw(0 if size and want_input else -1):
         if want_input:
@@ -84,15 +83,20 @@ def _start_input(session: "ExecSession", *, resizable: bool) -> None:
 
 
 def _pump_output(session: "ExecSession") -> int:
-    from weft.cli.terminal import write_all
-
+    """Until the program ends. Ctrl-C is passed on, once; the second one ends the session and the program with it."""
     try:
-        for stream, data in session:
-            write_all(stream, data)
+        _copy_output(session)
     except KeyboardInterrupt:
         session.send_signal(signal.SIGINT)
-        raise
+        _copy_output(session)
     return session.exit.shell_status if session.exit else 1
+
+
+def _copy_output(session: "ExecSession") -> None:
+    from weft.cli.terminal import write_all
+
+    for stream, data in session:
+        write_all(stream, data)
 
 
 @click.command(short_help="Attach to a machine's serial console.")

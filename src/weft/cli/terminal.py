@@ -5,12 +5,27 @@ import select
 import signal
 import termios
 import threading
-import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
+from typing import Any, NoReturn
+
+import click
 
 _PIECE = 1 << 15
+_DEADLY = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_RAW_INPUT = (
+    termios.IGNBRK
+    | termios.BRKINT
+    | termios.PARMRK
+    | termios.ISTRIP
+    | termios.INLCR
+    | termios.IGNCR
+    | termios.ICRNL
+    | termios.IXON
+)
+_RAW_LOCAL = termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -29,25 +44,71 @@ def find_size(fd: int) -> tuple[int, int] | None:
     return size.lines, size.columns
 
 
+class Ended(click.exceptions.Exit):
+    """A signal asked us to end. The status is a shell's for a program that the signal has killed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+
+
 @contextmanager
 def open_raw(fd: int, *, cooked_output: bool = False) -> Iterator[None]:
     """Raw mode while the context lasts; nothing if `fd` is no terminal.
 
-    With `cooked_output` a line feed still begins a new line: a serial line carries bare ones.
+    However it ends, the terminal is as it was: a signal that would kill us leaves the context first, and one that would
+    stop us stops us with the terminal as it was. With `cooked_output` a line feed still begins a new line: a serial
+    line carries bare ones.
     """
     if not os.isatty(fd):
         yield
         return
     before = termios.tcgetattr(fd)
-    tty.setraw(fd)
+    raw = _make_raw(before, cooked_output)
+    with _open_signals(partial(_stop, fd, before, raw)):
+        termios.tcsetattr(fd, termios.TCSADRAIN, raw)
+        try:
+            yield
+        finally:
+            with suppress(termios.error):  # it may be gone
+                termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+def _make_raw(attributes: list[Any], cooked_output: bool) -> list[Any]:
+    """As cfmakeraw(3) makes it."""
+    raw = [*attributes[:6], list(attributes[6])]
+    raw[0] &= ~_RAW_INPUT
+    raw[2] = raw[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+    raw[3] &= ~_RAW_LOCAL
+    raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
     if cooked_output:
-        attributes = termios.tcgetattr(fd)
-        attributes[1] |= termios.OPOST | termios.ONLCR
-        termios.tcsetattr(fd, termios.TCSADRAIN, attributes)
+        raw[1] |= termios.OPOST | termios.ONLCR
+    else:
+        raw[1] &= ~termios.OPOST
+    return raw
+
+
+@contextmanager
+def _open_signals(on_stop: Callable[[], None]) -> Iterator[None]:
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        raise Ended(number)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        on_stop()
+
+    handlers = {**dict.fromkeys(_DEADLY, end), signal.SIGTSTP: stop}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(fd: int, before: list[Any], raw: list[Any]) -> None:
+    """Stops, with the terminal as it was; goes on raw."""
+    termios.tcsetattr(fd, termios.TCSADRAIN, before)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    termios.tcsetattr(fd, termios.TCSADRAIN, raw)
 
 
 class Input:

@@ -130,6 +130,22 @@ class Client(Transport):
         }
         return open_exec(self._connect(self._timeout), f"{_machine(name)}/exec", request)
 
+    def start_exec(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        user: str | None = None,
+    ) -> int:
+        """Starts a program that nobody listens to and that lives on by itself; its pid in the machine."""
+        from weft.client.session import open_exec
+
+        request = {"argv": list(argv), "env": dict(env or {}), "cwd": cwd, "user": user, "detach": True}
+        with open_exec(self._connect(self._timeout), f"{_machine(name)}/exec", request) as session:
+            return session.wait_started()
+
     def open_console(self, name: str) -> "AbstractContextManager[ConsoleSession]":
         """The machine's serial console, both ways."""
         from weft.client.session import open_console

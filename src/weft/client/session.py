@@ -52,6 +52,16 @@ class ExecSession:
             elif message:
                 yield message[0], message[1:]
 
+    def wait_started(self) -> int:
+        """Until the program runs; its pid. Raises WeftError if it cannot be run."""
+        while self.pid is None:
+            message = _receive(self._connection)
+            if message is None:
+                raise Disconnected("the machine or the daemon ended before the program was started")
+            if isinstance(message, str):
+                self._note(json.loads(message))
+        return self.pid
+
     def _note(self, message: Mapping[str, Any]) -> None:
         if "error" in message:
             raise error_from_dict(message["error"])

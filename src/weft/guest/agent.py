@@ -32,7 +32,9 @@ from weft.guest.protocol import (
     ShutdownKind,
     dump_exec,
     dump_hello,
+    dump_resize,
     dump_shutdown,
+    dump_signal,
     dump_time,
     parse_entry,
     parse_ready,
@@ -218,18 +220,20 @@ class Agent:
         tty: tuple[int, int] | None = None,
         stdin: bool = False,
         builtin: bool = False,
+        detached: bool = False,
         timeout: float = 10.0,
     ) -> ExecStream:
         """Starts a program in the machine and returns when it runs; `timeout` (seconds) is for that only.
 
         `env` goes over the machine's own environment; `tty` is the (rows, columns) of a terminal, which then is input,
         output and error in one. `builtin`: the program is one of those inside the machine's init, which are there in
-        every image (docs/agent-protocol.md). Raises NotFound or Invalid (no such program, directory or user), NoRoom
-        (too many), Unavailable (no answer).
+        every image (docs/agent-protocol.md). A `detached` one has no input or output, counts as ended when it runs, and
+        outlives this connection. Raises NotFound or Invalid (no such program, directory or user), NoRoom (too many),
+        Unavailable (no answer).
         """
-        payload = dump_exec(ExecRequest(argv, env or {}, cwd, user, tty, stdin, builtin))
+        payload = dump_exec(ExecRequest(argv, env or {}, cwd, user, tty, stdin, builtin, detached))
         self._require_open()
-        stream = ExecStream(self._new_number(), self._send)
+        stream = ExecStream(self._new_number(), self._send, detached=detached)
         self._streams[stream.number] = stream
         self._send(Kind.EXEC, stream.number, payload)
         try:
@@ -270,6 +274,14 @@ class Agent:
             return parse_facts(answer)
         except Invalid as err:
             raise Unavailable(err.message, hint="the machine's agent is broken or hostile") from err
+
+    def resize_console(self, rows: int, cols: int) -> None:
+        """The size of the entry point's terminal; NO_TERMINAL rows: there is none, and nothing is echoed."""
+        self._send(Kind.RESIZE, 0, dump_resize(rows, cols))
+
+    def signal_entry(self, number: int) -> None:
+        """A signal (1 to 64) to the entry point and its group, if it runs."""
+        self._send(Kind.SIGNAL, 0, dump_signal(number))
 
     def set_time(self, wall_ns: int) -> None:
         """Sets the machine's clock, unless it is right to 5 ms."""

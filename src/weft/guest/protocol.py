@@ -32,7 +32,10 @@ _EXEC = struct.Struct("<HHHHH")
 _EXIT = struct.Struct("<Bi")
 _U32 = struct.Struct("<I")
 
-_TTY, _STDIN, _BUILTIN = 1, 2, 4
+_TTY, _STDIN, _BUILTIN, _DETACHED = 1, 2, 4, 8
+_FLAGS = _TTY | _STDIN | _BUILTIN | _DETACHED
+NO_TERMINAL = 0xFFFF
+"""Rows of a console that nobody looks at."""
 
 EntryState = Literal["none", "running", "exited", "waiting"]
 _ENTRY_STATES: tuple[EntryState, ...] = ("none", "running", "exited", "waiting")
@@ -108,7 +111,8 @@ class Ready:
 @dataclass(frozen=True, slots=True)
 class ExecRequest:
     """`tty`: (rows, columns) of the terminal, or None for pipes. `user`: USER[:GROUP]; None: root. `builtin`: the
-    program is one of those inside the machine's init."""
+    program is one of those inside the machine's init. `detached`: no input or output, and it lives on when the
+    connection ends."""
 
     argv: Sequence[str]
     env: Mapping[str, str]
@@ -117,6 +121,7 @@ class ExecRequest:
     tty: tuple[int, int] | None = None
     stdin: bool = False
     builtin: bool = False
+    detached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +242,7 @@ def dump_exec(request: ExecRequest) -> bytes:
     """Raises Invalid when it does not fit one frame: a long script belongs on the standard input."""
     flags = (_TTY if request.tty else 0) | (_STDIN if request.stdin or request.tty else 0)
     flags |= _BUILTIN if request.builtin else 0
+    flags |= _DETACHED if request.detached else 0
     rows, cols = request.tty or (0, 0)
     env = [f"{name}={value}" for name, value in request.env.items()]
     if not request.argv or not request.argv[0]:
@@ -255,7 +261,7 @@ def parse_exec(payload: bytes) -> ExecRequest:
     if len(payload) < _EXEC.size:
         raise _malformed(Kind.EXEC)
     flags, rows, cols, argc, envc = _EXEC.unpack_from(payload)
-    if flags & ~(_TTY | _STDIN | _BUILTIN) or not 1 <= argc <= MAX_STRINGS or envc > MAX_STRINGS:
+    if flags & ~_FLAGS or not 1 <= argc <= MAX_STRINGS or envc > MAX_STRINGS:
         raise _malformed(Kind.EXEC)
     strings, rest = _parse_strings(Kind.EXEC, payload[_EXEC.size :], argc + envc + 2)
     env = [text.partition("=") for text in strings[argc : argc + envc]]
@@ -269,6 +275,7 @@ def parse_exec(payload: bytes) -> ExecRequest:
         tty=(rows, cols) if flags & _TTY else None,
         stdin=bool(flags & _STDIN),
         builtin=bool(flags & _BUILTIN),
+        detached=bool(flags & _DETACHED),
     )
 
 
@@ -283,6 +290,13 @@ def parse_u32(kind: Kind, payload: bytes) -> int:
 
 def dump_resize(rows: int, cols: int) -> bytes:
     return struct.pack("<HH", rows, cols)
+
+
+def dump_signal(number: int) -> bytes:
+    """Raises Invalid for what is no signal."""
+    if not 1 <= number <= 64:
+        raise Invalid(f"{number} is not a signal")
+    return _U32.pack(number)
 
 
 def dump_time(wall_ns: int) -> bytes:

@@ -14,6 +14,7 @@ from weft.guest.protocol import (
     AgentError,
     ExitStatus,
     dump_resize,
+    dump_signal,
     dump_u32,
     parse_error,
     parse_exit,
@@ -51,10 +52,11 @@ class ExecStream:
     the process if it still runs.
     """
 
-    def __init__(self, number: int, send: Send) -> None:
+    def __init__(self, number: int, send: Send, *, detached: bool = False) -> None:
         self.number = number
         self.pid: int | None = None
         self._send = send
+        self._detached = detached
         self._chunks: deque[tuple[OutputName, bytes]] = deque()
         self._held = 0
         self._taken = 0
@@ -87,6 +89,8 @@ class ExecStream:
         self.pid = pid
         if not self._started.done():
             self._started.set_result(pid)
+        if self._detached:
+            self._finish(ExitStatus(code=0))
 
     def _take_output(self, name: OutputName, data: bytes) -> None:
         if self._held + len(data) > WINDOW:
@@ -169,10 +173,9 @@ class ExecStream:
 
     def signal(self, number: int) -> None:
         """To the process and its group (1 to 64). Nothing happens after its end."""
-        if not 1 <= number <= 64:
-            raise Invalid(f"{number} is not a signal")
+        payload = dump_signal(number)
         if not self._ended.done():
-            self._send(Kind.SIGNAL, self.number, dump_u32(number))
+            self._send(Kind.SIGNAL, self.number, payload)
 
     async def wait(self) -> ExitStatus:
         """How it ended. The output must be read meanwhile (or `discard`ed), else it may never end."""

@@ -53,6 +53,7 @@ PROGRAMS = (
     Program("mkfs.ext4", "e2fsprogs", "makes volumes", needed=False),
     Program("pasta", "passt", "gives networks an uplink", needed=False),
     Program("mksquashfs", "squashfs-tools", "builds images", needed=False),
+    Program("tar2sqfs", "squashfs-tools-ng", "makes roots of OCI images", needed=False),
     Program("dpkg-deb", "dpkg", "builds images", needed=False),
     Program("gcc", "gcc", "builds kernels", needed=False),
     Program("make", "make", "builds kernels", needed=False),

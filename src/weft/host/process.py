@@ -117,22 +117,23 @@ async def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     input: bytes | None = None,
+    stdin: int | None = None,
     timeout: float | None = 60.0,
     on_line: Callable[[str], None] | None = None,
     check: bool = True,
 ) -> Completed:
     """Run a program to its end. `env` comes on top of a clean environment, `timeout` is in seconds.
 
-    With `on_line`, each line of its standard output is also handed over as it comes. Raises ProcessFailed when it
-    fails (unless `check` is off), ProcessTimedOut, Unavailable when it is not installed. A program whose caller
-    is cancelled is killed.
+    It reads `input`, or else the descriptor `stdin`, or nothing. With `on_line`, each line of its standard output is
+    also handed over as it comes. Raises ProcessFailed when it fails (unless `check` is off), ProcessTimedOut,
+    Unavailable when it is not installed. A program whose caller is cancelled is killed.
     """
     child = await asyncio.create_subprocess_exec(
         program(argv[0]),
         *argv[1:],
         cwd=cwd,
         env=environment(env),
-        stdin=asyncio.subprocess.PIPE if input is not None else asyncio.subprocess.DEVNULL,
+        stdin=_choose_stdin(input, stdin),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
@@ -204,6 +205,12 @@ def _seal() -> None:
         with contextlib.suppress(OSError):  # the listing's own descriptor is closed by now
             if number > 2:
                 os.set_inheritable(number, False)
+
+
+def _choose_stdin(input: bytes | None, stdin: int | None) -> int:
+    if input is not None:
+        return asyncio.subprocess.PIPE
+    return asyncio.subprocess.DEVNULL if stdin is None else stdin
 
 
 async def _communicate(

@@ -47,28 +47,32 @@ def dump_digest(digest: str) -> str:
 
 
 def find_recipe(text: str) -> str:
-    """A recipe's folder as an absolute path, or a name for the daemon to find."""
-    folder = Path(text)
-    if (folder / "recipe.toml").is_file():
-        return str(folder.absolute())
-    return str(folder.absolute()) if "/" in text else text
+    """A recipe's folder or file as an absolute path, or a name for the daemon to find."""
+    place = Path(text)
+    if (place / "recipe.toml").is_file() or (place.suffix == ".toml" and place.is_file()):
+        return str(place.absolute())
+    return str(place.absolute()) if "/" in text else text
 
 
 @image.command(short_help="Build images from recipes.")
 @click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
+@click.option("-t", "--tag", "name", metavar="NAME", help="Name the image so, not as its recipe says.")
 @format_option
 @click.pass_obj
-def build(face: Face, recipes: tuple[str, ...], output: str) -> None:
-    """Build images from RECIPEs: folders with a recipe.toml, or names of recipes that come with Weft.
+def build(face: Face, recipes: tuple[str, ...], name: str | None, output: str) -> None:
+    """Build images from RECIPEs: folders with a recipe.toml, files like it, or names of recipes that come with Weft.
 
-    Nothing is built anew that is the same as before. Prints each image's name and digest.
+    Nothing is built anew that is the same as before. An image that is above its recipe's budget is not kept, and what is
+    big in it is shown. Prints each image's name and digest.
     """
     from weft.cli.progress import open_progress
 
+    if name and len(recipes) > 1:
+        raise click.UsageError(f"one name for {len(recipes)} images")
     client, manifests = face.client(), []
     for recipe in map(find_recipe, recipes):
         with open_progress(f"image {Path(recipe).name}") as progress:
-            manifests.append(client.build_image(recipe, progress))
+            manifests.append(client.build_image(recipe, progress, name=name))
         if output != "json":
             print(manifests[-1]["name"], dump_digest(manifests[-1]["digest"]), flush=True)
     if output == "json":
@@ -100,6 +104,22 @@ def tag(face: Face, name: str, new: str, output: str) -> None:
         print_json(view)
     else:
         print(view["name"])
+
+
+@image.command(short_help="Show what can be set.")
+@click.argument("name", type=IMAGE)
+@click.pass_obj
+def schema(face: Face, name: str) -> None:
+    """Print the settings of appliance NAME as a JSON Schema (draft 2020-12), for editors and forms."""
+    print_json(face.client().image_schema(name))
+
+
+@image.command(short_help="Show what an image is made of.")
+@click.argument("name", type=IMAGE)
+@click.pass_obj
+def sbom(face: Face, name: str) -> None:
+    """Print what appliance NAME is made of: the CycloneDX document that lies in its image."""
+    print_json(face.client().image_sbom(name))
 
 
 @image.command(short_help="Remove images.")

@@ -229,9 +229,18 @@ class Client(Transport):
         """The images that machines can boot."""
         return self._ask_list("GET", "/v1/images")
 
-    def build_image(self, recipe: str, progress: Progress) -> Json:
-        """Builds an image from a recipe's folder (absolute) or name; its manifest."""
-        return self._build("/v1/images/build", {"recipe": recipe}, progress)
+    def build_image(self, recipe: str, progress: Progress, *, name: str | None = None) -> Json:
+        """Builds an image from a recipe's folder or file (absolute), or its name; its manifest."""
+        body = {"recipe": recipe} | ({"name": name} if name else {})
+        return self._build("/v1/images/build", body, progress)
+
+    def image_schema(self, name: str) -> Json:
+        """The settings of an appliance, as a JSON Schema."""
+        return self._ask_object("GET", f"/v1/images/{quote_image(name)}/schema")
+
+    def image_sbom(self, name: str) -> Json:
+        """What an appliance is made of, as a CycloneDX document."""
+        return self._ask_object("GET", f"/v1/images/{quote_image(name)}/sbom")
 
     def remove_image(self, name: str) -> None:
         """Removes an image."""

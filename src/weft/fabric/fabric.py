@@ -13,6 +13,7 @@ from weft.fabric.networks import Networks
 from weft.fabric.ports import Ports
 from weft.fabric.site import Site
 from weft.fabric.sniff import Sniffers
+from weft.fabric.trials import Trials
 from weft.fabric.volumes import Volumes
 
 
@@ -30,6 +31,7 @@ class Fabric:
     sniffers: Sniffers
     consoles: Consoles
     images: Images
+    trials: Trials
     volumes: Volumes
 
     async def dismantle(self) -> None:
@@ -51,4 +53,7 @@ def assemble(site: Site) -> Fabric:
     lifecycle.on_ready += [hearts.on_ready, inserts.on_ready]
     lifecycle.on_end += [hearts.on_end, inserts.on_end]
     sniffers, consoles, images = Sniffers(inserts, lifecycle), Consoles(site), Images(site)
-    return Fabric(site, networks, ports, lifecycle, machines, hearts, inserts, sniffers, consoles, images, volumes)
+    trials = Trials(machines, lifecycle)
+    return Fabric(
+        site, networks, ports, lifecycle, machines, hearts, inserts, sniffers, consoles, images, trials, volumes
+    )

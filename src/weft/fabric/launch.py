@@ -8,6 +8,7 @@ from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
 from weft.fabric.mounts import guest_mounts, prepare_disks
 from weft.fabric.records import MachineRecord
+from weft.fabric.services import guest_services
 from weft.fabric.site import KVM, Site
 from weft.fabric.volumes import Volumes
 from weft.guest.config import GuestConfig, GuestNic, GuestRoot
@@ -79,6 +80,7 @@ def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> Gu
         user=entry.user,
         restart=entry.restart.value if not machine.spec.command else "never",
         mounts=guest_mounts(plan_mounts(machine.spec, image)),
+        services=guest_services(image),
     )
 
 
@@ -134,6 +136,7 @@ class _Files:
         self.initrd = Bind(files.initrd, "initrd")
         self.root = Bind(site.images.root_path(image), "root")
         self.log = Bind(files.log, "serial.log", writable=True)
+        self.kernel_args = image.kernel_args
 
     @property
     def binds(self) -> list[Bind]:
@@ -159,6 +162,7 @@ def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files, 
         nics=nics,
         disks=disks,
         tsc_khz=site.facts.tsc_khz or None,
+        kernel_args=paths.kernel_args,
     )
 
 

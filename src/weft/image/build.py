@@ -2,52 +2,77 @@
 
 import asyncio
 import hashlib
+import os
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from weft.image.budget import check_size
 from weft.image.cache import cache_home
-from weft.image.folders import recipe_folder
+from weft.image.folders import recipe_place
 from weft.image.packages import PackageFiles, digest_lists, fetch_packages
 from weft.image.progress import Progress, ignore_progress
-from weft.image.recipe import Recipe, load_recipe
-from weft.image.rootfs import build_root
+from weft.image.recipe import Recipe, load_recipe, order_services
+from weft.image.rootfs import RootBuilder, build_root, check_programs
+from weft.image.sbom import make_sbom, sbom_path
 from weft.image.squashfs import COMPRESSION, write_squashfs
 from weft.image.store import ImageStore
+from weft.image.tree import File
+from weft.model.errors import Unavailable
 from weft.model.image import ImageManifest
+from weft.model.reference import parse_image_name
 
-BUILD_VERSION = "1"
+BUILD_VERSION = "2"
 """Part of every key: raised when the same recipe and packages would give another image."""
+
+Trial = Callable[[ImageManifest, int], Awaitable[None]]
+"""Boots an image that is in the store and raises NoRoom when less than so many bytes of its memory are left."""
 
 
 async def build_image(
-    folder: Path, home: Path, *, cache: Path | None = None, progress: Progress = ignore_progress, force: bool = False
+    recipe_at: Path,
+    home: Path,
+    *,
+    name: str | None = None,
+    cache: Path | None = None,
+    progress: Progress = ignore_progress,
+    force: bool = False,
+    trial: Trial | None = None,
 ) -> ImageManifest:
-    """Build the recipe in `folder`, or the one that comes with Weft under this name, for the fabric at `home`.
+    """Build the recipe at `recipe_at`, its folder, its file, or the name of one that comes with Weft, for the fabric
+    at `home`. The image is named `name`, or as the recipe is.
 
     Unchanged recipe, files and package lists give the image that is there already, unless `force`. Raises NotFound,
-    Invalid for a wrong recipe, Unavailable when a package or a program is missing."""
-    folder = recipe_folder(str(folder))
-    recipe = load_recipe(folder)
+    Invalid for a wrong recipe, NoRoom for an image above its budget, Unavailable when something is missing."""
+    place = recipe_place(str(recipe_at))
+    recipe = load_recipe(place)
+    name = parse_image_name(name or recipe.name)
     store = ImageStore(home)
-    key = await asyncio.to_thread(digest_inputs, folder)
-    if not force and (kept := _find_current(store, recipe.name, key)) is not None:
-        progress(f"{recipe.name}: nothing has changed", 1.0)
+    key = await asyncio.to_thread(digest_inputs, place)
+    if not force and (kept := _find_current(store, name, key)) is not None:
+        progress(f"{name}: nothing has changed", 1.0)
         return kept
-    progress(f"{recipe.name}: fetching packages", 0.0)
+    if recipe.min_available and trial is None:
+        raise Unavailable("min_available: nothing here can boot the image", hint="weft image build can")
+    progress(f"{name}: fetching packages", 0.0)
     packages = await fetch_packages(recipe.packages, cache or cache_home())
-    progress(f"{recipe.name}: collecting files", 0.4)
-    root = await build_root(recipe, folder, PackageFiles(packages))
-    progress(f"{recipe.name}: writing the root file system", 0.7)
+    progress(f"{name}: collecting files", 0.4)
+    root = await _collect(recipe, place if place.is_dir() else place.parent, PackageFiles(packages))
+    progress(f"{name}: writing the root file system", 0.7)
     with store.open_draft() as draft:
-        await write_squashfs(root.tree, draft / "root")
-        image = await asyncio.to_thread(store.add, _plan_manifest(recipe, root.used, key), draft / "root")
-    progress(f"{recipe.name}: done", 1.0)
+        image = await _write(recipe, name, root, key, draft / "root")
+        if recipe.min_available and trial:
+            progress(f"{name}: looking at its memory", 0.9)
+            await _try_out(store, image, draft, trial, recipe.min_available)
+        image = await asyncio.to_thread(store.add, image, draft / "root")
+    progress(f"{name}: done", 1.0)
     return image
 
 
-def digest_inputs(folder: Path) -> str:
+def digest_inputs(place: Path) -> str:
     """The key of an image: everything that decides its content. Reads the recipe's folder, fetches nothing."""
-    total = hashlib.sha256(repr((BUILD_VERSION, COMPRESSION, digest_lists())).encode())
+    folder, file = (place, "") if place.is_dir() else (place.parent, place.name)
+    total = hashlib.sha256(repr((BUILD_VERSION, COMPRESSION, digest_lists(), file)).encode())
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
@@ -61,23 +86,57 @@ def digest_inputs(folder: Path) -> str:
     return total.hexdigest()
 
 
+async def _collect(recipe: Recipe, folder: Path, files: PackageFiles) -> RootBuilder:
+    """The root file system, checked, with the list of what it is made of."""
+    root = await build_root(recipe, folder, files)
+    check_programs(root.tree, recipe)
+    packages = [root.packages[name] for name in root.used]
+    root.tree.add(sbom_path(recipe.name), File(await make_sbom(recipe.name, recipe.version, packages, files)))
+    return root
+
+
+async def _write(recipe: Recipe, name: str, root: RootBuilder, key: str, path: Path) -> ImageManifest:
+    """Write the root file and say what it is. Raises NoRoom when it is above the budget."""
+    await write_squashfs(root.tree, path)
+    check_size(path.stat().st_size, recipe.max_size, root.tree, root.origins)
+    return _plan_manifest(recipe, name, root.used, key)
+
+
+async def _try_out(store: ImageStore, image: ImageManifest, draft: Path, trial: Trial, wanted: int) -> None:
+    """Put the image into the store under a name of its own for as long as the trial takes."""
+    os.link(draft / "root", draft / "trial")
+    name = f"trial-{image.key[:12]}"
+    kept = await asyncio.to_thread(store.add, image.model_copy(update={"name": name}), draft / "trial")
+    try:
+        await trial(kept, wanted)
+    finally:
+        store.remove(name)
+
+
 def _find_current(store: ImageStore, name: str, key: str) -> ImageManifest | None:
     image = store.find(name)
     return image if image and image.key == key and store.root_path(image).is_file() else None
 
 
-def _plan_manifest(recipe: Recipe, packages: dict[str, str], key: str) -> ImageManifest:
+def _plan_manifest(recipe: Recipe, name: str, packages: dict[str, str], key: str) -> ImageManifest:
     return ImageManifest(
-        name=recipe.name,
+        name=name,
         version=recipe.version,
         description=recipe.description,
         digest="sha256:" + "0" * 64,  # the store writes what it finds in the file
         size=0,
         entry=recipe.entry,
+        services=order_services(recipe.services),
+        health=recipe.health,
+        settings=recipe.schema_with_hostname,
+        kernel_args=recipe.kernel_args,
         nics=recipe.nics,
         wire=recipe.wire,
+        ports=recipe.ports,
+        labels=recipe.labels,
         memory=recipe.memory,
-        packages=dict(sorted(packages.items())),
+        packages=packages,
+        sbom=sbom_path(recipe.name),
         created=datetime.now(UTC),
         key=key,
     )

@@ -19,6 +19,13 @@ def share_folder(name: str) -> Path:
 
 def recipe_folder(reference: str) -> Path:
     """A recipe's folder: a path with a slash in it, or the name of one that comes with Weft. Raises NotFound."""
+    place = recipe_place(reference)
+    return place.parent if place.is_file() else place
+
+
+def recipe_place(reference: str) -> Path:
+    """Where a recipe is: a path with a slash in it, of a folder or a .toml file, or the name of one that comes with
+    Weft. Raises NotFound."""
     if "/" in reference:
         return Path(reference)
     folder = share_folder("appliances") / parse_name(reference, "image")

@@ -5,9 +5,9 @@ import posixpath
 from pathlib import Path
 
 from weft.image.elf import ELF_MAGIC, read_needs
-from weft.image.packages import PackageFiles
+from weft.image.packages import Package, PackageFiles
 from weft.image.recipe import Recipe
-from weft.image.tree import Directory, File, Symlink, Tree, normal_path
+from weft.image.tree import MAX_LINKS, Directory, File, Symlink, Tree, normal_path
 from weft.model.errors import Invalid, NotFound
 
 LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib", "/usr/lib64")
@@ -17,20 +17,10 @@ BUSYBOX = "/usr/bin/busybox"
 APPLET_TABLE_START = b"[\0[[\0"
 """busybox keeps its applets' names sorted, each ended by a NUL, the list by an empty name; these two sort first."""
 
-MAX_LINKS = 40
-"""As many symbolic links as Linux follows in one path before it says ELOOP."""
-
 FOLDERS = {"dev": 0o755, "proc": 0o555, "sys": 0o555, "run": 0o755, "tmp": 0o1777, "root": 0o700, "mnt": 0o755}
 FOLDERS |= {"etc": 0o755, "home": 0o755, "srv": 0o755, "var/log": 0o755, "var/tmp": 0o1777, "var/lib": 0o755}
 LINKS = {"var/run": "/run", "etc/mtab": "/proc/self/mounts"}
 
-PASSWD = """\
-root:x:0:0:root:/root:/bin/sh
-daemon:x:1:1:daemon:/:/bin/false
-www-data:x:33:33:www-data:/srv:/bin/false
-nobody:x:65534:65534:nobody:/:/bin/false
-"""
-GROUP = "root:x:0:\ndaemon:x:1:\ntty:x:5:\nwww-data:x:33:\nnogroup:x:65534:\n"
 PROFILE = "export PATH=/usr/local/bin:/usr/bin\nexport PS1='\\h:\\w\\$ '\n"
 SHELLS = "/bin/sh\n"
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
@@ -39,12 +29,19 @@ WRITTEN_AT_BOOT = ("etc/hostname", "etc/hosts", "etc/resolv.conf")
 
 
 class RootBuilder:
-    """Fills a tree from packages, and remembers which packages gave something."""
+    """Fills a tree from packages, and remembers which package gave what."""
 
     def __init__(self, files: PackageFiles) -> None:
         self.tree = Tree()
-        self.used: dict[str, str] = {}
-        self._files = files
+        self.packages: dict[str, Package] = {}
+        self.origins: dict[str, str] = {}
+        """The package of each path that came from one."""
+        self.files = files
+
+    @property
+    def used(self) -> dict[str, str]:
+        """Name and version of every package with a file here."""
+        return {name: package.version for name, package in sorted(self.packages.items())}
 
     async def add_binary(self, path: str) -> None:
         """A file of any package, with everything it needs to run. Raises NotFound."""
@@ -53,7 +50,7 @@ class RootBuilder:
     async def add_glob(self, packages: tuple[str, ...], pattern: str) -> None:
         """Every file of the named packages whose path matches. Raises NotFound when none does."""
         wanted = normal_path(pattern)
-        paths = {path for name in packages for path in fnmatch.filter(await self._files.open(name), wanted)}
+        paths = {path for name in packages for path in fnmatch.filter(await self.files.open(name), wanted)}
         if not paths:
             raise NotFound(f"no file of {', '.join(packages)} matches {pattern}")
         for path in sorted(paths):
@@ -64,11 +61,12 @@ class RootBuilder:
             return
         if links > MAX_LINKS:
             raise Invalid(f"{wanted_by}: too many symbolic links at {path}")
-        found = await self._files.find(path, likely)
+        found = await self.files.find(path, likely)
         if found is None:
             raise NotFound(f"no package has {path}, which {wanted_by} needs", hint="add its package to the recipe")
         package, node = found
-        self.used[package.name] = package.version
+        self.packages[package.name] = package
+        self.origins[normal_path(path)] = package.name
         self.tree.add(path, node)
         if isinstance(node, Symlink):
             target = posixpath.join(posixpath.dirname("/" + normal_path(path)), node.target)
@@ -86,7 +84,7 @@ class RootBuilder:
     async def _add_library(self, name: str, folders: tuple[str, ...], wanted_by: str) -> None:
         for folder in folders:
             path = name if name.startswith("/") else f"{folder}/{name}"
-            if path in self.tree or await self._files.find(path, likely=name):
+            if path in self.tree or await self.files.find(path, likely=name):
                 await self._add_file(path, wanted_by, likely=name, links=0)
                 return
         raise NotFound(f"no package has {name}, which {wanted_by} needs", hint="add its package to the recipe")
@@ -104,6 +102,7 @@ async def build_root(recipe: Recipe, folder: Path, files: PackageFiles) -> RootB
     for path, target in recipe.symlinks.items():
         builder.tree.add(path, Symlink(target))
     add_folder(builder.tree, folder / "files")
+    apply_permissions(builder.tree, recipe)
     return builder
 
 
@@ -116,13 +115,15 @@ def add_skeleton(tree: Tree, recipe: Recipe) -> None:
     for path, target in LINKS.items():
         tree.add(path, Symlink(target))
     release = f'ID=weft\nNAME=Weft\nVARIANT_ID={recipe.name}\nPRETTY_NAME="Weft {recipe.name} {recipe.version}"\n'
-    passwd = PASSWD + "".join(f"{name}:x:{uid}:{uid}:{name}:/:/bin/false\n" for name, uid in recipe.users.items())
-    group = GROUP + "".join(f"{name}:x:{uid}:\n" for name, uid in recipe.users.items())
-    texts = {"passwd": passwd, "group": group, "profile": PROFILE, "shells": SHELLS, "nsswitch.conf": NSSWITCH}
+    accounts = recipe.accounts
+    texts = {"passwd": accounts.dump_passwd(), "group": accounts.dump_group()}
+    texts |= {"profile": PROFILE, "shells": SHELLS, "nsswitch.conf": NSSWITCH}
     for name, text in {**texts, "os-release": release}.items():
         tree.add(f"etc/{name}", File(text.encode()))
     for path in WRITTEN_AT_BOOT:
         tree.add(path, File(b""))
+    for home, owner in accounts.homes:
+        tree.add(home, Directory(0o750, owner.uid, owner.gid))
 
 
 def add_applets(tree: Tree, recipe: Recipe) -> None:
@@ -161,3 +162,26 @@ def add_folder(tree: Tree, folder: Path) -> None:
                 tree.add(name, Directory())
         else:
             tree.add(name, File(path.read_bytes(), 0o755 if path.stat().st_mode & 0o100 else 0o644))
+
+
+def apply_permissions(tree: Tree, recipe: Recipe) -> None:
+    """Modes and owners that the recipe wants, in its order. Raises NotFound for a glob that matches nothing."""
+    accounts = recipe.accounts
+    for pattern, wanted in recipe.permissions.items():
+        identity = accounts.resolve(wanted.owner, f"permissions.{pattern}") if wanted.owner else None
+        owner = (identity.uid, identity.gid) if identity else None
+        if not tree.change(pattern, mode=wanted.mode, owner=owner):
+            raise NotFound(f"permissions: no file or folder of the image matches {pattern}")
+
+
+def check_programs(tree: Tree, recipe: Recipe) -> None:
+    """Every program that the recipe names by its path is in the image. Raises Invalid naming key and path."""
+    programs = {"entry.argv": recipe.entry.argv, "settings.apply": recipe.settings.apply}
+    programs |= {
+        "entry.entrypoint": recipe.entry.entrypoint,
+        "health.argv": recipe.health.argv if recipe.health else (),
+    }
+    programs |= {f"services.{service.name}.argv": service.argv for service in recipe.services}
+    for key, argv in programs.items():
+        if argv and argv[0].startswith("/") and not tree.has(argv[0]):
+            raise Invalid(f"{key}: there is no {argv[0]} in this image", hint="binaries and files say what goes in")

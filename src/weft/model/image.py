@@ -127,6 +127,7 @@ class ImageManifest(_Record):
     services: tuple[Service, ...] = ()
     settings: SettingsSchema | None = None
     kernel_args: tuple[str, ...] = ()
+    sbom: str = Field(default="", description="where in the image the list of what it is made of lies (CycloneDX)")
     oci: OciSource | None = None
 
 

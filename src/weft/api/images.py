@@ -21,7 +21,7 @@ router = APIRouter(prefix="/images", tags=["images"])
 
 
 class ImageBuild(BaseModel):
-    """`recipe` is the recipe's folder or file, an absolute path on the daemon's host, or the name of one that comes with
+    """`recipe`: the recipe's folder or file, an absolute path on the daemon's host, or the name of one that comes with
     Weft. The image is named `name`, or as the recipe is."""
 
     model_config = ConfigDict(extra="forbid")

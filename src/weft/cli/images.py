@@ -62,8 +62,8 @@ def find_recipe(text: str) -> str:
 def build(face: Face, recipes: tuple[str, ...], name: str | None, output: str) -> None:
     """Build images from RECIPEs: folders with a recipe.toml, files like it, or names of recipes that come with Weft.
 
-    Nothing is built anew that is the same as before. An image that is above its recipe's budget is not kept, and what is
-    big in it is shown. Prints each image's name and digest.
+    Nothing is built anew that is the same as before. An image that is above its recipe's budget is not kept, and what
+    is big in it is shown. Prints each image's name and digest.
     """
     from weft.cli.progress import open_progress
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from weft.image.pack import pack_vmlinux
 from weft.image.store import DEFAULT_KERNEL, KernelStore
 from weft.image.vmlinux import Vmlinux, load_vmlinux
 from weft.model.errors import NotFound
@@ -28,7 +29,7 @@ async def import_kernel(file: Path, home: Path, *, name: str = DEFAULT_KERNEL) -
 async def keep_kernel(
     home: Path, name: str, kernel: Vmlinux, *, origin: Literal["built", "imported"], key: str
 ) -> KernelInfo:
-    """Put a kernel into the store of the fabric at `home`. Raises Unavailable when that cannot be written to."""
+    """Pack a kernel and put it into the store of the fabric at `home`. Raises Unavailable when that fails."""
     return await asyncio.to_thread(_write_kernel, home, name, kernel, origin, key)
 
 
@@ -45,5 +46,5 @@ def _write_kernel(home: Path, name: str, kernel: Vmlinux, origin: Literal["built
     )
     with store.open_draft() as draft:
         path = draft / "vmlinux"
-        path.write_bytes(kernel.data)
+        path.write_bytes(pack_vmlinux(kernel.data))
         return store.add(info, path)

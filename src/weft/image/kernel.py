@@ -23,6 +23,9 @@ from weft.model.names import parse_name
 BUILD_VERSION = "1"
 """Part of every key: raised when the same source and fragment would be built in another way."""
 
+KEPT_AS = "packed"
+"""How a store has a kernel; a home that has it in another way gets it anew from the cache."""
+
 LOCK_TIMEOUT = 2 * 3600.0
 BUILD_PREFIX = "build-"
 
@@ -58,14 +61,15 @@ async def build_kernel(
     progress("reading the kernel's source", None)
     plan = await plan_kernel(source, fragment)
     kept = KernelStore(home).find(name)
-    if kept and kept.key == plan.key and not force:
+    kept_key = f"{plan.key}-{KEPT_AS}"
+    if kept and kept.key == kept_key and not force:
         progress("this kernel is there already", 1.0)
         return kept
     if source is None and plan.source.digest != plan.pinned.sha256:
         progress(f"the installed source is not {plan.pinned.version}, with which this was tried", None)
     vmlinux = await build_cached(plan, cache or cache_home(), jobs=jobs, progress=progress, force=force)
     kernel = await load_vmlinux(await asyncio.to_thread(vmlinux.read_bytes), str(vmlinux))
-    info = await keep_kernel(home, name, kernel, origin="built", key=plan.key)
+    info = await keep_kernel(home, name, kernel, origin="built", key=kept_key)
     progress(f"kernel {info.release} is ready", 1.0)
     return info
 

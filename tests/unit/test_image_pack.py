@@ -67,6 +67,13 @@ def test_holes_take_no_room() -> None:
     assert len(packed) < 400
 
 
+def test_the_note_keeps_its_alignment() -> None:
+    """QEMU steps from note to note by it, and without it finds no entry point."""
+    packed = pack_vmlinux(make_kernel((0x200000, b"code", 4)))
+    kind, *_rest, align = struct.unpack_from("<IIQQQQQQ", packed, 64)
+    assert (kind, align) == (4, 4)
+
+
 @pytest.mark.parametrize("data", [b"", b"MZ" + bytes(100), make_vmlinux()[:60], make_vmlinux()[:150]])
 def test_a_damaged_kernel(data: bytes) -> None:
     with pytest.raises(Invalid):

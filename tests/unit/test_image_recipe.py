@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from weft.image.folders import recipe_folder, share_folder
-from weft.image.recipe import load_recipe
+from weft.image.folders import recipe_folder, recipe_place, share_folder
+from weft.image.recipe import load_recipe, order_services
 from weft.model.errors import Invalid, NotFound
 from weft.model.image import NicRole, RestartPolicy
 
@@ -53,6 +53,31 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         (SMALL + 'users = { "a:b" = 100 }\n', "users"),
         (SMALL + "users = { root = 0 }\n", "users.root"),
         (SMALL + '[entry]\nuser = "a b"\n', "entry.user"),
+        (SMALL + '[entry]\nuser = "web"\n', "entry.user: there is no user 'web'"),
+        (SMALL + '[entry]\nuser = "0:web"\n', "entry.user: there is no group 'web'"),
+        (SMALL + "users = { daemon = 100 }\n", "users.daemon: every image has"),
+        (SMALL + "users = { a = 100, b = 100 }\n", "users.b: number 100 is taken"),
+        (SMALL + "groups = { tty = 100 }\n", "groups.tty: every image has"),
+        (SMALL + "groups = { a = 100, b = 100 }\n", "groups.b: number 100 is taken"),
+        (SMALL + 'users = { a = { uid = 100, groups = ["b"] } }\n', "users.a: there is no group 'b'"),
+        (SMALL + '[permissions]\n"/etc/x" = { mode = "0888" }\n', "permissions./etc/x.mode: '0888' is not a mode"),
+        (SMALL + '[permissions]\n"/etc/x" = { owner = "nobody:x" }\n', "permissions./etc/x: there is no group 'x'"),
+        (SMALL + '[[services]]\nname = "a"\nargv = ["/x"]\nafter = ["b"]\n', "services.a.after: there is no service"),
+        (SMALL + '[[services]]\nname = "a"\nargv = ["/x"]\nafter = ["a"]\n', "services.a.after: a circle: a -> a"),
+        (SMALL + '[[services]]\nname = "a"\nargv = ["/x"]\n[[services]]\nname = "a"\nargv = ["/x"]\n', "two of this"),
+        (SMALL + '[[services]]\nname = "a"\nargv = []\n', "services.a.argv"),
+        (SMALL + '[[services]]\nname = "a"\nargv = ["/x"]\nuser = "web"\n', "services.a.user: there is no user"),
+        (SMALL + '[health]\nargv = ["/x"]\nretries = 0\n', "health.retries"),
+        (
+            SMALL + '[settings.level]\ntype = "integer"\ndefault = "x"\n',
+            "settings.level: default: 'x' is not an integer",
+        ),
+        (SMALL + '[settings.level]\ntype = "colour"\n', "settings.level.type"),
+        (SMALL + '[settings.hostname]\ntype = "integer"\n', "settings.hostname"),
+        (SMALL + 'kernel_args = ["a b"]\n', "kernel_args.0"),
+        (SMALL + 'ports = ["80"]\n', "ports.0"),
+        (SMALL + 'max_size = "big"\n', "max_size"),
+        (SMALL + 'min_available = "64M"\n', "min_available"),
     ],
 )
 def test_a_wrong_recipe_names_file_and_key(tmp_path: Path, text: str, complaint: str) -> None:
@@ -61,6 +86,71 @@ def test_a_wrong_recipe_names_file_and_key(tmp_path: Path, text: str, complaint:
     assert str(tmp_path / "recipe.toml") in str(caught.value)
     assert complaint in str(caught.value)
     assert "\n" not in caught.value.message
+
+
+FULL = """
+users = { web = { uid = 800, groups = ["tls"], home = "/srv/web" } }
+groups = { tls = 900 }
+kernel_args = ["sysctl.vm.swappiness=0"]
+ports = ["80/tcp"]
+labels = { role = "test" }
+max_size = "16M"
+min_available = "35M"
+permissions = { "/etc/key" = { mode = "0640", owner = "root:tls" } }
+[health]
+argv = ["/bin/true"]
+interval = 5
+[[services]]
+name = "late"
+argv = ["/bin/late"]
+after = ["early", "middle"]
+user = "web"
+[[services]]
+name = "middle"
+argv = ["/bin/middle"]
+after = ["early"]
+[[services]]
+name = "early"
+argv = ["/bin/early"]
+once = true
+[settings]
+version = 2
+apply = ["/bin/apply"]
+[settings.level]
+type = "integer"
+default = 3
+help = "How loud."
+"""
+
+
+def test_all_that_an_appliance_is(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, SMALL + FULL))
+    assert [service.name for service in order_services(recipe.services)] == ["early", "middle", "late"]
+    assert recipe.permissions["/etc/key"].mode == 0o640
+    assert (recipe.max_size, recipe.min_available) == (16 << 20, 35 << 20)
+    schema = recipe.schema_with_hostname
+    assert (schema.version, schema.apply, list(schema.settings)) == (2, ("/bin/apply",), ["hostname", "level"])
+    assert schema.settings["level"].default == 3
+    assert recipe.health and recipe.health.interval == 5
+    assert "web:x:800:800:web:/srv/web:/bin/false\n" in recipe.accounts.dump_passwd()
+    assert "tls:x:900:web\n" in recipe.accounts.dump_group()
+
+
+def test_every_appliance_has_a_hostname(tmp_path: Path) -> None:
+    assert list(load_recipe(write(tmp_path, SMALL)).schema_with_hostname.settings) == ["hostname"]
+
+
+def test_services_stay_in_order_where_nothing_says_otherwise(tmp_path: Path) -> None:
+    services = "".join(f'[[services]]\nname = "{name}"\nargv = ["/x"]\n' for name in ("c", "a", "b"))
+    recipe = load_recipe(write(tmp_path, SMALL + services))
+    assert [service.name for service in order_services(recipe.services)] == ["c", "a", "b"]
+
+
+def test_a_recipe_may_be_a_file_of_any_name(tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text(SMALL)
+    assert load_recipe(tmp_path / "other.toml").name == "small"
+    assert recipe_place(str(tmp_path / "other.toml")) == tmp_path / "other.toml"
+    assert recipe_folder(str(tmp_path / "other.toml")) == tmp_path
 
 
 def test_no_recipe(tmp_path: Path) -> None:

@@ -1,17 +1,29 @@
 """Root file systems from packages: the closure of what is wanted, and what every machine expects to find."""
 
+import io
 import tarfile
 from pathlib import Path
 
 import pytest
 from tests.unit.image_samples import make_elf, make_tar, tar_member
 
+from weft.image.accounts import Account
 from weft.image.elf import read_needs
 from weft.image.packages import Package, PackageFiles, parse_package_tar, parse_uris
-from weft.image.recipe import Recipe
-from weft.image.rootfs import RootBuilder, add_applets, add_folder, add_skeleton, build_root, parse_applets
+from weft.image.recipe import Permission, Recipe
+from weft.image.rootfs import (
+    RootBuilder,
+    add_applets,
+    add_folder,
+    add_skeleton,
+    apply_permissions,
+    build_root,
+    check_programs,
+    parse_applets,
+)
 from weft.image.tree import Directory, File, Node, Symlink, Tree
 from weft.model.errors import Invalid, NotFound
+from weft.model.image import Entry, Health, Service
 
 BUSYBOX = File(make_elf(tail=b"\0[\0[[\0cat\0ls\0sh\0\0"), 0o755)
 
@@ -141,6 +153,43 @@ def test_every_machine_finds_its_mount_points() -> None:
     assert b"watch:x:100:100:watch:/:/bin/false\n" in tree.find("etc/passwd").data  # type: ignore[union-attr]
     assert b"watch:x:100:\n" in tree.find("etc/group").data  # type: ignore[union-attr]
     assert b'PRETTY_NAME="Weft small 3"' in tree.find("etc/os-release").data  # type: ignore[union-attr]
+
+
+def test_modes_owners_and_homes() -> None:
+    recipe = Recipe(
+        name="small",
+        version="1",
+        packages=("x",),
+        users={"web": Account(uid=800, home="/srv/web")},
+        groups={"tls": 900},
+        permissions={"/etc/tls/*": Permission(mode="0640", owner="root:tls"), "/etc/tls": Permission(owner="web")},
+    )
+    tree = Tree()
+    add_skeleton(tree, recipe)
+    tree.add("/etc/tls/key", File(b"secret"))
+    tree.add("/etc/tls/link", Symlink("key"))
+    apply_permissions(tree, recipe)
+    assert tree.find("/etc/tls/key") == File(b"secret", 0o640, 0, 900)
+    assert tree.find("/etc/tls") == Directory(0o755, 800, 800)
+    assert tree.find("/srv/web") == Directory(0o750, 800, 800)
+    assert tree.has_owners
+    with tarfile.open(fileobj=io.BytesIO(tree.dump_tar())) as archive:
+        assert (archive.getmember("etc/tls/key").gid, archive.getmember("srv/web").uid) == (900, 800)
+    with pytest.raises(NotFound, match="no file or folder of the image matches /etc/tls"):
+        apply_permissions(Tree(), recipe)
+
+
+def test_programs_that_a_recipe_names_are_there() -> None:
+    tree = Tree()
+    tree.add("/usr/bin/run", File(b"", 0o755))
+    tree.add("/opt", Symlink("/usr"))
+    check_programs(tree, Recipe(name="a", version="1", packages=("x",), entry=Entry(argv=("/opt/bin/run",))))
+    check_programs(tree, Recipe(name="a", version="1", packages=("x",), entry=Entry(argv=("run",))))
+    service = Service(name="late", argv=("/sbin/gone",))
+    with pytest.raises(Invalid, match=r"services\.late\.argv: there is no /sbin/gone"):
+        check_programs(tree, Recipe(name="a", version="1", packages=("x",), services=(service,)))
+    with pytest.raises(Invalid, match=r"health\.argv"):
+        check_programs(tree, Recipe(name="a", version="1", packages=("x",), health=Health(argv=("/gone",))))
 
 
 def test_a_folder_of_files_wins(tmp_path: Path) -> None:

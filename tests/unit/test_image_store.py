@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.unit.image_samples import make_vmlinux
 
 from weft.image.importing import keep_kernel
+from weft.image.pack import pack_vmlinux
 from weft.image.store import ImageStore, KernelStore, record_digest
 from weft.image.vmlinux import Vmlinux
 from weft.model.errors import Exists, Invalid, NotFound
@@ -132,10 +134,10 @@ async def test_kernels_and_the_default(tmp_path: Path) -> None:
     store = KernelStore(tmp_path)
     with pytest.raises(NotFound, match="weft kernel build"):
         store.default()
-    kernel = await keep_kernel(tmp_path, "default", Vmlinux(b"vmlinux", "6.1"), origin="imported", key="")
-    other = await keep_kernel(tmp_path, "other", Vmlinux(b"another", "6.2"), origin="built", key="k")
+    kernel = await keep_kernel(tmp_path, "default", Vmlinux(make_vmlinux(), "6.1"), origin="imported", key="")
+    other = await keep_kernel(tmp_path, "other", Vmlinux(make_vmlinux() + b"more", "6.2"), origin="built", key="k")
     assert store.default() == kernel
-    assert store.vmlinux_path(kernel).read_bytes() == b"vmlinux"
+    assert store.vmlinux_path(kernel).read_bytes() == pack_vmlinux(make_vmlinux())
     assert [info.name for info in store.list()] == ["default", "other"]
     assert store.get(other.digest[:16]) == other
     assert not list(store.folder.glob(".draft*"))

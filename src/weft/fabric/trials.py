@@ -20,7 +20,7 @@ STILL = 256 << 10
 """Bytes of change that count as none."""
 STATUS = ("/bin/sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null")
 
-_PROCESS = re.compile(r"^Name:\s*(\S.*)$.*?^VmRSS:\s*(\d+) kB$", re.MULTILINE | re.DOTALL)
+_PROCESS = re.compile(r"^Name:\s*(\S[^\n]*)$.*?^VmRSS:\s*(\d+) kB$", re.MULTILINE | re.DOTALL)
 
 
 class Trials:

@@ -89,8 +89,13 @@ def _write(original: bytes, segments: list[Segment]) -> bytes:
     at = _HEADER.size + _SEGMENT.size * len(segments)
     table, body = [], []
     for segment in segments:
-        sizes = (len(segment.data), segment.memory)
-        table.append(_SEGMENT.pack(segment.kind, segment.flags, at, segment.virtual, segment.physical, *sizes, 1))
+        align = 4 if segment.kind == PT_NOTE else 1  # by its alignment QEMU finds the way from note to note
+        table.append(
+            _SEGMENT.pack(
+                *(segment.kind, segment.flags, at, segment.virtual, segment.physical),
+                *(len(segment.data), segment.memory, align),
+            )
+        )
         body.append(segment.data)
         at += len(segment.data)
     counts = (_HEADER.size, _SEGMENT.size, len(segments), 0, 0, 0)

@@ -66,6 +66,8 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("GET", "/networks/nothing", None, "not-found"),
     ("GET", "/inserts/nothing", None, "not-found"),
     ("GET", "/images/nothing", None, "not-found"),
+    ("GET", "/images/nothing/schema", None, "not-found"),
+    ("GET", "/images/base/sbom", None, "not-found"),
     ("GET", "/ports?machine=nobody", None, "not-found"),
     ("GET", "/nonsense", None, "not-found"),
     ("PUT", "/machines", None, "not-found"),

@@ -316,6 +316,21 @@ def test_insert(fake: FakeDaemon, weft: Weft) -> None:
     }
 
 
+def test_image_schema_and_sbom_are_documents(fake: FakeDaemon, weft: Weft) -> None:
+    for word in ("schema", "sbom"):
+        fake.on("GET", f"/v1/images/web/{word}", {"title": "web"})
+        assert json.loads(weft("image", word, "web").out) == {"title": "web"}
+
+
+def test_image_build_with_a_name(fake: FakeDaemon, weft: Weft, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").touch()
+    fake.on("POST", "/v1/images/build", Reply([json.dumps({"result": IMAGE}).encode() + b"\n"]))
+    assert weft("image", "build", str(tmp_path / "mine.toml"), "-t", "other").status == 0
+    assert fake.last().body == {"recipe": str(tmp_path / "mine.toml"), "name": "other"}
+    ran = weft("image", "build", "base", "web", "-t", "other")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+
+
 def test_image_build_from_a_folder_and_by_name(fake: FakeDaemon, weft: Weft, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "recipe.toml").write_text("")

@@ -61,6 +61,8 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
     ("prune_volumes", (), {}, "POST", "/v1/volumes/prune", {}, None),
     ("images", (), {}, "GET", "/v1/images", {}, None),
     ("remove_image", ("base",), {}, "DELETE", "/v1/images/base", {}, None),
+    ("image_schema", ("base",), {}, "GET", "/v1/images/base/schema", {}, None),
+    ("image_sbom", ("base",), {}, "GET", "/v1/images/base/sbom", {}, None),
     ("image", ("localhost:5000/a:1",), {}, "GET", "/v1/images/localhost:5000/a:1", {}, None),
     ("tag_image", ("base", "b"), {}, "POST", "/v1/images/tag", {}, {"name": "base", "new": "b"}),
     ("kernels", (), {}, "GET", "/v1/kernels", {}, None),

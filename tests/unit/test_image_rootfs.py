@@ -144,7 +144,10 @@ async def test_a_whole_root(tmp_path: Path) -> None:
 def test_every_machine_finds_its_mount_points() -> None:
     tree = Tree()
     add_skeleton(
-        tree, Recipe(name="small", version="3", packages=("x",), directories=("/srv/data",), users={"watch": 100})
+        tree,
+        Recipe(
+            name="small", version="3", packages=("x",), directories=("/srv/data",), users={"watch": Account(uid=100)}
+        ),
     )
     for path in ("dev", "proc", "sys", "run", "tmp", "etc", "root", "var/log", "srv/data"):
         assert isinstance(tree.find(path), Directory), path
@@ -162,7 +165,7 @@ def test_modes_owners_and_homes() -> None:
         packages=("x",),
         users={"web": Account(uid=800, home="/srv/web")},
         groups={"tls": 900},
-        permissions={"/etc/tls/*": Permission(mode="0640", owner="root:tls"), "/etc/tls": Permission(owner="web")},
+        permissions={"/etc/tls/*": Permission(mode=0o640, owner="root:tls"), "/etc/tls": Permission(owner="web")},
     )
     tree = Tree()
     add_skeleton(tree, recipe)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.unit.image_samples import make_vmlinux
+from tests.unit.image_samples import PVH_NOTE, make_elf, make_vmlinux
 
 from weft.image.importing import keep_kernel
 from weft.image.pack import pack_vmlinux
@@ -135,7 +135,9 @@ async def test_kernels_and_the_default(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="weft kernel build"):
         store.default()
     kernel = await keep_kernel(tmp_path, "default", Vmlinux(make_vmlinux(), "6.1"), origin="imported", key="")
-    other = await keep_kernel(tmp_path, "other", Vmlinux(make_vmlinux() + b"more", "6.2"), origin="built", key="k")
+    other = await keep_kernel(
+        tmp_path, "other", Vmlinux(make_elf(notes=PVH_NOTE, needed=("x",)), "6.2"), origin="built", key="k"
+    )
     assert store.default() == kernel
     assert store.vmlinux_path(kernel).read_bytes() == pack_vmlinux(make_vmlinux())
     assert [info.name for info in store.list()] == ["default", "other"]

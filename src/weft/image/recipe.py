@@ -37,6 +37,8 @@ def _require_absolute(path: str) -> str:
 def _parse_mode(value: object) -> object:
     if isinstance(value, str) and value and set(value) <= set("01234567"):
         return int(value, 8)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value  # TOML has octal numbers: 0o644
     raise ValueError(f'{value!r} is not a mode, which is written like "0644"')
 
 

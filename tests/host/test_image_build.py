@@ -1,20 +1,24 @@
 """Images from real packages: reproducible, small, made without root."""
 
 import asyncio
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.ordinary import BECOME, UID, private_mounts
 
 from weft.image.build import build_image
 from weft.image.folders import REPOSITORY, recipe_folder
+from weft.image.squashfs import read_from_squashfs
 from weft.image.store import ImageStore
-from weft.model.errors import Invalid, NotFound
+from weft.model.errors import Invalid, NoRoom, NotFound
 
 pytestmark = pytest.mark.host
 
@@ -105,25 +109,111 @@ async def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
 
 
 UNPRIVILEGED = """
-import asyncio, sys
+import asyncio, os, sys
 from pathlib import Path
 from weft.image.build import build_image
+os.umask(0o077)
 home, cache, folder = map(Path, sys.argv[1:])
 print(asyncio.run(build_image(folder, home, cache=cache)).digest)
 """
 
+RICH = """
+name = "rich"
+version = "1"
+packages = ["busybox-static"]
+binaries = ["/bin/busybox"]
+users = { web = { uid = 800, groups = ["tls"], home = "/srv/web" } }
+groups = { tls = 900 }
+permissions = { "/etc/key" = { mode = "0640", owner = "root:tls" }, "/etc/open" = { owner = "web" } }
+max_size = "8M"
+[[services]]
+name = "watch"
+argv = ["/bin/sleep", "infinity"]
+user = "web"
+[settings.greeting]
+default = "hello"
+"""
+"""A recipe that says nearly all that can be said."""
+
+
+def write_rich(folder: Path) -> Path:
+    (folder / "files" / "etc").mkdir(parents=True)
+    for name, text in {"recipe.toml": RICH, "files/etc/key": "secret\n", "files/etc/open": "open\n"}.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+async def test_owners_modes_and_what_the_manifest_says(tmp_path: Path) -> None:
+    image = await build_image(write_rich(tmp_path / "rich"), tmp_path / "home", name="localhost/rich:2")
+    store = ImageStore(tmp_path / "home")
+    assert store.get("localhost/rich:2") == image
+    files = list_files(store.root_path(image))
+    assert files["/etc/key"] == "-rw-r----- 0/900"
+    assert files["/etc/open"] == "-rw-r--r-- 800/800"
+    assert files["/srv/web"] == "drwxr-x--- 800/800"
+    assert files["/"] == "drwxr-xr-x 0/0"
+    assert [service.name for service in image.services] == ["watch"]
+    assert image.settings and list(image.settings.settings) == ["hostname", "greeting"]
+
+
+async def test_an_image_says_what_it_is_made_of(tmp_path: Path) -> None:
+    image = await build_image(FOLDERS[2], tmp_path)
+    document = json.loads(await read_from_squashfs(ImageStore(tmp_path).root_path(image), image.sbom))
+    check_cyclonedx(document)
+    assert {part["name"]: part["version"] for part in document["components"]} == image.packages
+    assert any("licenses" in part for part in document["components"])
+    with pytest.raises(NotFound):
+        await read_from_squashfs(ImageStore(tmp_path).root_path(image), "/no/such/file")
+
+
+def check_cyclonedx(document: dict[str, Any]) -> None:
+    """What https://cyclonedx.org/docs/1.5/json/ requires of a document and of the parts of it that are used here."""
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
+    assert document["version"] >= 1
+    parts = [document["metadata"]["component"], *document["components"]]
+    kinds = {"application", "framework", "library", "container", "operating-system", "device", "firmware", "file"}
+    for part in parts:
+        assert part["type"] in kinds and part["name"] and part["version"] and part["bom-ref"]
+        assert all(set(entry) == {"license"} and entry["license"]["name"] for entry in part.get("licenses", []))
+    references = [part["bom-ref"] for part in parts]
+    assert len(set(references)) == len(references)
+    for entry in document["dependencies"]:
+        assert entry["ref"] in references and set(entry.get("dependsOn", [])) <= set(references)
+    urls = [part["purl"] for part in document["components"]]
+    assert all(re.fullmatch(r"pkg:deb/debian/[a-z0-9.+%-]+@[A-Za-z0-9.+~%-]+[?]arch=[a-z0-9]+", url) for url in urls)
+
+
+async def test_an_image_above_its_budget_is_not_kept(tmp_path: Path) -> None:
+    folder = write_rich(tmp_path / "rich")
+    (folder / "recipe.toml").write_text(RICH.replace("8M", "1M"))
+    with pytest.raises(NoRoom, match="more than 1M") as caught:
+        await build_image(folder, tmp_path / "home")
+    assert "busybox-static" in (caught.value.detail or "").splitlines()[1]
+    assert ImageStore(tmp_path / "home").list() == []
+    (folder / "recipe.toml").write_text(RICH + '[entry]\nargv = ["/bin/gone"]\n')
+    with pytest.raises(Invalid, match=r"entry\.argv: there is no /bin/gone"):
+        await build_image(folder, tmp_path / "home")
+
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="everything here runs as an ordinary user already")
 def test_an_ordinary_user_builds_the_same_image(tmp_path: Path) -> None:
-    image = asyncio.run(build_image(FOLDERS[0], tmp_path))
     # Not below tmp_path: pytest keeps that closed to other users.
     with tempfile.TemporaryDirectory(prefix="weft-test-") as name:
-        os.chown(name, UID, UID)
+        image = asyncio.run(build_image(write_rich(tmp_path / "rich"), tmp_path / "home"))
+        shutil.copytree(tmp_path / "rich", f"{name}/rich", copy_function=shutil.copyfile)
+        Path(name).chmod(0o755)
+        for path in [Path(name), *Path(name).rglob("*")]:
+            os.chown(path, UID, UID)
         (tmp_path / "stage").mkdir()
         argv = [*private_mounts(tmp_path / "stage"), *BECOME, sys.executable, "-c", UNPRIVILEGED]
         done = subprocess.run(
-            [*argv, f"{name}/home", f"{name}/cache", FOLDERS[0]],
-            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": str(REPOSITORY / "src")},
+            [*argv, f"{name}/home", f"{name}/cache", f"{name}/rich"],
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": "/nonexistent",
+                "TZ": "Asia/Tokyo",
+                "PYTHONPATH": str(REPOSITORY / "src"),
+            },
             capture_output=True,
             text=True,
             timeout=300,

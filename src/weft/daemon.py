@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -28,6 +29,7 @@ from weft.settings import load_settings
 log = logging.getLogger("weft")
 BACKLOG = 128
 """Connections that may wait while the server comes up."""
+DESCRIPTORS = 65536
 GRACE = 2
 """Seconds that open connections get when the daemon ends."""
 
@@ -87,6 +89,13 @@ def take_lock(layout: Layout) -> int | None:
     return fd
 
 
+def _raise_descriptors() -> None:
+    """As many descriptors as we may have: each session of each machine takes one, and the usual limit is 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+
+
 def print_examination() -> int:
     """What `weft doctor` shows, without a fabric: it must work where no daemon can start."""
     with tempfile.TemporaryDirectory(prefix="weft-examine-") as run_dir:
@@ -107,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     os.umask(0o077)
+    _raise_descriptors()
     try:
         lock = take_lock(Layout(home))
         if lock is None:

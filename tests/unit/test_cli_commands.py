@@ -1,6 +1,7 @@
 """Every command against a server that speaks HTTP: what it asks, what it prints, how it ends."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -266,6 +267,13 @@ def test_logs(fake: FakeDaemon, weft: Weft) -> None:
     fake.on("GET", "/v1/machines/web/logs", Reply([b"\xff\x00", b"x"], type="text/plain"))
     assert run_bytes(weft, "logs", "-f", "--tail", "5", "web")
     assert fake.last().query == {"follow": "true", "tail": "5"}
+    span = ["--since", "1970-01-01T00:00:10Z", "--until", "20.5"]
+    assert run_bytes(weft, "logs", "-t", *span, "web")
+    assert fake.last().query == {"follow": "false", "since": "10.0", "until": "20.5", "timestamps": "true"}
+    before = time.time()
+    assert run_bytes(weft, "logs", "--since", "1h", "web")
+    assert before - 3600 <= float(fake.last().query["since"]) <= time.time() - 3600
+    assert "neither a time nor a duration (write it like 10m" in weft("logs", "--since", "lately", "web").err
 
 
 def run_bytes(weft: Weft, *args: str) -> bool:

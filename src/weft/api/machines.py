@@ -12,7 +12,7 @@ from weft.api.deps import TheFabric
 from weft.api.shield import finish
 from weft.api.specs import MachineDraft
 from weft.fabric.fabric import Fabric
-from weft.fabric.logs import follow_log
+from weft.fabric.logreading import Wanted, follow_log
 from weft.fabric.sniff import Capture
 from weft.model.errors import WrongState
 from weft.model.insert import Mode
@@ -21,6 +21,7 @@ from weft.model.machine import MachineSpec, MachineView
 router = APIRouter(prefix="/machines", tags=["machines"])
 LONG_POLL = 25.0
 """Seconds after which `wait` answers even when the machine still runs; the client asks again."""
+Moment = Annotated[float | None, Query(description="seconds since the epoch")]
 Tail = Annotated[int | None, Query(ge=0, description="only so many of the last lines")]
 
 
@@ -111,8 +112,16 @@ async def wait_machine(fabric: TheFabric, name: str) -> MachineView:
 
 
 @router.get("/{name}/logs", response_class=StreamingResponse)
-async def read_logs(fabric: TheFabric, name: str, follow: bool = False, tail: Tail = None) -> StreamingResponse:
-    """What the machine wrote to its serial line."""
+async def read_logs(
+    fabric: TheFabric,
+    name: str,
+    follow: bool = False,
+    tail: Tail = None,
+    since: Moment = None,
+    until: Moment = None,
+    timestamps: Annotated[bool, Query(description="put before each line when it was written")] = False,
+) -> StreamingResponse:
+    """What the machine wrote to its serial line. Times of it are right to half a second."""
     fabric.site.shelves.machines.get(name)
     path = fabric.site.layout.machine(name).log
 
@@ -120,7 +129,8 @@ async def read_logs(fabric: TheFabric, name: str, follow: bool = False, tail: Ta
         machine = fabric.site.shelves.machines.find(name)
         return not follow or machine is None or not machine.state.is_live
 
-    return StreamingResponse(follow_log(path, tail=tail, ended=ended), media_type="text/plain")
+    wanted = Wanted(tail, since, until, timestamps)
+    return StreamingResponse(follow_log(path, wanted, ended), media_type="text/plain")
 
 
 @router.get("/{name}/sniff", response_class=StreamingResponse)

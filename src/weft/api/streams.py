@@ -15,6 +15,8 @@ from weft.model.errors import Invalid, WeftError, WrongState
 router = APIRouter(prefix="/machines", tags=["machines"])
 STDIN, STDOUT, STDERR = 0, 1, 2
 _READ = 1 << 14
+_START_TIMEOUT = 30.0
+"""Seconds for a program to be started: a hundred may be asked for at once."""
 _STILL_THERE = 5.0
 """Seconds between looks at whether the client of a program that does not read is there."""
 
@@ -48,6 +50,7 @@ async def exec_in(websocket: WebSocket, fabric: TheFabric, name: str) -> None:
             tty=start.tty,
             stdin=start.stdin,
             detached=start.detach,
+            timeout=_START_TIMEOUT,
         )
         async with process:
             await websocket.send_json({"started": process.pid})

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from weft.cli.face import Face, format_option
-from weft.cli.params import MACHINE
+from weft.cli.params import MACHINE, MOMENT
 from weft.cli.printing import dump_age, dump_memory, print_json, print_table, print_view
 
 _PS_TITLES = ("NAME", "STATE", "IMAGE", "ADDRESS", "MEMORY", "CPUS", "PID", "AGE")
@@ -64,13 +64,19 @@ def inspect(face: Face, name: str, output: str) -> None:
 
 @click.command(short_help="Print a machine's serial log.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until the machine ends.")
-@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
+@click.option("--tail", "-n", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
+@click.option("--since", type=MOMENT, metavar="TIME", help="Only what was written since then: 10m, 2026-01-31T12:00.")
+@click.option("--until", type=MOMENT, metavar="TIME", help="Only what was written until then.")
+@click.option("-t", "--timestamps", is_flag=True, help="Put before each line when it was written.")
 @click.argument("name", type=MACHINE)
 @click.pass_obj
-def logs(face: Face, follow: bool, tail: int | None, name: str) -> None:
-    """Print the serial log of machine NAME: what its kernel and its program wrote."""
+def logs(face: Face, /, name: str, **wanted: Any) -> None:
+    """Print the serial log of machine NAME: what its kernel and its program wrote.
+
+    Times are right to half a second. The log begins with the machine's start, or with its last rotation.
+    """
     from weft.cli.terminal import write_all
 
-    with face.client().open_logs(name, follow=follow, tail=tail) as answer:
+    with face.client().open_logs(name, **wanted) as answer:
         for piece in answer.pieces():
             write_all(1, piece)

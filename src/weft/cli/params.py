@@ -1,5 +1,6 @@
 """Types of arguments: what people write, what it means, and what the shell may complete it to."""
 
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -68,12 +69,19 @@ def _parse_duration(text: str) -> float:
     return parse_duration(text)
 
 
+def _parse_moment(text: str) -> float:
+    from weft.model.units import parse_moment
+
+    return parse_moment(text, time.time())
+
+
 def _names(views: Iterable[dict[str, Any]]) -> list[str]:
     return [str(view["name"]) for view in views]
 
 
 SIZE = Parsed("size", _parse_size)
 DURATION = Parsed("duration", _parse_duration)
+MOMENT = Parsed("time", _parse_moment)
 MACHINE = Named("machine", lambda client: _names(client.machines(all=True)))
 PORT = Named("port", lambda client: (str(port["port"]) for port in client.ports()))
 NETWORK = Named("network", lambda client: _names(client.networks()))

@@ -87,9 +87,22 @@ class Client(Transport):
             if not is_live(view):
                 return view
 
-    def open_logs(self, name: str, *, follow: bool = False, tail: int | None = None) -> Answer:
-        """The serial log, as a stream to be closed; with `follow`, it goes on until the machine ends."""
-        return self._open_stream(f"{_machine(name)}/logs", {"follow": follow, "tail": tail})
+    def open_logs(
+        self,
+        name: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        timestamps: bool = False,
+    ) -> Answer:
+        """The serial log, as a stream to be closed; with `follow`, it goes on until the machine ends.
+
+        `since` and `until` are seconds since the epoch, right to half a second.
+        """
+        query = {"follow": follow, "tail": tail, "since": since, "until": until, "timestamps": timestamps or None}
+        return self._open_stream(f"{_machine(name)}/logs", query)
 
     def open_sniff(
         self,

@@ -13,7 +13,8 @@ from weft.client.http import Disconnected
 from weft.model.errors import Internal, Unavailable, WeftError, error_from_dict
 
 STDIN, STDOUT, STDERR = 0, 1, 2
-_OPEN_TIMEOUT = 15.0
+_OPEN_TIMEOUT = 60.0
+"""Seconds: a hundred may be opened at once, on a host that is busy."""
 _LARGEST_MESSAGE = 1 << 24
 _PIECE = 1 << 15
 

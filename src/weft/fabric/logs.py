@@ -1,21 +1,22 @@
-"""Serial logs: opened for a run, read from the end, followed, rotated."""
+"""Serial logs: opened for a run, timed, rotated; their end."""
 
 import asyncio
+import itertools
 import os
-from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from weft.fabric.layout import MachineFiles
+from weft.fabric.logtimes import LogTimes
 from weft.fabric.site import Site
-from weft.model.machine import State
 
 TAIL_LINES = 25
 """Lines that an error shows."""
 _BLOCK = 1 << 16
-_POLL = 0.05
-LOG_CHECK = 5.0
-"""Seconds between looks at the sizes of serial logs."""
+LOOK = 0.25
+"""Seconds between looks at the sizes of serial logs: times of what is in them are right to this."""
+LOOKS_BEFORE_ROTATION = 20
 
 
 def open_logs(files: MachineFiles, uid: int | None) -> BinaryIO:
@@ -46,14 +47,25 @@ def rotate_log(path: Path, limit: int) -> bool:
     return True
 
 
-async def rotate_logs(site: Site) -> None:
-    """Keep the serial logs of running machines below the size that is set, for ever."""
-    while True:
-        await asyncio.sleep(LOG_CHECK)
-        for machine in site.shelves.machines:
-            if machine.state is State.RUNNING:
-                path = site.layout.machine(machine.name).log
-                await asyncio.to_thread(rotate_log, path, site.settings.log_bytes)
+async def keep_logs(site: Site) -> None:
+    """Note when the logs of machines that run grow, and keep them below the size that is set, for ever."""
+    known: dict[str, LogTimes] = {}
+    for count in itertools.count(1):
+        await asyncio.sleep(LOOK)
+        live = {machine.name for machine in site.shelves.machines if machine.state.is_live}
+        for name in live | known.keys():  # also those that have ended since: their last words
+            with suppress(OSError):  # a full disk costs times, and nothing else
+                known.setdefault(name, LogTimes(site.layout.machine(name).log)).note()
+        known = {name: times for name, times in known.items() if name in live}
+        if count % LOOKS_BEFORE_ROTATION == 0:
+            for name, times in known.items():
+                await _rotate(site, name, times)
+
+
+async def _rotate(site: Site, name: str, times: LogTimes) -> None:
+    with suppress(OSError):
+        if await asyncio.to_thread(rotate_log, site.layout.machine(name).log, site.settings.log_bytes):
+            times.forget()
 
 
 def read_tail(path: Path, lines: int = TAIL_LINES) -> bytes:
@@ -63,40 +75,6 @@ def read_tail(path: Path, lines: int = TAIL_LINES) -> bytes:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _BLOCK))
             return b"".join(file.read().splitlines(keepends=True)[-lines:] if lines else [])
-    except FileNotFoundError:
-        return b""
-
-
-async def follow_log(path: Path, *, tail: int | None, ended: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """A log from its last `tail` lines (None: from its beginning) on, until `ended` and all of it was read."""
-    position = await _start_of(path, tail)
-    while True:
-        last_round = ended()
-        size = path.stat().st_size if path.exists() else 0
-        if size < position:  # it was rotated
-            position = 0
-        while position < size:
-            chunk = await asyncio.to_thread(_read_at, path, position)
-            if not chunk:
-                break
-            position += len(chunk)
-            yield chunk
-        if last_round:
-            return
-        await asyncio.sleep(_POLL)
-
-
-async def _start_of(path: Path, tail: int | None) -> int:
-    if tail is None or not path.exists():
-        return 0
-    return path.stat().st_size - len(await asyncio.to_thread(read_tail, path, tail))
-
-
-def _read_at(path: Path, position: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(position)
-            return file.read(_BLOCK)
     except FileNotFoundError:
         return b""
 

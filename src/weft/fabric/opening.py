@@ -11,7 +11,7 @@ from weft.fabric.adopt import adopt
 from weft.fabric.events import EventLog
 from weft.fabric.fabric import Fabric, assemble
 from weft.fabric.layout import Layout
-from weft.fabric.logs import rotate_logs
+from weft.fabric.logs import keep_logs
 from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shelf, VolumeRecord
 from weft.fabric.site import Shelves, Site, Tasks
 from weft.host.cgroup import find_cgroups
@@ -41,7 +41,7 @@ async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncItera
         stack.push_async_callback(site.tasks.cancel)
         await adopt(fabric, store)
         log.info("adopted %d machines in %.3f s", len(site.shelves.machines), time.monotonic() - begin)
-        site.tasks.start(rotate_logs(site), "rotate-logs")
+        site.tasks.start(keep_logs(site), "keep-logs")
         site.tasks.start(fabric.hearts.watch_carriers(), "watch-carriers")
         site.tasks.start(site.namespace.keep(), "keep-namespace")
         yield fabric

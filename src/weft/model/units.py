@@ -39,6 +39,25 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def parse_moment(text: str, now: float) -> float:
+    """Seconds since the epoch, from `10m` (so long before `now`), `2026-01-31T12:00:00Z`, or a plain number of them.
+
+    A date without a time is its beginning; without a zone it is the host's. Raises Invalid for anything else.
+    """
+    text = text.strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if _DURATION.fullmatch(text.lower()) and text:
+        return now - parse_duration(text)
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError) as err:
+        hint = "write it like 10m or 2026-01-31T12:00:00"
+        raise Invalid(f"time {text!r} is neither a time nor a duration", hint=hint) from err
+
+
 def dump_duration(seconds: float) -> str:
     """A duration for people: 5400 is `1h30m`, 0.25 is `0.25s`."""
     if seconds < 60:

@@ -84,6 +84,31 @@ def test_the_main_job_needs_no_privilege(fabric: TestFabric) -> None:
     assert fabric.chain("web") == []
 
 
+def test_volumes_and_folders_of_ones_own(fabric: TestFabric, folder: Path) -> None:
+    place = Path(tempfile.mkdtemp(dir=folder))
+    (place / "theirs").write_text("theirs")
+    if AS_ROOT:
+        os.chown(place, UID, UID)
+        (place / "theirs").chmod(0o600)
+    fabric.run("ps")
+    mounts = [
+        {"kind": "volume", "source": "data", "target": "/data"},
+        {"kind": "host", "source": str(place), "target": "/host"},
+    ]
+    fabric.client.create_machine({"name": "box", "image": "base", "nics": [], "mounts": mounts})
+    script = (
+        "echo x > /data/x; sync; mkdir /host/d; echo x > /host/d/f; chmod 600 /host/d/f; cat /host/d/f /host/theirs"
+    )
+    said = fabric.exec("box", "sh", "-c", script, check=False)
+    assert said == ("x\n" if AS_ROOT else "x\ntheirs")
+    made = {(path.stat().st_uid, path.stat().st_gid) for path in (place / "d", place / "d" / "f")}
+    assert made == {(UID, UID) if AS_ROOT else (os.geteuid(), os.getegid())}
+    fabric.run("restart", "box")
+    assert fabric.exec("box", "cat", "/data/x", "/host/d/f") == "x\nx\n"
+    fabric.run("rm", "-f", "box")
+    assert fabric.text("volume", "rm", "data") == "data\n"
+
+
 def test_a_dead_appliance_is_bypassed_here_too(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "web", "web")
     fabric.run("insert", "sniffer", "--before", "web", "--name", "weak")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from weft.model.machine import Profile
-from weft.plan.boot import Boot, BootDisk, BootNic, kernel_line, plan_boot
+from weft.plan.boot import Boot, BootDisk, BootNic, BootShare, kernel_line, plan_boot
 
 GOLDEN = Path(__file__).parent / "golden"
 WEB = Boot(
@@ -37,6 +37,8 @@ CASES = {
     "microvm-appliance": replace(WEB, name="sniffer", nics=SIDES),
     "microvm-disks": replace(WEB, disks=(DATA, BOOK)),
     "q35-disks": replace(WEB, profile=Profile.Q35, disks=(DATA, BOOK)),
+    "microvm-shares": replace(WEB, shares=(BootShare("weft-share0", 15), BootShare("weft-share1", 16))),
+    "q35-share": replace(WEB, profile=Profile.Q35, disks=(DATA,), shares=(BootShare("weft-share0", 15),)),
     "q35-tcg": replace(WEB, profile=Profile.Q35, memory=1 << 30, cpus=4),
     "q35-kvm": replace(WEB, profile=Profile.Q35, accel="kvm", nics=SIDES, kernel_args=("debug",)),
 }

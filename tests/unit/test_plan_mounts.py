@@ -58,7 +58,7 @@ def test_a_volume_mounted_twice_is_one_disk() -> None:
 
 def test_a_folder_of_the_host_is_shared_under_a_tag() -> None:
     planned = plan(folder("/home/me", "/home", read_only=True))
-    assert planned.shares == (PlannedShare("weft-share0", "/home/me", read_only=True),)
+    assert planned.shares == (PlannedShare("weft-share0", "/home/me", "/home", read_only=True),)
     assert planned.mounts == (PlannedMount("/home", "virtiofs", tag="weft-share0", read_only=True),)
 
 

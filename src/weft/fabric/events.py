@@ -16,6 +16,7 @@ KINDS = {
     "machine.ready": "Its agent answers for the first time since it was started.",
     "machine.entry": "Its entry point has ended. `data.code`: the status, 128 + signal if it was killed.",
     "machine.silent": "An adopted machine runs, but its agent does not answer.",
+    "machine.cut": "It has lost a folder of the host, whose server died; who reads there waits until it starts anew.",
     "machine.ended": "It does not run any more, or could not be started. The text says why.",
     "machine.removed": "A machine and all it had is gone.",
     "network.created": "A network was made.",

@@ -2,11 +2,11 @@
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
-from weft.fabric.mounts import guest_mounts, prepare_disks
+from weft.fabric.mounts import guest_mounts, hold_shares, prepare_disks
 from weft.fabric.records import MachineRecord
 from weft.fabric.services import guest_services
 from weft.fabric.site import KVM, Site
@@ -18,7 +18,7 @@ from weft.host.process import Latched, start_latched
 from weft.host.sandbox import Bind, plan_sandbox
 from weft.host.sockets import listen_unix
 from weft.model.image import ImageManifest
-from weft.plan.boot import ROOT_SERIAL, Boot, BootDisk, BootNic, plan_boot
+from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
 from weft.plan.linknames import tap_name
 from weft.plan.mounts import plan_mounts
 
@@ -26,6 +26,8 @@ IO_CPUS = 0.5
 """What QEMU's own threads may use beside the vCPUs."""
 PIDS = 64
 """QEMU's threads: vCPUs, its I/O threads, and the monitor process around it."""
+SERVER_PIDS = 16
+"""The same for a file server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Held:
 
     latched: Latched
     limits: str
+    servers: tuple[Latched, ...] = ()
 
 
 async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
@@ -44,18 +47,24 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
     files.initrd.write_bytes(build_initramfs(site.init, guest_config(site, machine, image)))
     files.initrd.chmod(0o644)  # read by the machine's own user; the folder is closed to everybody else
     identity = site.identity(machine.slot)
-    disks = await prepare_disks(volumes, machine, plan_mounts(machine.spec, image), files, identity)
+    plan = plan_mounts(machine.spec, image)
+    disks = await prepare_disks(volumes, machine, plan, files, identity)
     with ExitStack() as stack:
         fds = await _open_descriptors(stack, site, machine, files)
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
+        shares = hold_shares(stack, plan, files, errors)
         paths = _Files(site, machine, image, files)
-        command = [site.facts.qemu, *plan_boot(_boot(site, machine, fds, paths, disks.devices))]
+        boot = replace(_boot(site, machine, fds, paths), disks=disks.devices, shares=shares.devices)
+        command = [site.facts.qemu, *plan_boot(boot)]
         devices = [KVM] if site.facts.accel == "kvm" else []
         argv = plan_sandbox(command, binds=[*paths.binds, *disks.binds], devices=devices, identity=identity)
-        group = site.cgroups.create(machine.name, _limits(site, machine))
-        latched = start_latched(argv, fds=fds.all, stdout=errors, stderr=errors)
-    group.add(latched.pid)
-    return Held(latched, f"cgroup {group.mode}" if group.paths else f"not enforced: {site.cgroups.reason}")
+        group = site.cgroups.create(machine.name, _limits(site, machine, len(shares.servers)))
+        latched = start_latched(argv, fds=[*fds.all, *shares.fds], stdout=errors, stderr=errors)
+        shares.keep()
+    for process in (latched, *shares.servers):
+        group.add(process.pid)
+    limits = f"cgroup {group.mode}" if group.paths else f"not enforced: {site.cgroups.reason}"
+    return Held(latched, limits, shares.servers)
 
 
 def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> GuestConfig:
@@ -143,7 +152,7 @@ class _Files:
         return [self.kernel, self.initrd, self.root, self.log]
 
 
-def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files, disks: tuple[BootDisk, ...]) -> Boot:
+def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) -> Boot:
     nics = tuple(BootNic(nic.mac, fd) for nic, fd in zip(machine.nics, fds.taps, strict=True))
     return Boot(
         name=machine.name,
@@ -160,15 +169,14 @@ def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files, 
         serial_fd=fds.serial,
         agent_fd=fds.agent,
         nics=nics,
-        disks=disks,
         tsc_khz=site.facts.tsc_khz or None,
         kernel_args=paths.kernel_args,
     )
 
 
-def _limits(site: Site, machine: MachineRecord) -> Limits:
+def _limits(site: Site, machine: MachineRecord, servers: int) -> Limits:
     return Limits(
         cpus=machine.spec.cpus + IO_CPUS,
         memory_bytes=machine.memory + site.settings.memory_overhead,
-        pids=PIDS,
+        pids=PIDS + SERVER_PIDS * servers,
     )

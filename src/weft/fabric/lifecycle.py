@@ -16,6 +16,7 @@ from functools import partial
 from weft.fabric.launch import hold
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import read_tail
+from weft.fabric.mounts import watch_server
 from weft.fabric.records import MachineRecord, Stamp
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
@@ -147,8 +148,10 @@ class Lifecycle:
             await self._settle(machine, Exit(reason=err.message))
             raise
         monitor = Stamp.of(held.latched.process)
-        machine = await self._shelf.save(machine.with_(monitor=monitor, limits=held.limits))
-        held.latched.release()
+        servers = tuple(Stamp.of(server.process) for server in held.servers)
+        machine = await self._shelf.save(machine.with_(monitor=monitor, servers=servers, limits=held.limits))
+        for process in (*held.servers, held.latched):
+            process.release()
         self._attend(machine, held.latched.watch)
         return machine
 
@@ -159,6 +162,8 @@ class Lifecycle:
         live = Live(watch, ended, ended, ready)
         self._live[machine.name] = live
         live.serving = self._site.tasks.start(self._serve_agent(machine, live), f"agent-{machine.name}")
+        for number in range(len(machine.servers)):
+            self._site.tasks.start(watch_server(self._site, machine, number, ended), f"folder-{machine.name}")
 
     async def _serve_agent(self, machine: MachineRecord, live: Live) -> None:
         """Open the agent, say that the machine is ready, and hold the connection while it lasts."""
@@ -229,7 +234,7 @@ class Lifecycle:
         asked = machine.state is State.STOPPING
         clean = asked or exit.code is not None or exit.reason == POWERED_OFF
         state = State.STOPPED if clean else State.FAILED
-        ended = machine.with_(state=state, reason=exit.reason, exit=exit, monitor=None, qemu=None)
+        ended = machine.with_(state=state, reason=exit.reason, exit=exit, monitor=None, qemu=None, servers=())
         machine = await self._shelf.save(ended)
         self._site.events.publish("machine.ended", machine.name, f"machine {machine.name} ended: {exit.reason}")
         return machine
@@ -276,9 +281,13 @@ def _exit_of(machine: MachineRecord, status: int | None, log: bytes) -> Exit:
 
 
 def _leftovers(machine: MachineRecord, pids: list[int]) -> list[ProcessId]:
-    """QEMU, when only the monitor around it was killed, and whatever else is in the machine's control group."""
+    """QEMU, when only the monitor around it was killed, file servers, and what else is in the machine's control group.
+
+    A file server ends with QEMU's end of its socket, but nobody waits for that.
+    """
     found = [ProcessId.find(pid) for pid in pids]
-    return [process for process in (machine.qemu and machine.qemu.id, *found) if process and process.alive()]
+    servers = [process for server in machine.servers for process in (*server.id.children(), server.id)]
+    return [process for process in (machine.qemu and machine.qemu.id, *servers, *found) if process and process.alive()]
 
 
 async def _remove_group(group: Cgroup) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from weft.fabric.lifecycle import Lifecycle
+from weft.fabric.mounts import check_folders
 from weft.fabric.networks import DEFAULT_NETWORK, Networks
 from weft.fabric.ports import Ports
 from weft.fabric.records import MachineRecord, NicRecord
@@ -50,6 +51,7 @@ class Machines:
         kernel = self._site.kernels.get(spec.kernel or DEFAULT_KERNEL)
         wanted, mounts = _wanted_nics(spec, image), plan_mounts(spec, image)
         check_slots(spec.name, spec.profile, nics=len(wanted), disks=len(mounts.disks), shares=len(mounts.shares))
+        check_folders(self._site, spec)
         nics = [await self._give_nic(nic) for nic in wanted]
         await self._volumes.ensure(spec)
         # From here to the record nothing else runs: name, slot and addresses are still free when it is written.

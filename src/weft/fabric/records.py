@@ -73,6 +73,7 @@ class MachineRecord(Record):
     reason: str = ""
     monitor: Stamp | None = None
     qemu: Stamp | None = None
+    servers: tuple[Stamp, ...] = ()
     started: float | None = None
     ready: float | None = None
     exit: Exit | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from weft.host.accelerator import KVM
 from weft.host.cgroup import CgroupMode, find_cgroups
 from weft.host.facts import HostFacts, find_facts
+from weft.host.file_server import find_virtiofsd
 from weft.host.kernel_links import KernelLinks, open_links
 from weft.host.namespace import Namespace, open_namespace
 from weft.host.process import find_program, run
@@ -68,7 +69,13 @@ async def diagnose(run_dir: Path) -> list[Check]:
     """Look at everything. Leaves nothing behind but the facts kept in `run_dir`."""
     facts = await find_facts(run_dir)
     checks = [check_program(program) for program in PROGRAMS]
-    checks += [_check_qemu(facts), _check_accelerator(facts), _check_cgroups(), await _check_sandbox(facts)]
+    checks += [
+        _check_folders(),
+        _check_qemu(facts),
+        _check_accelerator(facts),
+        _check_cgroups(),
+        await _check_sandbox(facts),
+    ]
     return [*checks, *await _check_networking()]
 
 
@@ -83,6 +90,13 @@ def check_program(program: Program) -> Check:
     hint = None if path else f"install {program.package}"
     detail = path or f"not installed: {program.purpose}"
     return Check(program.name, path is not None, detail, hint, None if path else program.package, program.needed)
+
+
+def _check_folders() -> Check:
+    try:
+        return Check("virtiofsd", True, find_virtiofsd(), needed=False)
+    except WeftError as err:
+        return Check("virtiofsd", False, err.message, err.hint, "qemu-system-common", needed=False)
 
 
 def _check_qemu(facts: HostFacts) -> Check:

@@ -15,7 +15,7 @@ INSIDE = Path("/machine")
 
 _USR_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _NOBODY = 65534
-_NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try")
+NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ def plan_sandbox(
     is started in. `proc` shows it the processes of its own namespace: itself, and what it starts.
     `host_root` is where /usr is looked at.
     """
-    command = [program("bwrap"), *_NAMESPACES, *([] if share_net else ["--unshare-net"])]
+    command = [program("bwrap"), *NAMESPACES, *([] if share_net else ["--unshare-net"])]
     command += [] if identity else ["--unshare-user", "--uid", str(_NOBODY), "--gid", str(_NOBODY)]
     command += ["--as-pid-1", "--clearenv", "--setenv", "LC_ALL", "C.UTF-8"]
-    command += ["--cap-drop", "ALL", *_setuid_capabilities(identity), *_plan_usr(host_root)]
+    command += ["--cap-drop", "ALL", *_setuid_capabilities(identity), *plan_usr(host_root)]
     command += ["--dev", "/dev", *(["--proc", "/proc"] if proc else []), "--dir", str(INSIDE)]
     for device in devices:
         command += ["--dev-bind", str(device), str(device)]
@@ -69,7 +69,7 @@ def plan_sandbox(
     return [*command, "--chdir", str(INSIDE), "--remount-ro", "/", "--", *_plan_identity(identity), *argv]
 
 
-def _plan_usr(host_root: Path) -> list[str]:
+def plan_usr(host_root: Path) -> list[str]:
     """/usr and what the host has beside it: links into it, or directories of their own before the merge."""
     command = ["--ro-bind", "/usr", "/usr"]
     for name in _USR_LINKS:

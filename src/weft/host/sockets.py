@@ -45,6 +45,25 @@ def listen_unix(path: Path, *, backlog: int = 1) -> socket.socket:
     return sock
 
 
+def connect_pair(path: Path) -> tuple[socket.socket, socket.socket]:
+    """A listening socket, and one that is connected to it already: for two programs that each want their end ready.
+
+    Nothing stays at `path`, which is used for a moment. Raises Unavailable.
+    """
+    listening = listen_unix(path)
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with short_path(path) as address:
+            connected.connect(address)
+    except OSError as err:
+        listening.close()
+        connected.close()
+        raise Unavailable(f"cannot connect to {path}: {err.strerror}") from err
+    finally:
+        path.unlink(missing_ok=True)
+    return listening, connected
+
+
 async def connect_unix(path: Path, what: str) -> socket.socket:
     """A connected, non-blocking socket. Waits only for a full queue of connections. Raises Unavailable, naming `what`.
 

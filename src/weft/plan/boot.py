@@ -32,6 +32,14 @@ class BootDisk:
 
 
 @dataclass(frozen=True, slots=True)
+class BootShare:
+    """A folder of the host under a tag, by an open socket to the server that serves it."""
+
+    tag: str
+    fd: int
+
+
+@dataclass(frozen=True, slots=True)
 class Boot:
     """All that decides QEMU's arguments. Memory in bytes, `tsc_khz` the host's rate if it is known."""
 
@@ -50,6 +58,7 @@ class Boot:
     agent_fd: int
     nics: tuple[BootNic, ...] = ()
     disks: tuple[BootDisk, ...] = ()
+    shares: tuple[BootShare, ...] = ()
     tsc_khz: int | None = None
     kernel_args: tuple[str, ...] = field(default=())
 
@@ -100,12 +109,16 @@ def _process(boot: Boot) -> Iterator[str]:
 
 
 def _board(boot: Boot) -> Iterator[str]:
+    memory = ",memory-backend=memory" if boot.shares else ""
     if boot.profile is Profile.MICROVM:
         # With ACPI microvm hangs under TCG for lack of a timer reference; without rtc the boot takes 2 s longer.
-        yield from ("-M", "microvm,acpi=off,rtc=on,pit=on,pic=on,isa-serial=on")
+        yield from ("-M", f"microvm,acpi=off,rtc=on,pit=on,pic=on,isa-serial=on{memory}")
     else:
-        yield from ("-M", "q35,smm=off,vmport=off,hpet=off", "-boot", "strict=on")
+        yield from ("-M", f"q35,smm=off,vmport=off,hpet=off{memory}", "-boot", "strict=on")
     yield from ("-m", f"{boot.memory >> 20}M", "-smp", str(boot.cpus))
+    if boot.shares:
+        # A file server reads and writes requests where they are, in the machine's memory.
+        yield from ("-object", f"memory-backend-memfd,id=memory,size={boot.memory >> 20}M,share=on")
 
 
 def _channels(boot: Boot) -> Iterator[str]:
@@ -135,6 +148,12 @@ def _devices(boot: Boot) -> Iterator[str]:
         yield from ("-device", f"virtio-net-{bus},netdev=net{index},mac={nic.mac},rx_queue_size=1024{no_rom}")
     for disk in boot.disks:
         yield from _disk(disk, bus)
+    for share in boot.shares:
+        yield from ("-chardev", f"socket,id={share.tag},fd={share.fd}")
+        yield from ("-device", f"vhost-user-fs-{bus},chardev={share.tag},tag={share.tag}")
+    if boot.shares and boot.profile is Profile.MICROVM:
+        # File servers speak virtio 1 only, and a board can be told for all its devices alone.
+        yield from ("-global", "virtio-mmio.force-legacy=false")
 
 
 def _disk(disk: BootDisk, bus: str) -> Iterator[str]:

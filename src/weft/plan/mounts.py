@@ -35,10 +35,11 @@ class PlannedDisk:
 
 @dataclass(frozen=True, slots=True)
 class PlannedShare:
-    """A folder of the host to serve under a tag."""
+    """A folder of the host to serve under a tag; it will be at `at`."""
 
     tag: str
     folder: str
+    at: str
     read_only: bool = False
 
 
@@ -74,7 +75,7 @@ def plan_mounts(spec: MachineSpec, image: ImageManifest) -> MountPlan:
     _check_places(spec.name, [place for place, _ in wanted])
     disks = _plan_disks(spec)
     shares = {
-        place: PlannedShare(f"weft-share{number}", mount.source, mount.read_only)
+        place: PlannedShare(f"weft-share{number}", mount.source, place, mount.read_only)
         for number, (place, mount) in enumerate(pair for pair in wanted if pair[1].kind is MountKind.HOST)
     }
     mounts = [_plan_mount(place, mount, disks, shares) for place, mount in wanted]

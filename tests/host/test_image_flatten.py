@@ -1,5 +1,7 @@
 """Layers to one tree, compared with what umoci makes of them; and the squashfs, as the kernel shows it."""
 
+import asyncio
+import gzip
 import os
 import shutil
 import tarfile
@@ -7,23 +9,24 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from tests.host.umoci import Seen, dump_layer, look, unpack, write_layout
 
+from weft.host.process import run
+from weft.image.flatten import Limits, write_root
 from weft.image.flatten.fields import ReadAt
 from weft.image.flatten.members import Kind
 from weft.image.flatten.merge import Inode, Merger
 from weft.image.flatten.tarread import read_members
-from weft.model.errors import Invalid
+from weft.model.errors import Exists, Invalid, NoRoom, WeftError
 
-pytestmark = [
-    pytest.mark.host,
-    pytest.mark.skipif(os.geteuid() != 0, reason="umoci keeps owners and devices only as root"),
-    pytest.mark.skipif(shutil.which("umoci") is None, reason="umoci is not installed"),
-]
+pytestmark = pytest.mark.host
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can unpack owners and devices")
+needs_umoci = pytest.mark.skipif(shutil.which("umoci") is None, reason="umoci is not installed")
 
 LETTERS = {
     Kind.FILE: "-",
@@ -112,12 +115,14 @@ def _see(inode: Inode, group: tuple[str, ...], layers: list[bytes]) -> Seen:
     )
 
 
+@as_root
+@needs_umoci
 @settings(max_examples=int(os.environ.get("EXAMPLES", "150")), deadline=None)
 @given(stacks)
 def test_any_stack_of_layers_makes_the_tree_that_umoci_makes(stack):
     layers = [dump_layer(layer) for layer in stack]
     for layer in stack:
-        note("--- " + "; ".join(f"{i.type!r} {i.name} -> {i.linkname}" for i, _ in layer))
+        note("layer: " + "; ".join(f"{i.type!r} {i.name} -> {i.linkname}" for i, _ in layer))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_layout(folder / "layout", layers)
@@ -131,11 +136,181 @@ def test_any_stack_of_layers_makes_the_tree_that_umoci_makes(stack):
         note(f"umoci: {refused}")
         assert refused is None
         theirs = look(folder / "root")
-    assert undated(ours, theirs) == undated(theirs, theirs)
+    assert comparable(ours, ours, theirs) == comparable(theirs, ours, theirs)
 
 
-def undated(tree: dict[str, Seen], theirs: dict[str, Seen]) -> dict[str, Seen]:
-    """A tree without the times that umoci lets come about: of folders that it makes because no member describes them,
-    and of those in which it makes them."""
+def comparable(tree: dict[str, Seen], ours: dict[str, Seen], theirs: dict[str, Seen]) -> dict[str, Seen]:
+    """A tree without what comes about when umoci makes a folder that no member describes.
+
+    Here such folders are root's, have mode 0755, and change nothing of the folder they are in. There they have the
+    time of the test, as has the folder they are in, and where that has the bit for it, they inherit its group."""
     fresh = {name for name, seen in theirs.items() if seen.kind == "d" and abs(seen.mtime - time.time()) < 3600}
-    return {name: replace(seen, mtime=0) if name in fresh else seen for name, seen in tree.items()}
+    implied = {name for name in fresh if name in ours and ours[name].mtime == 0}
+    tree = {name: replace(seen, mtime=0) if name in fresh else seen for name, seen in tree.items()}
+    return {name: replace(seen, mode=0, owner=(0, 0)) if name in implied else seen for name, seen in tree.items()}
+
+
+def member(name: str, data: bytes = b"", **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    for key, value in {"mtime": 1700000000, **fields}.items():
+        setattr(info, key, value)
+    return info, data
+
+
+def folder(name: str, **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
+    return member(name, type=tarfile.DIRTYPE, **{"mode": 0o755, **fields})
+
+
+LONG = "n" * 90 + "/" + "m" * 255
+EVERYTHING = [
+    [
+        folder("./", mode=0o711, uid=3, gid=4, mtime=12345, pax_headers={"SCHILY.xattr.user.root": "yes"}),
+        folder("bin"),
+        member(
+            "bin/ping",
+            b"ELF",
+            mode=0o4755,
+            pax_headers={"SCHILY.xattr.security.capability": CAPABILITY.decode("latin-1")},
+        ),
+        member("bin/ping6", type=tarfile.LNKTYPE, linkname="bin/ping"),
+        member("bin/sh", type=tarfile.SYMTYPE, linkname="x/" * 100, uid=7),
+        folder("tmp", mode=0o1777),
+        folder("n" * 90),
+        member(LONG, b"deep", uid=4000000000, gid=70000),
+        member("x\udcffy", b"no text"),
+        member("big", os.urandom(1 << 20) + bytes(1 << 20) + b"end", mtime=4000000000),
+        member("gone", b"gone"),
+    ],
+    [
+        folder("dev"),
+        member("dev/null", type=tarfile.CHRTYPE, devmajor=1, devminor=3, mode=0o666),
+        member("dev/vda", type=tarfile.BLKTYPE, devmajor=300, devminor=70000, mode=0o660, gid=6),
+        member("dev/pipe", type=tarfile.FIFOTYPE, mode=0o600),
+        member("dev/pipe2", type=tarfile.LNKTYPE, linkname="dev/pipe"),
+        member("kept", type=tarfile.LNKTYPE, linkname="gone"),
+        member(".wh.gone"),
+        member("bin/ping", b"another"),
+    ],
+]
+
+
+async def unsquash(layers: list[Path], folder: Path) -> dict[str, Seen]:
+    """Write a root and see what is in it."""
+    root = folder / "root.squashfs"
+    await write_root(layers, root)
+    await run(["unsquashfs", "-q", "-n", "-d", str(folder / "unsquashed"), str(root)])
+    return look(folder / "unsquashed")
+
+
+def write_layers(stack: Any, folder: Path) -> list[Path]:
+    paths = [folder / f"layer{number}" for number in range(len(stack))]
+    for path, layer in zip(paths, stack, strict=True):
+        path.write_bytes(gzip.compress(dump_layer(layer)))
+    return paths
+
+
+@as_root
+@needs_umoci
+async def test_the_root_has_all_that_umoci_unpacks(tmp_path: Path) -> None:
+    write_layout(tmp_path / "layout", [dump_layer(layer) for layer in EVERYTHING])
+    assert unpack(tmp_path / "layout", tmp_path / "root") is None
+    ours = await unsquash(write_layers(EVERYTHING, tmp_path), tmp_path)
+    assert ours == look(tmp_path / "root")
+    assert ours["bin/ping6"].group == ("bin/ping6",)
+    assert dict(ours["bin/ping6"].xattrs)["security.capability"] == CAPABILITY
+
+
+@as_root
+@settings(max_examples=30, deadline=None)
+@given(stack=stacks)
+def test_the_root_is_the_merged_tree(stack) -> None:
+    layers = [dump_layer(layer) for layer in stack]
+    with tempfile.TemporaryDirectory() as temporary:
+        paths = write_layers(stack, Path(temporary))
+        try:
+            expected = see(flatten(layers), layers)
+        except Invalid:
+            with pytest.raises(Invalid):
+                asyncio.run(unsquash(paths, Path(temporary)))
+        else:
+            assert asyncio.run(unsquash(paths, Path(temporary))) == expected
+
+
+async def test_equal_layers_give_equal_bytes_and_nothing_else_is_left(tmp_path: Path) -> None:
+    layers, roots = write_layers(EVERYTHING, tmp_path), [tmp_path / "one", tmp_path / "two"]
+    said: list[tuple[str, float | None]] = []
+    for root in roots:
+        await write_root(layers, root, progress=lambda text, fraction: said.append((text, fraction)))
+    assert roots[0].read_bytes() == roots[1].read_bytes()
+    assert ("unpacking layers", 1.0) in said
+    assert {path.name for path in tmp_path.iterdir()} == {"layer0", "layer1", "one", "two"}
+
+
+@pytest.mark.parametrize(
+    "form", ["gnu --sparse", "pax --sparse-version=0.0", "pax --sparse-version=0.1", "pax --sparse-version=1.0"]
+)
+@pytest.mark.parametrize("parts", [(), ((0, 5),), ((1 << 20, 3),), tuple((part << 18, 100) for part in range(40))])
+async def test_holes(form: str, parts: tuple[tuple[int, int], ...], tmp_path: Path) -> None:
+    size = 10 << 20
+    with (tmp_path / "holes").open("wb") as file:
+        file.truncate(size)
+        for offset, length in parts:
+            file.seek(offset)
+            file.write(b"x" * length)
+    (tmp_path / "after").write_bytes(b"still here")
+    argv = ["tar", "-C", str(tmp_path), "--sparse", f"--format={form.split()[0]}", *form.split()[1:]]
+    await run([*argv, "-cf", str(tmp_path / "layer"), "holes", "after"])
+    assert (tmp_path / "layer").stat().st_size < 1 << 20
+    await write_root([tmp_path / "layer"], tmp_path / "root")
+    for name in ("holes", "after"):
+        done = await run(["unsquashfs", "-cat", str(tmp_path / "root"), name])
+        assert done.stdout == (tmp_path / name).read_bytes()
+
+
+async def test_a_taken_path_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "root").write_bytes(b"mine")
+    with pytest.raises(Exists):
+        await write_root([], tmp_path / "root")
+    assert (tmp_path / "root").read_bytes() == b"mine"
+
+
+async def test_an_image_without_layers_is_an_empty_root(tmp_path: Path) -> None:
+    await write_root([], tmp_path / "root")
+    done = await run(["unsquashfs", "-lln", str(tmp_path / "root")])
+    assert done.text.split()[:2] == ["drwxr-xr-x", "0/0"]
+
+
+async def test_a_root_beyond_the_limit_leaves_nothing(tmp_path: Path) -> None:
+    layers = write_layers([[member("a", bytes(3000))], [member("b", bytes(3000))]], tmp_path)
+    with pytest.raises(NoRoom, match="more than 5000 bytes of files"):
+        await write_root(layers, tmp_path / "root", limits=Limits(content=5000))
+    assert not (tmp_path / "root").exists()
+
+
+async def test_a_packer_that_fails_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    layers = write_layers(EVERYTHING, tmp_path)
+    with pytest.raises(WeftError):
+        await write_root(layers, tmp_path / "missing" / "root")
+
+
+def open_files() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+async def test_whoever_is_cancelled_leaves_no_file_and_no_process(tmp_path: Path) -> None:
+    layers = write_layers([[member("a", os.urandom(8 << 20))]] * 4, tmp_path)
+    before = open_files()
+    for stage in ("unpacking layers", "writing the root"):
+        reached = asyncio.Event()
+
+        def tell(text: str, fraction: float | None, stage: str = stage, reached: asyncio.Event = reached) -> None:
+            if text == stage:
+                reached.set()
+
+        task = asyncio.ensure_future(write_root(layers, tmp_path / "root", progress=tell))
+        await asyncio.wait_for(reached.wait(), 60)
+        task.cancel()
+        await asyncio.wait([task])
+        assert {path.name for path in tmp_path.iterdir()} == {path.name for path in layers}
+    assert open_files() <= before

@@ -1,5 +1,6 @@
 """umoci as the oracle of how layers make a tree: what it unpacks, read back from the file system."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -46,7 +47,7 @@ def write_layout(folder: Path, layers: Sequence[bytes], media: str = "applicatio
         "architecture": "amd64",
         "os": "linux",
         "config": {},
-        "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in described]},
+        "rootfs": {"type": "layers", "diff_ids": [_digest_unpacked(layer) for layer in layers]},
         "history": [{"created_by": "test"} for _ in described],
     }
     manifest = {
@@ -58,6 +59,11 @@ def write_layout(folder: Path, layers: Sequence[bytes], media: str = "applicatio
     root["annotations"] = {"org.opencontainers.image.ref.name": "x"}
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [root]}))
+
+
+def _digest_unpacked(layer: bytes) -> str:
+    plain = gzip.decompress(layer) if layer.startswith(b"\x1f\x8b") else layer
+    return f"sha256:{hashlib.sha256(plain).hexdigest()}"
 
 
 def _add_blob(folder: Path, data: bytes, media: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from weft.image.flatten.members import Extent, Kind, Member, show
 from weft.model.errors import Invalid
 
 WHITEOUT, OPAQUE, AUFS = b".wh.", b".wh..wh..opq", b".wh..wh."
-"""Markers, as the specification took them over from AUFS; other names that begin like the last are AUFS's own."""
+"""Markers, which the specification took over from AUFS. What else begins like the last is AUFS's own: left out."""
 
 MAX_LINKS = 255
 """As many symbolic links as are followed in one path."""
@@ -94,11 +94,9 @@ class Merger:
             self._describe_root(member)
             return
         name = path[-1]
-        if any(part.startswith(AUFS) for part in path) and name != OPAQUE:
-            return
         if name.startswith(WHITEOUT) and member.kind is Kind.FILE:
             self._hide(path[:-1], name, member)
-        else:
+        elif not any(part.startswith(AUFS) for part in path):
             self._put(self._open_folder(path[:-1], member), name, member)
 
     def _describe_root(self, member: Member) -> None:

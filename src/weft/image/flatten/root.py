@@ -11,6 +11,7 @@ from typing import TypeVar
 from weft.host.process import ProcessFailed, run
 from weft.image.flatten.layers import THREADS, Layer, open_layers
 from weft.image.flatten.limits import LIMITS, Budget, Limits
+from weft.image.flatten.mend import mend_owners
 from weft.image.flatten.merge import Merger
 from weft.image.flatten.stream import TarStream
 from weft.image.progress import Progress, ignore_progress
@@ -38,10 +39,12 @@ async def write_root(
     if path.exists():
         raise Exists(f"{path} is there already")
     budget, tell = Budget(limits), _tell_loop(progress)
-    opened = await _in_thread(budget, lambda: _open(layers, path.parent, budget, tell))
+    opened: list[Layer] = []
     try:
+        await _in_thread(budget, lambda: opened.extend(_open(layers, path.parent, budget, tell)))
         tree = await _in_thread(budget, lambda: merge_layers(opened))
         await _pack(tree, opened, path, budget, tell)
+        await _in_thread(budget, lambda: mend_owners(path))
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -115,4 +118,5 @@ async def _in_thread(budget: Budget, work: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         budget.stop()
         await asyncio.wait([task])
+        task.exception()  # most likely Stopped, which nobody needs to hear of
         raise

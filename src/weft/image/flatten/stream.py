@@ -30,6 +30,7 @@ class TarStream:
         Stopped, Invalid when a layer has become shorter."""
         first: dict[Inode, bytes] = {}
         done = 0
+        tell(done)
         for path, inode in self._tree:
             if inode in first:
                 self._put(dump_link(path, first[inode]))
@@ -46,6 +47,7 @@ class TarStream:
                 done += inode.size
         self._put(END)
         self._flush()
+        tell(done)
 
     def _write_content(self, inode: Inode) -> None:
         source, at, offset = self._layers[inode.layer], 0, inode.data

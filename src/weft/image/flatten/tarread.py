@@ -61,9 +61,9 @@ def _split(block: bytes, offset: int) -> Fields:
     if len(block) < BLOCK:
         raise Invalid(f"the tar ends in the middle of a header, at byte {offset}")
     fields: Fields = _FIELDS.unpack(block)
-    expected = parse_number(fields[6])
     # The sum counts its own field as eight spaces. Some old programs took bytes as signed.
     found = sum(block) - sum(fields[6]) + 8 * ord(" ")
+    expected = parse_number(fields[6]) if OCTAL.fullmatch(fields[6]) else -1
     if expected != found and expected != found - 256 * sum(byte > 127 for byte in block):
         raise Invalid(f"what is at byte {offset} of the tar is not a header")
     return fields

@@ -76,9 +76,9 @@ def test_ps(fake: FakeDaemon, weft: Weft) -> None:
     fake.on("GET", "/v1/machines", [MACHINE, appliance])
     ran = weft("ps", "-a")
     assert [line.split() for line in ran.out.splitlines()] == [
-        ["NAME", "STATE", "IMAGE", "ADDRESS", "MEMORY", "CPUS", "PID", "AGE"],
-        ["web", "running", "web", "10.1.0.2", "(lan)", "64M", "1", "4711", ran.out.split()[-1]],
-        ["sniffer-1", "running", "web", "before", "web:0", "3G", "1", "-", ran.out.split()[-1]],
+        ["NAME", "STATE", "IMAGE", "ADDRESS", "PORTS", "MEMORY", "CPUS", "PID", "AGE"],
+        ["web", "running", "web", "10.1.0.2", "(lan)", "-", "64M", "1", "4711", ran.out.split()[-1]],
+        ["sniffer-1", "running", "web", "before", "web:0", "-", "3G", "1", "-", ran.out.split()[-1]],
     ]
     assert fake.last().query == {"all": "true"}
 
@@ -387,7 +387,10 @@ def test_version_does_not_need_a_daemon(weft: Weft, tmp_path: Path) -> None:
     [
         (["nonsense"], "No such command 'nonsense' (see: weft --help)"),
         (["run"], "Missing argument 'IMAGE' (see: weft run --help)"),
-        (["run", "-d", "--rm", "base"], "--rm needs the foreground: leave -d out (see: weft run --help)"),
+        (
+            ["run", "--rm", "--restart", "always", "base"],
+            "--rm and --restart contradict each other (see: weft run --help)",
+        ),
         (["stop"], "Missing argument 'NAME...' (see: weft stop --help)"),
         (["exec", "web", "--"], "Missing argument 'COMMAND' (see: weft exec --help)"),
         (["insert", "sniffer"], "Missing option '--before' (see: weft insert --help)"),

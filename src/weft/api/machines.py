@@ -1,7 +1,7 @@
 """Machines."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -15,6 +15,7 @@ from weft.fabric.fabric import Fabric
 from weft.fabric.logreading import Wanted, follow_log
 from weft.fabric.sniff import Capture
 from weft.model.errors import WrongState
+from weft.model.filters import all_hold, parse_filter
 from weft.model.insert import Mode
 from weft.model.machine import MachineSpec, MachineView
 
@@ -24,15 +25,18 @@ LONG_POLL = 25.0
 Moment = Annotated[float | None, Query(description="seconds since the epoch")]
 Tail = Annotated[int | None, Query(ge=0, description="only so many of the last lines")]
 
+Filters = Annotated[Sequence[str], Query(description="conditions like `label=tier=front`; all of them must hold")]
+
 
 class MachineRequest(BaseModel):
-    """`start`: at once; `wait`: the answer comes when the agent answers."""
+    """`start`: at once; `wait`: the answer comes when the agent answers; `healthy`: when the health check passes."""
 
     model_config = ConfigDict(extra="forbid")
 
     spec: MachineDraft
     start: bool = True
     wait: bool = True
+    healthy: bool = False
 
 
 class ActionRequest(BaseModel):
@@ -43,18 +47,19 @@ class ActionRequest(BaseModel):
 
 
 @router.get("")
-async def list_machines(fabric: TheFabric, all: bool = False) -> list[MachineView]:
+async def list_machines(fabric: TheFabric, all: bool = False, filter: Filters = ()) -> list[MachineView]:
     """Machines that run, or all."""
+    wanted = [parse_filter(text) for text in filter]
     found = sorted(fabric.site.shelves.machines, key=lambda machine: machine.created)
-    return [fabric.machines.view(machine) for machine in found if all or machine.state.is_live]
+    views = [fabric.machines.view(machine) for machine in found if all or machine.state.is_live]
+    return [view for view in views if all_hold(wanted, view)]
 
 
 @router.post("", status_code=201)
 async def create_machine(fabric: TheFabric, body: MachineRequest) -> MachineView:
     """Make a machine and start it."""
     spec = _name(fabric, body.spec)
-    await finish(_create(fabric, spec, start=body.start, wait=body.wait))
-    return _view(fabric, spec.name)
+    return await finish(_create(fabric, spec, body))
 
 
 @router.get("/{name}")
@@ -169,14 +174,18 @@ def _name(fabric: Fabric, draft: MachineDraft) -> MachineSpec:
     return MachineSpec.model_validate({**draft.model_dump(), "name": name})
 
 
-async def _create(fabric: Fabric, spec: MachineSpec, *, start: bool, wait: bool) -> None:
-    await fabric.machines.create(spec)
-    if start:
+async def _create(fabric: Fabric, spec: MachineSpec, body: MachineRequest) -> MachineView:
+    """The machine as it is when all has been done; one that has been removed at its end as it was when it was made."""
+    made = await fabric.machines.create(spec)
+    if body.start:
         try:
-            await _start(fabric, spec.name, wait=wait)
+            await _start(fabric, spec.name, wait=body.wait)
+            if body.wait and body.healthy:
+                await fabric.checks.wait_healthy(spec.name)
         except BaseException:
             await fabric.machines.remove(spec.name, force=True)
             raise
+    return fabric.machines.view(fabric.site.shelves.machines.find(spec.name) or made)
 
 
 async def _start(fabric: Fabric, name: str, *, wait: bool) -> None:

@@ -9,16 +9,18 @@ from weft.cli.face import Face, format_option
 from weft.cli.params import MACHINE, MOMENT
 from weft.cli.printing import dump_age, dump_memory, print_json, print_table, print_view
 
-_PS_TITLES = ("NAME", "STATE", "IMAGE", "ADDRESS", "MEMORY", "CPUS", "PID", "AGE")
+_PS_TITLES = ("NAME", "STATE", "IMAGE", "ADDRESS", "PORTS", "MEMORY", "CPUS", "PID", "AGE")
 
 
 @click.command(short_help="List machines.")
 @click.option("-a", "--all", "everything", is_flag=True, help="Also those that do not run.")
+@click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE",
+              help="Only those with this label=KEY[=VALUE], state, health, image, network or name.")  # fmt: skip
 @format_option
 @click.pass_obj
-def ps(face: Face, everything: bool, output: str) -> None:
+def ps(face: Face, everything: bool, filters: tuple[str, ...], output: str) -> None:
     """List the machines that run, inserts included."""
-    views = face.client().machines(all=everything)
+    views = face.client().machines(all=everything, filters=filters)
     if output == "json":
         print_json(views)
     else:
@@ -28,14 +30,27 @@ def ps(face: Face, everything: bool, output: str) -> None:
 def _ps_row(view: Mapping[str, Any]) -> tuple[object, ...]:
     return (
         view["name"],
-        view["state"],
+        dump_state(view),
         view["image"],
         dump_place(view),
+        ", ".join(map(dump_port, view.get("ports", []))),
         dump_memory(view["memory"]),
         view["cpus"],
         view.get("pid"),
         dump_age(view["created"]),
     )
+
+
+def dump_state(view: Mapping[str, Any]) -> str:
+    """A machine's state, and its health where something checks that."""
+    health = view.get("health")
+    return f"{view['state']} ({health['status']})" if health else str(view["state"])
+
+
+def dump_port(port: Mapping[str, Any]) -> str:
+    """A published port as `8080->80/tcp`, with the host's address where it is one in particular."""
+    address = "" if port["host_address"] == "0.0.0.0" else f"{port['host_address']}:"
+    return f"{address}{port['host_port'] or '?'}->{port['guest_port']}/{port['protocol']}"
 
 
 def dump_place(view: Mapping[str, Any]) -> str:
@@ -60,6 +75,21 @@ def inspect(face: Face, name: str, output: str) -> None:
         print_json(view)
     else:
         print_view(view)
+
+
+@click.command(short_help="Show a machine's published ports.")
+@click.argument("name", type=MACHINE)
+@format_option
+@click.pass_obj
+def port(face: Face, name: str, output: str) -> None:
+    """Show which ports of the host lead to machine NAME."""
+    ports = face.client().machine(name).get("ports", [])
+    if output == "json":
+        print_json(ports)
+        return
+    for published in ports:
+        place = f"{published['host_address']}:{published['host_port'] or '?'}"
+        print(f"{published['guest_port']}/{published['protocol']} -> {place}")
 
 
 @click.command(short_help="Print a machine's serial log.")

@@ -16,6 +16,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "run": "weft.cli.run:run",
         "ps": "weft.cli.machines:ps",
         "inspect": "weft.cli.machines:inspect",
+        "port": "weft.cli.machines:port",
         "logs": "weft.cli.machines:logs",
         "exec": "weft.cli.sessions:exec_",
         "console": "weft.cli.sessions:console",

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from weft.cli.environment import read_environment
 from weft.cli.face import Face, format_option, wait_option
 from weft.cli.params import IMAGE, KERNEL, NETWORK, SIZE
 from weft.cli.printing import print_json
-from weft.cli.sessions import parse_command
+from weft.cli.run_options import container_options, make_spec
 from weft.model.errors import Internal
 
 if TYPE_CHECKING:
@@ -25,7 +24,8 @@ _STOP_GRACE = 10.0
 
 @click.command(context_settings=_REST, short_help="Make a machine and start it.")
 @click.option("-d", "--detach", is_flag=True, help="Return when it is ready, and print its name.")
-@click.option("--rm", "remove", is_flag=True, help="Remove it when it ends (foreground only).")
+@click.option("--wait-healthy", is_flag=True, help="With -d: return when its health check has passed.")
+@click.option("--rm", "remove", is_flag=True, help="Remove it when it ends.")
 @click.option("--name", help="Its name. Default: made up.")
 @click.option("--network", "networks", type=NETWORK, multiple=True, metavar="NET",
               help="A network for a NIC; repeat for more; `none`: no NIC. Default: the network `default`.")  # fmt: skip
@@ -34,39 +34,31 @@ _STOP_GRACE = 10.0
 @click.option("--profile", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True,
               help="The cheapest kind of machine, or one with PCI that can grow.")  # fmt: skip
 @click.option("--kernel", type=KERNEL, help="Its kernel. Default: the default kernel.")
-@click.option("-e", "--env", "environment", multiple=True, metavar="NAME=VALUE", help="Set in its environment.")
+@container_options
 @wait_option
 @format_option
 @click.argument("image", type=IMAGE)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @click.pass_obj
-def run(face: Face, /, detach: bool, remove: bool, wait: bool, output: str, **wanted: Any) -> None:
-    """Make a machine from IMAGE and start it, with COMMAND in place of the image's own entry point.
+def run(face: Face, /, detach: bool, remove: bool, wait: bool, wait_healthy: bool, output: str, **wanted: Any) -> None:
+    """Make a machine from IMAGE and start it, with COMMAND in place of the image's own.
 
+    COMMAND follows the image's entry point if it has one, as with containers; --entrypoint takes the place of both.
     In the foreground (without -d) its log is printed as it comes, the exit status is that of the entry point, and
     Ctrl-C stops the machine. Options come before IMAGE.
     """
-    if detach and remove:
-        raise click.UsageError("--rm needs the foreground: leave -d out", click.get_current_context())
     spec = make_spec(**wanted)
+    if remove and spec.get("restart", "never") != "never":
+        raise click.UsageError("--rm and --restart contradict each other", click.get_current_context())
     if not detach:
         raise click.exceptions.Exit(_run_foreground(face.client(), spec, remove))
-    view = face.client().create_machine(spec, wait=wait)
+    if remove:
+        spec["remove"] = True
+    view = face.client().create_machine(spec, wait=wait, healthy=wait_healthy)
     if output == "json":
         print_json(view)
     else:
         print(view["name"])
-
-
-def make_spec(
-    networks: tuple[str, ...], environment: tuple[str, ...], command: tuple[str, ...], **plain: Any
-) -> dict[str, Any]:
-    """The machine's spec as the API takes it; what was not said is left to the daemon. Raises Invalid."""
-    spec = {key: value for key, value in plain.items() if value is not None}
-    spec |= {"command": parse_command(command), "env": read_environment(environment)}
-    if networks:
-        spec["nics"] = [{"network": network} for network in networks if network != "none"]
-    return spec
 
 
 def _run_foreground(client: "Client", spec: dict[str, Any], remove: bool) -> int:
@@ -77,7 +69,7 @@ def _run_foreground(client: "Client", spec: dict[str, Any], remove: bool) -> int
             _print_log(client, name)
             view = client.wait_machine(name)
         except KeyboardInterrupt:
-            _stop(client, name)
+            _stop(client, name, spec.get("stop_timeout", _STOP_GRACE))
             raise
         finally:
             if remove:
@@ -104,11 +96,11 @@ def _print_log(client: "Client", name: str) -> None:
             tail = 0
 
 
-def _stop(client: "Client", name: str) -> None:
+def _stop(client: "Client", name: str, grace: float) -> None:
     """Stops politely; a second Ctrl-C while that lasts ends the machine at once."""
     print(f"weft: stopping {name}", file=sys.stderr)
     try:
-        client.stop_machine(name, timeout=_STOP_GRACE)
+        client.stop_machine(name, timeout=grace)
     except KeyboardInterrupt:
         client.kill_machine(name)
 

@@ -41,17 +41,21 @@ class Client(Transport):
 
     # Machines
 
-    def machines(self, *, all: bool = False) -> list[Json]:
-        """The live machines; with `all`, every one there is."""
-        return self._ask_list("GET", "/v1/machines", query={"all": all})
+    def machines(self, *, all: bool = False, filters: Sequence[str] = ()) -> list[Json]:
+        """The live machines; with `all`, every one there is. Each of `filters` is like `label=tier=front`."""
+        return self._ask_list("GET", "/v1/machines", query={"all": all, "filter": list(filters) or None})
 
     def machine(self, name: str) -> Json:
         """One machine's view."""
         return self._ask_object("GET", _machine(name))
 
-    def create_machine(self, spec: Mapping[str, Any], *, start: bool = True, wait: bool = True) -> Json:
-        """Makes a machine. `wait`: answers when its agent is ready, or fails with the end of its serial log."""
-        body = {"spec": dict(spec), "start": start, "wait": wait}
+    def create_machine(
+        self, spec: Mapping[str, Any], *, start: bool = True, wait: bool = True, healthy: bool = False
+    ) -> Json:
+        """Makes a machine. `wait`: answers when its agent is ready, or fails with the end of its serial log. `healthy`:
+        answers when its health check has passed, or fails if that says that it is unhealthy.
+        """
+        body = {"spec": dict(spec), "start": start, "wait": wait} | ({"healthy": True} if healthy else {})
         return self._ask_object("POST", "/v1/machines", body=body, timeout=WORK_TIMEOUT)
 
     def remove_machine(self, name: str, *, force: bool = False) -> None:

@@ -133,7 +133,10 @@ def _dump_query(query: Mapping[str, Any] | None) -> str:
     def dump(value: object) -> str:
         return str(value).lower() if isinstance(value, bool) else _quote(str(value))
 
-    pairs = [f"{key}={dump(value)}" for key, value in (query or {}).items() if value is not None]
+    pairs = []
+    for key, value in (query or {}).items():
+        values = value if isinstance(value, list) else [value]
+        pairs += [f"{key}={dump(one)}" for one in values if one is not None]
     return f"?{'&'.join(pairs)}" if pairs else ""
 
 

@@ -28,6 +28,7 @@ async def adopt(fabric: Fabric, store: Store) -> None:
     live = [machine for machine in shelves.machines if machine.state.is_live]
     await _each(fabric, live, partial(fabric.lifecycle.adopt, same_boot=same_boot))
     await _each(fabric, shelves.inserts, inserts.adopt)
+    await fabric.restarts.adopt(same_boot=same_boot)
     for machine in shelves.machines:
         if machine.removing:
             fabric.site.tasks.start(fabric.machines.remove(machine.name, force=True), f"remove-{machine.name}")

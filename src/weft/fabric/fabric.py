@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from weft.fabric.checks import Checks
 from weft.fabric.consoles import Consoles
 from weft.fabric.hearts import Hearts
 from weft.fabric.images import Images
@@ -11,6 +12,8 @@ from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.machines import Machines
 from weft.fabric.networks import Networks
 from weft.fabric.ports import Ports
+from weft.fabric.published import Publishing
+from weft.fabric.restarts import Restarts
 from weft.fabric.site import Site
 from weft.fabric.sniff import Sniffers
 from weft.fabric.trials import Trials
@@ -33,11 +36,13 @@ class Fabric:
     images: Images
     trials: Trials
     volumes: Volumes
+    checks: Checks
+    restarts: Restarts
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
         live = [machine.name for machine in self.site.shelves.machines if machine.state.is_live]
-        await asyncio.gather(*(self.lifecycle.stop(name) for name in live))
+        await asyncio.gather(*(self.lifecycle.stop(name, wanted=True) for name in live))
         await self.networks.take_down_all()
         await self.site.namespace.stop()
         self.site.cgroups.remove()
@@ -46,14 +51,30 @@ class Fabric:
 def assemble(site: Site) -> Fabric:
     """The controllers of a site, joined to each other; nothing is adopted or started."""
     networks, ports, volumes, hearts = Networks(site), Ports(site), Volumes(site), Hearts(site)
-    lifecycle = Lifecycle(site, volumes)
-    machines = Machines(site, networks, ports, lifecycle, volumes)
+    publishing = Publishing(site)
+    lifecycle = Lifecycle(site, volumes, publishing)
+    machines = Machines(site, networks, ports, lifecycle, volumes, publishing)
+    checks, restarts = Checks(site, lifecycle), Restarts(site, lifecycle, machines.remove)
+    machines.find_health = checks.view
     inserts = Inserts(site, machines, ports, lifecycle, hearts)
     machines.before_remove = inserts.remove_from
-    lifecycle.on_ready += [hearts.on_ready, inserts.on_ready]
-    lifecycle.on_end += [hearts.on_end, inserts.on_end]
+    lifecycle.on_ready += [hearts.on_ready, inserts.on_ready, checks.on_ready]
+    lifecycle.on_end += [hearts.on_end, inserts.on_end, checks.on_end, restarts.on_end]
     sniffers, consoles, images = Sniffers(inserts, lifecycle), Consoles(site), Images(site)
     trials = Trials(machines, lifecycle)
     return Fabric(
-        site, networks, ports, lifecycle, machines, hearts, inserts, sniffers, consoles, images, trials, volumes
+        site,
+        networks,
+        ports,
+        lifecycle,
+        machines,
+        hearts,
+        inserts,
+        sniffers,
+        consoles,
+        images,
+        trials,
+        volumes,
+        checks,
+        restarts,
     )

@@ -19,6 +19,7 @@ from weft.host.sandbox import Bind, plan_sandbox
 from weft.host.sockets import listen_unix
 from weft.model.image import ImageManifest
 from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
+from weft.plan.entry import plan_program
 from weft.plan.linknames import tap_name
 from weft.plan.mounts import plan_mounts
 
@@ -69,25 +70,28 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
 
 def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> GuestConfig:
     """What a machine is told at boot."""
-    entry = image.entry
+    program = plan_program(machine.spec, image.entry)
     networks = [site.shelves.networks.get(name) for name in _networks_of(machine)]
     # A network's name server refuses what it does not know, and the resolver asks the next one; one with an uplink
     # passes the question on to the outside, whose no is final. So it comes last.
     servers = sorted(networks, key=lambda network: network.spec.uplink)
     nics = tuple(_guest_nic(site, machine, number) for number in range(len(machine.nics)))
     return GuestConfig(
-        hostname=machine.name,
+        hostname=machine.spec.hostname or machine.name,
         root=GuestRoot(serial=ROOT_SERIAL, type=image.root_type),
         overlay="50%",
         nics=nics,
         wires=((nics[0].name, nics[1].name),) if image.wire and len(nics) > 1 else (),
         dns=tuple(str(network.gateway) for network in servers),
         search=tuple(network.name for network in networks),
-        argv=entry.entrypoint + (machine.spec.command or entry.argv),
-        env={**entry.env, **machine.spec.env},
-        cwd=entry.cwd,
-        user=entry.user,
-        restart=entry.restart.value if not machine.spec.command else "never",
+        argv=program.argv,
+        env=program.env,
+        cwd=program.cwd,
+        user=program.user,
+        restart=program.restart.value,
+        restarts=program.restarts,
+        stop=program.stop,
+        read_only=machine.spec.read_only,
         mounts=guest_mounts(plan_mounts(machine.spec, image)),
         services=guest_services(image),
     )

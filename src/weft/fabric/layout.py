@@ -78,6 +78,11 @@ class MachineFiles:
         return self.folder / "volumes.img"
 
     @property
+    def ports(self) -> Path:
+        """The process that leads the host's ports to it."""
+        return self.folder / "ports.json"
+
+    @property
     def qmp(self) -> Path:
         return self.folder / "qmp.sock"
 

@@ -3,6 +3,8 @@
 created ──start──▶ starting ──agent answers──▶ running ──stop──▶ stopping ──▶ stopped
    ▲                  │                           │                            │
    └── start again ◀──┴──▶ failed ◀── QEMU died ──┴──▶ stopped (powered off) ──┘
+
+Whether a machine is started again by itself is for `restarts` to say, which is told of every end.
 """
 
 import asyncio
@@ -13,16 +15,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
+from weft.fabric.endings import POWERED_OFF, UNSEEN, entry_exit, exit_of, leftovers, remove_group, remove_sockets
 from weft.fabric.launch import hold
-from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import read_tail
 from weft.fabric.mounts import watch_server
+from weft.fabric.published import Publishing
 from weft.fabric.records import MachineRecord, Stamp
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 from weft.guest.agent import Agent, open_agent
 from weft.guest.protocol import EntryStatus
-from weft.host.cgroup import Cgroup
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.host.qemu import open_qmp
 from weft.model.errors import Unavailable, WeftError, WrongState
@@ -32,7 +34,8 @@ log = logging.getLogger(__name__)
 
 LAST_WORDS = 0.5
 """Seconds to read what the agent still said before its machine went, how the entry point ended above all."""
-GROUP_TRIES, GROUP_PAUSE = 200, 0.01
+SWITCH_OFF = 2.0
+"""Seconds that a machine gets to write back and switch off, when its program had to be killed in the end."""
 STARTABLE = (State.CREATED, State.STOPPED, State.FAILED)
 Hook = Callable[[MachineRecord], Awaitable[None]]
 
@@ -47,15 +50,17 @@ class Live:
     ready: asyncio.Future[None]
     agent: Agent | None = None
     entry: Exit | None = None
+    broken: str = ""
 
 
 class Lifecycle:
     """Starts and stops machines, and adopts those that an earlier daemon started."""
 
-    def __init__(self, site: Site, volumes: Volumes) -> None:
+    def __init__(self, site: Site, volumes: Volumes, publishing: Publishing) -> None:
         self._site = site
         self._volumes = volumes
         self._shelf = site.shelves.machines
+        self._publishing = publishing
         self._live: dict[str, Live] = {}
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.on_ready: list[Hook] = []
@@ -70,7 +75,14 @@ class Lifecycle:
             machine = self._shelf.get(name)
             if machine.state not in STARTABLE or machine.removing:
                 raise WrongState(f"machine {name!r} is {machine.state}")
-            await self._launch(machine)
+            await self._launch(machine.with_(wanted=True, again_at=None, tries=0))
+
+    async def start_again(self, name: str, at: float) -> None:
+        """Carry out a restart that was planned for this time, unless something else has happened meanwhile."""
+        async with self._locks[name]:
+            machine = self._shelf.find(name)
+            if machine and machine.again_at == at and machine.state in STARTABLE and not machine.removing:
+                await self._launch(machine.with_(again_at=None, restarts=machine.restarts + 1))
 
     async def wait_ready(self, name: str) -> None:
         """Until the agent answers; a machine that is not live is started. Raises Unavailable saying why it does not."""
@@ -80,27 +92,44 @@ class Lifecycle:
         if live is None:
             raise WrongState(f"machine {name!r} is {self._shelf.get(name).state}")
         await asyncio.shield(live.ready)
+        if live.agent is not None:
+            with suppress(WeftError):  # its answer comes after what there is to say of the entry point
+                await live.agent.ping(timeout=LAST_WORDS)
+        if live.broken:
+            raise Unavailable(f"machine {name!r}: its entry point could not be started: {live.broken}")
 
-    async def stop(self, name: str, *, timeout: float | None = None) -> None:
-        """Ask for a power-off, then insist. Nothing happens when it is not running."""
-        limit = self._site.settings.stop_timeout if timeout is None else timeout
+    async def stop(self, name: str, *, timeout: float | None = None, wanted: bool = False) -> None:
+        """Ask for a power-off, then insist. When it is not running, it will not be started by itself any more.
+
+        `wanted`: it is stopped with the fabric, and may be started with it.
+        """
         machine = self._shelf.get(name)
         live = self._live.get(name)
         if live is None or not machine.state.is_live:
+            await self._give_up(machine)
             return
-        await self._shelf.save(machine.with_(state=State.STOPPING))
-        ask = partial(self._ask_off, machine, live)
-        await stop_processes(self._processes(machine), ask=ask, ask_for=limit)
+        machine = await self._shelf.save(machine.with_(state=State.STOPPING, wanted=wanted and machine.wanted))
+        grace = self._site.settings.stop_timeout if machine.spec.stop_timeout is None else machine.spec.stop_timeout
+        grace = grace if timeout is None else timeout
+        ask = partial(self._ask_off, machine, live, grace)
+        await stop_processes(self._processes(machine), ask=ask, ask_for=grace + SWITCH_OFF if grace else 0.0)
         await asyncio.shield(live.ended)
 
     async def kill(self, name: str) -> None:
         """End a machine's QEMU at once, as pulling the plug would."""
         machine = self._shelf.get(name)
         live = self._live.get(name)
-        if live is not None and machine.state.is_live:
-            await self._shelf.save(machine.with_(state=State.STOPPING))
-            await stop_processes(self._processes(machine), term_for=0)
-            await asyncio.shield(live.ended)
+        if live is None or not machine.state.is_live:
+            await self._give_up(machine)
+            return
+        machine = await self._shelf.save(machine.with_(state=State.STOPPING, wanted=False))
+        await stop_processes(self._processes(machine), term_for=0)
+        await asyncio.shield(live.ended)
+
+    async def _give_up(self, machine: MachineRecord) -> None:
+        """A machine that waits to be started again waits no more."""
+        if machine.again_at is not None or machine.wanted:
+            await self._shelf.save(machine.with_(again_at=None, wanted=False))
 
     async def wait_end(self, name: str) -> None:
         """Until the machine is not live."""
@@ -127,9 +156,10 @@ class Lifecycle:
         """Take over a machine that an earlier daemon left in a live state, or note that it has ended."""
         monitor = machine.monitor
         if not same_boot or monitor is None or not monitor.id.alive():
-            await self._tell_end(await self._settle(machine, Exit(reason="it ended while no daemon was running")))
+            await self._tell_end(await self._settle(machine, Exit(reason=UNSEEN)))
             return
         self._attend(machine, watch_exit(monitor.id))
+        await self._publishing.adopt(machine)
         if machine.state is State.STOPPING:
             self._site.tasks.start(self.stop(machine.name), f"stop-{machine.name}")
 
@@ -143,6 +173,7 @@ class Lifecycle:
         fresh = {"exit": None, "reason": "", "ready": None, "monitor": None, "qemu": None}
         machine = await self._shelf.save(machine.with_(state=State.STARTING, started=now, **fresh))
         try:
+            machine = await self._publishing.open(machine)
             held = await hold(self._site, self._volumes, machine)
         except WeftError as err:
             await self._settle(machine, Exit(reason=err.message))
@@ -207,9 +238,12 @@ class Lifecycle:
     def _on_entry(self, name: str, entry: EntryStatus) -> None:
         """Remember how the entry point ended: QEMU's own status does not tell."""
         live = self._live.get(name)
-        if live is None or entry.state != "exited" or entry.last is None:
+        if live is None or entry.state not in ("exited", "waiting") or entry.last is None:
             return
-        live.entry = Exit(code=entry.last.code, signal=entry.last.signal, reason="entry point ended")
+        live.broken = entry.reason or ""
+        if entry.state == "waiting" or live.entry is not None:
+            return
+        live.entry = entry_exit(entry, entry.last)
         self._site.events.publish("machine.entry", name, f"entry point of {name} ended", code=entry.last.shell_code)
 
     async def _await_end(self, name: str, watch: ExitWatch) -> None:
@@ -219,18 +253,19 @@ class Lifecycle:
         live.serving.cancel()
         machine = self._shelf.get(name)
         log = self._site.layout.machine(name).log
-        machine = await self._settle(machine, live.entry or _exit_of(machine, status, read_tail(log)))
+        machine = await self._settle(machine, live.entry or exit_of(machine, status, read_tail(log)))
         del self._live[name]
         if not live.ready.done():
-            live.ready.set_exception(self._failure(machine, "ended before its agent answered"))
+            live.ready.set_exception(self._failure(machine, f"ended before its agent answered: {machine.reason}"))
         await self._tell_end(machine)
 
     async def _settle(self, machine: MachineRecord, exit: Exit) -> MachineRecord:
         """A run is over, or never came to be: tidy up what it had on the host, and say so."""
+        await self._publishing.close(machine)
         group = self._site.cgroups.group(machine.name)
-        await stop_processes(_leftovers(machine, group.pids()), term_for=0)
-        await _remove_group(group)
-        _remove_sockets(self._site.layout.machine(machine.name))
+        await stop_processes(leftovers(machine, group.pids()), term_for=0)
+        await remove_group(group)
+        remove_sockets(self._site.layout.machine(machine.name))
         asked = machine.state is State.STOPPING
         clean = asked or exit.code is not None or exit.reason == POWERED_OFF
         state = State.STOPPED if clean else State.FAILED
@@ -239,11 +274,11 @@ class Lifecycle:
         self._site.events.publish("machine.ended", machine.name, f"machine {machine.name} ended: {exit.reason}")
         return machine
 
-    async def _ask_off(self, machine: MachineRecord, live: Live) -> None:
+    async def _ask_off(self, machine: MachineRecord, live: Live, grace: float) -> None:
         """Ask the agent for a power-off; without one press the power button, which a machine with ACPI notices."""
         with suppress(Unavailable):  # it may have ended by itself just now
             if live.agent is not None:
-                live.agent.shutdown("poweroff")
+                live.agent.shutdown("poweroff", grace=grace)
                 return
             qmp = await open_qmp(self._site.layout.machine(machine.name).qmp)
             await qmp.powerdown()
@@ -263,45 +298,3 @@ class Lifecycle:
         files = self._site.layout.machine(machine.name)
         detail = read_tail(files.log) + read_tail(files.errors)
         return Unavailable(f"machine {machine.name!r} {what}", detail=detail.decode(errors="replace") or None)
-
-
-POWERED_OFF = "powered off"
-PANIC = b"Kernel panic - not syncing"
-
-
-def _exit_of(machine: MachineRecord, status: int | None, log: bytes) -> Exit:
-    """What the end of a machine's process says. After a restart of the daemon its status is nobody's to know."""
-    if machine.state is State.STOPPING:
-        return Exit(reason="stopped")
-    if PANIC in log:  # the kernel then resets the machine, which to QEMU is an end like any other
-        return Exit(reason="its kernel panicked")
-    if status == 0 or status is None:
-        return Exit(reason=POWERED_OFF)
-    return Exit(reason=f"QEMU ended with status {status}")
-
-
-def _leftovers(machine: MachineRecord, pids: list[int]) -> list[ProcessId]:
-    """QEMU, when only the monitor around it was killed, file servers, and what else is in the machine's control group.
-
-    A file server ends with QEMU's end of its socket, but nobody waits for that.
-    """
-    found = [ProcessId.find(pid) for pid in pids]
-    servers = [process for server in machine.servers for process in (*server.id.children(), server.id)]
-    return [process for process in (machine.qemu and machine.qemu.id, *servers, *found) if process and process.alive()]
-
-
-async def _remove_group(group: Cgroup) -> None:
-    """A process that has just ended stays in its group for a moment longer."""
-    for tries_left in reversed(range(GROUP_TRIES)):
-        try:
-            group.remove()
-            break
-        except WrongState:
-            if not tries_left:
-                raise
-            await asyncio.sleep(GROUP_PAUSE)
-
-
-def _remove_sockets(files: MachineFiles) -> None:
-    for path in (files.qmp, files.serial, files.agent):
-        path.unlink(missing_ok=True)

@@ -10,29 +10,43 @@ from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.mounts import check_folders
 from weft.fabric.networks import DEFAULT_NETWORK, Networks
 from weft.fabric.ports import Ports
+from weft.fabric.published import Publishing
 from weft.fabric.records import MachineRecord, NicRecord
 from weft.fabric.site import MACHINE_SLOTS, Site, free_slot
 from weft.fabric.volumes import Volumes
 from weft.model.errors import Exists, WrongState
 from weft.model.image import ImageManifest, NicRole
-from weft.model.machine import Address, MachineSpec, MachineView, NicSpec
+from weft.model.machine import Address, HealthView, MachineSpec, MachineView, NicSpec, PublishedPort
+from weft.model.publish import PublishSpec
 from weft.model.reference import find_stem
 from weft.plan.address import plan_address
 from weft.plan.mounts import check_slots, plan_mounts
 
 DEFAULT_KERNEL = "default"
+_SHOWN = {"profile", "cpus", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove"}
+"""What is shown of a spec as it stands in it."""
 
 
 class Machines:
     """The machines of a fabric."""
 
-    def __init__(self, site: Site, networks: Networks, ports: Ports, lifecycle: Lifecycle, volumes: Volumes) -> None:
+    def __init__(
+        self,
+        site: Site,
+        networks: Networks,
+        ports: Ports,
+        lifecycle: Lifecycle,
+        volumes: Volumes,
+        publishing: Publishing,
+    ) -> None:
         self._site = site
         self._shelf = site.shelves.machines
         self._networks = networks
         self._ports = ports
         self._lifecycle = lifecycle
         self._volumes = volumes
+        self._publishing = publishing
+        self.find_health: Callable[[str], HealthView | None] = lambda _name: None
         self.before_remove: Callable[[str], Awaitable[None]] | None = None
 
     def choose_name(self, image: str) -> str:
@@ -53,6 +67,7 @@ class Machines:
         check_slots(spec.name, spec.profile, nics=len(wanted), disks=len(mounts.disks), shares=len(mounts.shares))
         check_folders(self._site, spec)
         nics = [await self._give_nic(nic) for nic in wanted]
+        self._publishing.check(spec, on_network=any(nic.network for nic in nics))
         await self._volumes.ensure(spec)
         # From here to the record nothing else runs: name, slot and addresses are still free when it is written.
         if self._shelf.find(spec.name):
@@ -108,11 +123,12 @@ class Machines:
                 for number, nic in enumerate(machine.nics)
             ],
             pid=pid.pid if pid else None,
-            profile=machine.spec.profile,
             kernel=machine.kernel,
             memory=machine.memory,
-            cpus=machine.spec.cpus,
-            command=list(machine.spec.command),
+            ports=list(machine.published) or [_unpublished(port) for port in machine.spec.publish],
+            health=self.find_health(machine.name),
+            restarts=machine.restarts,
+            again=machine.again_at,
             created=machine.created,
             started=machine.started,
             ready=machine.ready,
@@ -120,6 +136,7 @@ class Machines:
             accel=self._site.facts.accel if machine.state.is_live else None,
             limits=machine.limits,
             resident=_resident(pid.pid) if pid else None,
+            **machine.spec.model_dump(include=_SHOWN),
         )
 
     async def _give_nic(self, nic: NicSpec) -> NicRecord:
@@ -155,6 +172,11 @@ def _with_addresses(site: Site, nics: list[NicRecord]) -> tuple[NicRecord, ...]:
         taken = [other.address for other in [*others, *given] if other.network == nic.network and other.address]
         given.append(nic.with_(address=plan_address(network.subnet, taken)))
     return tuple(given)
+
+
+def _unpublished(port: PublishSpec) -> PublishedPort:
+    """A port of a machine that was never started."""
+    return PublishedPort(**port.model_dump(mode="json"))
 
 
 def _new_mac() -> str:

@@ -15,7 +15,7 @@ from weft.host.pids import ProcessId
 from weft.model.errors import NotFound
 from weft.model.image import NicRole
 from weft.model.insert import InsertSpec, InsertState
-from weft.model.machine import Exit, MachineSpec, State
+from weft.model.machine import Exit, MachineSpec, PublishedPort, State
 from weft.model.names import PortName, parse_port
 from weft.model.network import NetworkSpec
 from weft.model.volume import VolumeSpec
@@ -79,6 +79,14 @@ class MachineRecord(Record):
     exit: Exit | None = None
     limits: str = ""
     removing: bool = False
+    published: tuple[PublishedPort, ...] = ()
+    wanted: bool = False
+    """Whether it was started and nobody has stopped it since."""
+    restarts: int = 0
+    tries: int = 0
+    """Restarts in a row: since somebody started it, or since it ran for long."""
+    again_at: float | None = None
+    """When it will be started again."""
 
     @property
     def name(self) -> str:

@@ -29,6 +29,8 @@ MACHINE_SLOTS, NETWORK_SLOTS = range(1, 3000), range(1, 1000)
 """Slots are in names of links and in user ids: machines have the first of a fabric's ids, name servers those behind."""
 DISK_USER = UIDS_PER_FABRIC - 1
 """Whom programs run as that look into a volume which no machine has."""
+FORWARDERS = MACHINE_SLOTS.stop + NETWORK_SLOTS.stop
+"""The number of the user id that all forwarders of published ports have: they are alike, and know no secret."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from weft.model.errors import Invalid
-from weft.model.image import USER_PATTERN, Health, NicRole, RestartPolicy
+from weft.model.image import USER_PATTERN, Health, NicRole
 from weft.model.mount import MountSpec
 from weft.model.names import parse_name
 from weft.model.publish import PublishSpec
@@ -45,6 +45,35 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class MachineRestart(StrEnum):
+    """When a machine's program is started again after its end, and the machine after an end nobody asked for.
+
+    `always` and `unless-stopped` also bring it back after a boot of the host; the latter not if it was stopped before.
+    """
+
+    NEVER = "never"
+    ON_FAILURE = "on-failure"
+    ALWAYS = "always"
+    UNLESS_STOPPED = "unless-stopped"
+
+
+class HealthSpec(Spec):
+    """A health check, or what of the image's own shall be otherwise. Times are in seconds; None: as the image says."""
+
+    argv: tuple[str, ...] | None = Field(default=None, min_length=1)
+    interval: float | None = Field(default=None, gt=0)
+    timeout: float | None = Field(default=None, gt=0)
+    start_period: float | None = Field(default=None, ge=0)
+    retries: int | None = Field(default=None, ge=1)
+
+    def over(self, image: Health | None) -> Health | None:
+        """The check that comes of it; None when neither has a command."""
+        given = self.model_dump(exclude_none=True)
+        if image is None and "argv" not in given:
+            return None
+        return Health.model_validate({**(image.model_dump() if image else {}), **given})
+
+
 class NicSpec(Spec):
     """One NIC. An insert's NICs have no network: chains wire them."""
 
@@ -71,10 +100,11 @@ class MachineSpec(Spec):
     user: str | None = Field(default=None, pattern=USER_PATTERN)
     hostname: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
-    restart: RestartPolicy | None = None
+    restart: MachineRestart | None = None
     max_restarts: int | None = Field(default=None, ge=1, description="of `on-failure`: give up after so many")
     stop_signal: str | None = Field(default=None, pattern=r"^SIG[A-Z0-9+-]+$")
-    health: Health | None = None
+    stop_timeout: float | None = Field(default=None, gt=0, description="seconds before a stop insists")
+    health: HealthSpec | None = None
     no_health: bool = Field(default=False, description="leave the image's health check out")
     publish: tuple[PublishSpec, ...] = ()
     mounts: tuple[MountSpec, ...] = ()
@@ -102,6 +132,24 @@ class Exit(BaseModel):
     code: int | None = None
     signal: int | None = None
     reason: str = ""
+    oom: bool = Field(default=False, description="for want of memory")
+
+
+class PublishedPort(BaseModel):
+    """A port of the host that leads to one of a machine. `host_port` is None until the machine is first started."""
+
+    host_address: str
+    host_port: int | None
+    guest_port: int
+    protocol: str
+
+
+class HealthView(BaseModel):
+    """What a machine's health check says: `starting`, `healthy` or `unhealthy`; `output` is what it printed last."""
+
+    status: str
+    failures: int = Field(default=0, description="in a row")
+    output: str = ""
 
 
 class Address(BaseModel):
@@ -128,6 +176,16 @@ class MachineView(BaseModel):
     memory: int
     cpus: int
     command: list[str] = Field(default_factory=list)
+    entrypoint: list[str] | None = None
+    user: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    ports: list[PublishedPort] = Field(default_factory=list)
+    mounts: list[MountSpec] = Field(default_factory=list)
+    health: HealthView | None = Field(default=None, description="None: nothing checks it, or it does not run")
+    restart: MachineRestart | None = None
+    restarts: int = Field(default=0, description="how often it was started again, its program's restarts not counted")
+    remove: bool = Field(default=False, description="it is removed when it ends")
+    again: float | None = Field(default=None, description="when it will be started again")
     created: float
     started: float | None = None
     ready: float | None = None

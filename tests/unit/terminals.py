@@ -10,7 +10,8 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 WEFT = [sys.executable, "-c", "from weft.cli.main import main; main()"]
 LIMIT = 15.0
@@ -20,10 +21,16 @@ def weft(env: dict[str, str], *args: str, stdin: bytes = b"") -> subprocess.Comp
     return subprocess.run([*WEFT, *args], env=env, input=stdin, capture_output=True, timeout=LIMIT, check=False)
 
 
-def start_weft(env: dict[str, str], *args: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+@contextmanager
+def start_weft(env: dict[str, str], *args: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that does not outlive a test that gives up: leaving `Popen` itself waits for ever."""
+    with subprocess.Popen(
         [*WEFT, *args], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 class Terminal:

@@ -97,22 +97,38 @@ class FakeDaemon:
         return connection.respond(reply.status, bytes(reply.body).decode())  # type: ignore[arg-type]
 
 
+def _parse_body(data: bytes, chunked: bool) -> Any:
+    """JSON, but for what comes in chunks: that is a file."""
+    if chunked:
+        return data
+    return json.loads(data) if data else None
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     daemon: FakeDaemon
 
     def _serve(self) -> None:
         url = urlsplit(self.path)
-        data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunked = self.headers.get("Transfer-Encoding") == "chunked"
+        data = self._read_chunks() if chunked else self.rfile.read(int(self.headers.get("Content-Length") or 0))
         query = {key: values[-1] for key, values in parse_qs(url.query, keep_blank_values=True).items()}
         reply = self.server.fake.answer(  # type: ignore[attr-defined]
-            Request(self.command, unquote(url.path), query, json.loads(data) if data else None)
+            Request(self.command, unquote(url.path), query, _parse_body(data, chunked))
         )
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.type)
         self._send_body(reply.body)
 
     do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 (the names http.server looks for)
+
+    def _read_chunks(self) -> bytes:
+        pieces = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
 
     def _send_body(self, body: bytes | Iterable[bytes]) -> None:
         if isinstance(body, bytes):

@@ -25,7 +25,7 @@ def find_commands(context: click.Context) -> Iterator[click.Context]:
 
 
 COMMANDS = list(find_commands(click.Context(weft, info_name="weft")))
-RAW = {"logs", "exec", "console", "sniff", "serve", "shutdown", "completion", "schema", "sbom"}
+RAW = {"logs", "exec", "export", "console", "sniff", "serve", "shutdown", "completion", "schema", "sbom"}
 
 
 def test_the_page_is_current() -> None:

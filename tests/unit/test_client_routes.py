@@ -65,6 +65,7 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
     ("image_sbom", ("base",), {}, "GET", "/v1/images/base/sbom", {}, None),
     ("image", ("localhost:5000/a:1",), {}, "GET", "/v1/images/localhost:5000/a:1", {}, None),
     ("tag_image", ("base", "b"), {}, "POST", "/v1/images/tag", {}, {"name": "base", "new": "b"}),
+    ("prune_images", (), {"all": True}, "POST", "/v1/images/prune", {}, {"all": True}),
     ("kernels", (), {}, "GET", "/v1/kernels", {}, None),
     ("import_kernel", ("/f",), {"name": "k"}, "POST", "/v1/kernels/import", {}, {"file": "/f", "name": "k"}),
     ("remove_kernel", ("k",), {}, "DELETE", "/v1/kernels/k", {}, None),
@@ -78,6 +79,10 @@ STREAMS = {
     "start_exec",
     "open_console",
     "build_image",
+    "pull_image",
+    "push_image",
+    "import_image",
+    "open_export",
     "build_kernel",
 }
 

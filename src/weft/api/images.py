@@ -1,49 +1,131 @@
 """Images."""
 
-import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
+from starlette.requests import ClientDisconnect
 
 from weft.api.deps import TheFabric
 from weft.api.progress import answer_with_progress
 from weft.image.build import build_image
 from weft.image.squashfs import read_from_squashfs
-from weft.model.errors import NotFound
-from weft.model.image import ImageManifest
+from weft.model.errors import NotFound, Unavailable
+from weft.model.image import ImageManifest, PruneReport
 from weft.model.json_schema import dump_json_schema
 
 router = APIRouter(prefix="/images", tags=["images"])
 
 
-class ImageBuild(BaseModel):
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ImageBuild(_Body):
     """`recipe`: the recipe's folder or file, an absolute path on the daemon's host, or the name of one that comes with
     Weft. The image is named `name`, or as the recipe is."""
-
-    model_config = ConfigDict(extra="forbid")
 
     recipe: Path
     name: str | None = None
     force: bool = False
 
 
-class ImageTag(BaseModel):
-    """`name`: an image that is here, by name or digest; `new`: a DNS label or a reference."""
+class ImagePull(_Body):
+    """`reference`: `docker.io/library/nginx:1.2`; registry and tag may be left out as container tools allow it."""
 
-    model_config = ConfigDict(extra="forbid")
+    reference: str
+
+
+class ImagePush(_Body):
+    """`name`: an image that is here; `reference`: what to call it there, its own name if left out."""
+
+    name: str
+    reference: str | None = None
+
+
+class ImageTag(_Body):
+    """`name`: an image that is here, by name or digest; `new`: a DNS label or a reference."""
 
     name: str
     new: str
+
+
+class ImageExport(_Body):
+    """`name`: an image that is here, by name or digest."""
+
+    name: str
+
+
+class ImagePrune(_Body):
+    """`all`: also images made from OCI images that no machine boots."""
+
+    all: bool = False
 
 
 @router.get("")
 async def list_images(fabric: TheFabric) -> list[ImageManifest]:
     """All images."""
     return fabric.site.images.list()
+
+
+@router.post("/build", response_class=StreamingResponse)
+async def build(fabric: TheFabric, body: ImageBuild) -> StreamingResponse:
+    """Build an image from a recipe: a stream of progress lines, then the result."""
+    return answer_with_progress(
+        lambda progress: build_image(
+            body.recipe,
+            fabric.site.layout.home,
+            name=body.name,
+            progress=progress,
+            force=body.force,
+            trial=fabric.trials.check_memory,
+        )
+    )
+
+
+@router.post("/pull", response_class=StreamingResponse)
+async def pull(fabric: TheFabric, body: ImagePull) -> StreamingResponse:
+    """Have an image from a registry: a stream of progress lines, then its manifest."""
+    return answer_with_progress(lambda progress: fabric.images.pull(body.reference, progress))
+
+
+@router.post("/push", response_class=StreamingResponse)
+async def push(fabric: TheFabric, body: ImagePush) -> StreamingResponse:
+    """Have an image in a registry: a stream of progress lines, then its reference and digest there."""
+    return answer_with_progress(lambda progress: fabric.images.push(body.name, body.reference, progress))
+
+
+@router.post("/import", response_class=StreamingResponse)
+async def import_archive(
+    fabric: TheFabric, request: Request, name: Annotated[str | None, Query(description="of the one image")] = None
+) -> StreamingResponse:
+    """Take the images of an archive, which is the request's body: the tar of `docker save` or of an OCI layout.
+
+    Once it has been received: a stream of progress lines, then the images."""
+    received = await fabric.images.receive(_read_body(request))
+    return answer_with_progress(lambda progress: fabric.images.take_in(received, name, progress))
+
+
+@router.post("/export", response_class=StreamingResponse)
+async def export(fabric: TheFabric, body: ImageExport) -> StreamingResponse:
+    """A tar with an image: an OCI layout, with the manifest.json of `docker save`."""
+    return StreamingResponse(fabric.images.export(body.name), media_type="application/x-tar")
+
+
+@router.post("/tag", status_code=201)
+async def tag_image(fabric: TheFabric, body: ImageTag) -> ImageManifest:
+    """Give an image another name as well. What has this name already is replaced."""
+    return await fabric.images.tag(body.name, body.new)
+
+
+@router.post("/prune")
+async def prune(fabric: TheFabric, body: ImagePrune) -> PruneReport:
+    """Remove what nobody needs: layers of no image, and parts of downloads."""
+    return fabric.images.prune(unused=body.all)
 
 
 @router.get("/{name:path}/schema")
@@ -67,32 +149,19 @@ async def get_sbom(fabric: TheFabric, name: str) -> dict[str, Any]:
 
 @router.get("/{name:path}")
 async def get_image(fabric: TheFabric, name: str) -> ImageManifest:
-    """One image."""
+    """One image, by name or digest."""
     return fabric.site.images.get(name)
-
-
-@router.post("/build", response_class=StreamingResponse)
-async def build(fabric: TheFabric, body: ImageBuild) -> StreamingResponse:
-    """Build an image from a recipe: a stream of progress lines, then the result."""
-    return answer_with_progress(
-        lambda progress: build_image(
-            body.recipe,
-            fabric.site.layout.home,
-            name=body.name,
-            progress=progress,
-            force=body.force,
-            trial=fabric.trials.check_memory,
-        )
-    )
-
-
-@router.post("/tag", status_code=201)
-async def tag_image(fabric: TheFabric, body: ImageTag) -> ImageManifest:
-    """Give an image another name as well. What has this name already is replaced."""
-    return await asyncio.to_thread(fabric.site.images.tag, body.name, body.new)
 
 
 @router.delete("/{name:path}", status_code=204)
 async def remove_image(fabric: TheFabric, name: str) -> None:
     """Remove an image that no machine uses."""
     fabric.images.remove(name)
+
+
+async def _read_body(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for piece in request.stream():
+            yield piece
+    except ClientDisconnect as err:
+        raise Unavailable("the archive was not sent to its end") from err

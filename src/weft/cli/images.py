@@ -1,19 +1,24 @@
-"""Images: ls, build, inspect, tag, rm."""
+"""Images: ls, build, inspect, tag, rm, prune; what moves them is in `transfers`."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
+from weft.cli import transfers
 from weft.cli.face import Face, format_option
 from weft.cli.lifecycle import for_each
 from weft.cli.params import IMAGE
-from weft.cli.printing import dump_age, dump_memory, print_json, print_table, print_view
+from weft.cli.printing import dump_age, dump_digest, dump_memory, print_json, print_table, print_view
 
 
 @click.group(short_help="Build and look at images.")
 def image() -> None:
     """Images: what machines boot, read-only and shared by all that boot it."""
+
+
+for command in (transfers.pull, transfers.push, transfers.import_, transfers.export):
+    image.add_command(command)
 
 
 @image.command(short_help="List images.")
@@ -25,13 +30,14 @@ def ls(face: Face, output: str) -> None:
     if output == "json":
         print_json(views)
         return
-    titles = ("NAME", "VERSION", "SIZE", "MEMORY", "DIGEST", "AGE", "DESCRIPTION")
+    titles = ("NAME", "KIND", "VERSION", "SIZE", "MEMORY", "DIGEST", "AGE", "DESCRIPTION")
     print_table(titles, map(_row, views))
 
 
 def _row(view: dict[str, Any]) -> tuple[object, ...]:
     return (
         view["name"],
+        view["kind"],
         view["version"],
         dump_memory(view["size"]),
         dump_memory(view["memory"]),
@@ -39,11 +45,6 @@ def _row(view: dict[str, Any]) -> tuple[object, ...]:
         dump_age(view["created"]),
         view["description"],
     )
-
-
-def dump_digest(digest: str) -> str:
-    """The first twelve digits, which tell digests apart."""
-    return digest.removeprefix("sha256:")[:12]
 
 
 def find_recipe(text: str) -> str:
@@ -130,3 +131,21 @@ def rm(face: Face, names: tuple[str, ...], output: str) -> None:
     """Remove images that no machine uses."""
     client = face.client()
     for_each(names, client.remove_image, output)
+
+
+@image.command(short_help="Remove what nobody needs.")
+@click.option("--all", "-a", "everything", is_flag=True, help="Also OCI images that no machine boots.")
+@format_option
+@click.pass_obj
+def prune(face: Face, everything: bool, output: str) -> None:
+    """Remove layers that belong to no image any more, and parts of pulls that were cut off.
+
+    Appliances stay: `weft image rm` removes them.
+    """
+    report = face.client().prune_images(all=everything)
+    if output == "json":
+        print_json(report)
+        return
+    for name in report["images"]:
+        print(name)
+    print(f"{dump_memory(report['freed'])} freed")

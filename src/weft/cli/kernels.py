@@ -6,10 +6,9 @@ from typing import Any
 import click
 
 from weft.cli.face import Face, format_option
-from weft.cli.images import dump_digest
 from weft.cli.lifecycle import for_each
 from weft.cli.params import KERNEL
-from weft.cli.printing import dump_age, dump_memory, print_json, print_table
+from weft.cli.printing import dump_age, dump_digest, dump_memory, print_json, print_table
 
 _name = click.option("--name", help="What to call it.")
 

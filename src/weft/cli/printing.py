@@ -57,6 +57,11 @@ def dump_cell(value: object) -> str:
     return " ".join(str(value).split())
 
 
+def dump_digest(digest: str) -> str:
+    """The first twelve digits, which tell digests apart."""
+    return digest.removeprefix("sha256:")[:12]
+
+
 def dump_age(created: float | str | None) -> str:
     """How long ago, in the largest unit that fits: 90 seconds ago is `1m`.
 

@@ -34,6 +34,8 @@ _STOP_GRACE = 10.0
 @click.option("--profile", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True,
               help="The cheapest kind of machine, or one with PCI that can grow.")  # fmt: skip
 @click.option("--kernel", type=KERNEL, help="Its kernel. Default: the default kernel.")
+@click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing", show_default=True,
+              help="When to fetch IMAGE; what is missing is only fetched if it begins with a registry.")  # fmt: skip
 @container_options
 @wait_option
 @format_option
@@ -45,11 +47,13 @@ def run(face: Face, /, detach: bool, remove: bool, wait: bool, wait_healthy: boo
 
     COMMAND follows the image's entry point if it has one, as with containers; --entrypoint takes the place of both.
     In the foreground (without -d) its log is printed as it comes, the exit status is that of the entry point, and
-    Ctrl-C stops the machine. Options come before IMAGE.
+    Ctrl-C stops the machine. Options come before IMAGE. An IMAGE such as docker.io/library/nginx is pulled.
     """
+    policy = wanted.pop("pull")
     spec = make_spec(**wanted)
     if remove and spec.get("restart", "never") != "never":
         raise click.UsageError("--rm and --restart contradict each other", click.get_current_context())
+    have_image(face.client(), spec["image"], policy)
     if not detach:
         raise click.exceptions.Exit(_run_foreground(face.client(), spec, remove))
     if remove:
@@ -59,6 +63,24 @@ def run(face: Face, /, detach: bool, remove: bool, wait: bool, wait_healthy: boo
         print_json(view)
     else:
         print(view["name"])
+
+
+def have_image(client: "Client", reference: str, policy: str) -> None:
+    """Pulls an image that names its registry and is not here; `policy`: missing, always, never."""
+    if policy == "never" or (policy == "missing" and "/" not in reference):
+        return
+    from weft.cli.transfers import pull_image
+    from weft.model.errors import NotFound
+    from weft.model.reference import names_registry
+
+    if policy == "missing":
+        try:
+            client.image(reference)
+            return
+        except NotFound:
+            if not names_registry(reference):
+                raise
+    pull_image(client, reference)
 
 
 def _run_foreground(client: "Client", spec: dict[str, Any], remove: bool) -> int:

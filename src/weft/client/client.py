@@ -1,6 +1,6 @@
 """The API's routes as methods. Views are the API's JSON objects, as dictionaries; model/ says what is in them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -270,6 +270,29 @@ class Client(Transport):
     def tag_image(self, name: str, new: str) -> Json:
         """Gives an image another name; the manifest under it."""
         return self._ask_object("POST", "/v1/images/tag", body={"name": name, "new": new})
+
+    def pull_image(self, reference: str, progress: Progress) -> Json:
+        """Has an image from a registry; its manifest."""
+        return self._build("/v1/images/pull", {"reference": reference}, progress)
+
+    def push_image(self, name: str, progress: Progress, *, reference: str | None = None) -> Json:
+        """Has an image in a registry, under its own name or another; reference and digest there."""
+        return self._build("/v1/images/push", {"name": name, "reference": reference}, progress)
+
+    def import_image(self, pieces: Iterable[bytes], progress: Progress, *, name: str | None = None) -> list[Json]:
+        """Takes the images of an archive: the tar of `docker save` or of an OCI layout, a piece at a time."""
+        images: list[Json] = self._import("/v1/images/import", {"name": name}, pieces, progress)["images"]
+        return images
+
+    def open_export(self, name: str) -> Answer:
+        """An archive with an image, as a stream to be closed."""
+        answer = self._open("POST", "/v1/images/export", body={"name": name})
+        answer.watch_silence(SILENCE, self._check_alive)
+        return answer
+
+    def prune_images(self, *, all: bool = False) -> Json:
+        """Removes what no image needs; with `all` also OCI images that no machine boots. What that was."""
+        return self._ask_object("POST", "/v1/images/prune", body={"all": all}, timeout=WORK_TIMEOUT)
 
     def kernels(self) -> list[Json]:
         """The kernels that machines can boot."""

@@ -7,7 +7,7 @@ and a body that is chunked, counted, or ends with the connection.
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from weft.model.errors import Internal, Unavailable
@@ -156,6 +156,34 @@ def send_request(sock: socket.socket, method: str, target: str, body: object = N
     except OSError as err:
         sock.close()
         raise Disconnected(f"the daemon does not take requests: {err.strerror or err}") from err
+    except BaseException:
+        sock.close()
+        raise
+
+
+def send_stream(sock: socket.socket, target: str, pieces: Iterable[bytes]) -> Answer:
+    """Sends a POST with a body of unknown length, in chunks, and reads the head of its answer.
+
+    A daemon that has heard enough answers before the body's end. Closes the socket if that fails; raises Disconnected
+    or Internal, and whatever `pieces` raises."""
+    head = f"POST {target} HTTP/1.1\r\nHost: weft\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    try:
+        sock.sendall(head.encode("ascii"))
+        for piece in pieces:
+            if piece:
+                sock.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+        sock.sendall(b"0\r\n\r\n")
+        return Answer(sock)
+    except (BrokenPipeError, ConnectionResetError):
+        return _read_early(sock)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _read_early(sock: socket.socket) -> Answer:
+    try:
+        return Answer(sock)
     except BaseException:
         sock.close()
         raise

@@ -1,12 +1,12 @@
 """How requests reach the daemon of a home: connecting, starting one if none runs, and errors back into exceptions."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.client.home import connect_socket, default_home
-from weft.client.http import Answer, Disconnected, send_request
+from weft.client.http import Answer, Disconnected, send_request, send_stream
 from weft.model.errors import Internal, Invalid, NotFound, Unavailable, WeftError, error_from_dict
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ class Transport:
 
     def _build(self, path: str, body: Json, progress: Progress) -> Json:
         with self._open("POST", path, body=body, timeout=WORK_TIMEOUT) as answer:
+            answer.watch_silence(SILENCE, self._check_alive)
+            return _follow_progress(answer.lines(), progress)
+
+    def _import(self, path: str, query: Mapping[str, Any], pieces: Iterable[bytes], progress: Progress) -> Json:
+        target = path + _dump_query(query)
+        with self._accept(send_stream(self._connect(WORK_TIMEOUT), target, pieces), f"POST {path}") as answer:
             answer.watch_silence(SILENCE, self._check_alive)
             return _follow_progress(answer.lines(), progress)
 
@@ -68,10 +74,13 @@ class Transport:
         timeout: float | None = None,
     ) -> Answer:
         answer = self._send(method, path + _dump_query(query), body, timeout or self._timeout)
+        return self._accept(answer, f"{method} {path}")
+
+    def _accept(self, answer: Answer, request: str) -> Answer:
         if answer.status < 400:
             return answer
         with answer:
-            raise _read_error(answer, f"{method} {path}")
+            raise _read_error(answer, request)
 
     def _send(self, method: str, target: str, body: object, timeout: float) -> Answer:
         """A question that a dying daemon took and never read is asked again; an order is not: it may have been read."""

@@ -32,6 +32,8 @@ KINDS = {
     "insert.blocked": "It died or hangs and its policy is `closed`: nothing passes.",
     "insert.expired": "Its time is up; `insert.ejected` follows.",
     "adoption.failed": "After a start of the daemon something of a machine or insert could not be repaired.",
+    "image.added": "An image was pulled or imported, or got another name.",
+    "image.removed": "An image is gone.",
     "insert.ejected": "Frames go past it for good. Its machine drains and goes, or stays parked.",
 }
 """Every kind of event and what it tells. Kinds are part of the API, as the codes of errors are."""

@@ -1,8 +1,24 @@
-"""Images of a fabric as users handle them: named, removed, and kept while machines need them."""
+"""Images of a fabric as users handle them: brought in, passed on, named, removed, and kept while machines need them.
+
+What speaks to registries is imported when it is called for: the daemon starts with a command that waits for it.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from weft.fabric.site import Site
+from weft.image.oci.blobs import BlobStore
+from weft.image.progress import Progress
 from weft.model.errors import Invalid, NotFound, WrongState
-from weft.model.image import ImageManifest
+from weft.model.image import ImageKind, ImageManifest, ImportedImages, PruneReport, PushedImage
+from weft.model.reference import parse_reference
+
+if TYPE_CHECKING:
+    from weft.image.oci.importing import Received
+    from weft.image.oci.registry import Access
 
 
 class Images:
@@ -11,12 +27,60 @@ class Images:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._store = site.images
+        self._blobs = BlobStore(site.layout.home)
+        self._blobs.sweep()
+
+    async def pull(self, reference: str, progress: Progress) -> ImageManifest:
+        """Have an image from its registry. Raises NotFound, Invalid, NoRoom, Unavailable."""
+        from weft.image.oci.pull import pull_image
+
+        parsed = parse_reference(reference)
+        image = await pull_image(parsed, self._store, self._blobs, self._access(), progress)
+        self._site.events.publish("image.added", image.name, f"image {image.name} was pulled")
+        return image
+
+    async def push(self, name: str, reference: str | None, progress: Progress) -> PushedImage:
+        """Have an image in a registry, under its own name or another. Raises NotFound, Invalid, Unavailable."""
+        from weft.image.oci.push import push_image
+
+        image = self._store.get(name)
+        if reference is None and "/" not in image.name:
+            raise Invalid(f"{image.name!r} does not say which registry to push to", hint="weft image push NAME REF")
+        parsed = parse_reference(reference or image.name)
+        return await push_image(image, parsed, self._blobs, self._access(), progress)
+
+    async def receive(self, stream: AsyncIterator[bytes]) -> "Received":
+        """An archive, whole, before anything of it becomes an image. Raises Invalid, NoRoom, Unavailable."""
+        from weft.image.oci.importing import receive
+
+        return await receive(self._blobs, stream)
+
+    async def take_in(self, received: "Received", name: str | None, progress: Progress) -> ImportedImages:
+        """The images of an archive that was received. Raises Invalid, NoRoom, Unavailable."""
+        from weft.image.oci.importing import take_in
+
+        imported = await take_in(received, name, self._store, self._blobs, progress)
+        for image in imported.images:
+            self._site.events.publish("image.added", image.name, f"image {image.name} was imported")
+        return imported
+
+    def export(self, name: str) -> AsyncIterator[bytes]:
+        """An archive with an image, as a stream. Raises NotFound, Invalid for an appliance, before it begins."""
+        from weft.image.oci.export import plan_archive, write_archive
+
+        image = self._store.get(name)
+        members = plan_archive(image, self._blobs)
+        return write_archive(members, self._blobs, list(_blobs_of(image)))
+
+    async def tag(self, name: str, new: str) -> ImageManifest:
+        """Give an image another name as well. Raises NotFound, Invalid, Exists."""
+        image = await asyncio.to_thread(self._store.tag, name, new)
+        self._site.events.publish("image.added", image.name, f"image {image.name} is another name of {name}")
+        return image
 
     def users(self, image: ImageManifest) -> list[str]:
         """The machines that boot this image, by whatever name they were given it."""
-        return [
-            machine.name for machine in self._site.shelves.machines if self._boots(machine.spec.image) == image.name
-        ]
+        return [record.name for record in self._site.shelves.machines if self._boots(record.spec.image) == image.name]
 
     def remove(self, reference: str) -> None:
         """Remove an image. Raises NotFound, WrongState while a machine uses it."""
@@ -25,14 +89,39 @@ class Images:
         except Invalid:
             if not self._store.has(reference):
                 raise
-            self._store.remove(reference)  # its record is damaged: there is nothing to ask it
+            self._drop(reference)  # its record is damaged: there is nothing to ask it
             return
         if users := self.users(image):
             raise WrongState(f"image {image.name!r} is used by {', '.join(users)}", hint="remove these machines first")
-        self._store.remove(image.name)
+        self._drop(image.name)
+
+    def prune(self, *, unused: bool) -> PruneReport:
+        """Remove blobs that no image needs; with `unused`, first the OCI images that no machine boots."""
+        images = self._store.list()
+        idle = [image for image in images if image.kind is ImageKind.OCI and not self.users(image)] if unused else []
+        freed = sum(image.size for image in idle)
+        for image in idle:
+            self._drop(image.name)
+        needed = [digest for image in self._store.list() for digest in _blobs_of(image)]
+        blobs, size = self._blobs.prune(needed)
+        return PruneReport(images=tuple(image.name for image in idle), blobs=blobs, freed=freed + size)
+
+    def _drop(self, name: str) -> None:
+        self._store.remove(name)
+        self._site.events.publish("image.removed", name, f"image {name} removed")
 
     def _boots(self, reference: str) -> str | None:
         try:
             return self._store.get(reference).name
         except (NotFound, Invalid):
             return None
+
+    def _access(self) -> "Access":
+        from weft.image.oci.registry import Access
+
+        settings = self._site.settings
+        return Access(settings.insecure_registries, settings.registry_ca, os.environ, Path.home())
+
+
+def _blobs_of(image: ImageManifest) -> tuple[str, ...]:
+    return (image.oci.manifest, image.oci.config, *image.oci.layers) if image.oci else ()

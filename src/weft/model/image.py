@@ -131,6 +131,27 @@ class ImageManifest(_Record):
     oci: OciSource | None = None
 
 
+class PushedImage(_Record):
+    """What a registry has now: a full reference, and the digest of the manifest there."""
+
+    reference: str
+    digest: str
+
+
+class ImportedImages(_Record):
+    """The images that an archive held, one for each of their names."""
+
+    images: tuple[ImageManifest, ...]
+
+
+class PruneReport(_Record):
+    """What nobody needed any more: names of images, the number of blobs, and the bytes of all of it."""
+
+    images: tuple[str, ...] = ()
+    blobs: int = 0
+    freed: int = 0
+
+
 class KernelInfo(_Record):
     """A kernel: what `kernel.json` holds. `release` is what `uname -r` says in the guest."""
 

@@ -49,6 +49,10 @@ void mount_kernel_filesystems(void)
 /* Drivers are built in and have usually probed by now; when not, waiting starts short so as not to add to the boot. */
 void wait_for_device(const char *serial, char *device, size_t room)
 {
+	if (*serial == '/') { /* a mapped device: the kernel has made it before it started us, or refuses to */
+		snprintf(device, room, "%s", serial);
+		return;
+	}
 	int64_t give_up = now_ms() + DEVICE_WAIT_MS;
 	char name[64];
 	for (long wait_ms = 1; !find_by_attribute("/sys/block", "serial", serial, name, sizeof name); wait_ms *= 2) {

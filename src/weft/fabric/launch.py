@@ -22,6 +22,8 @@ from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
 from weft.plan.entry import plan_program
 from weft.plan.linknames import tap_name
 from weft.plan.mounts import plan_mounts
+from weft.plan.verity import DEVICE as VERITY_DEVICE
+from weft.plan.verity import verity_arguments
 
 IO_CPUS = 0.5
 """What QEMU's own threads may use beside the vCPUs."""
@@ -78,7 +80,7 @@ def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> Gu
     nics = tuple(_guest_nic(site, machine, number) for number in range(len(machine.nics)))
     return GuestConfig(
         hostname=machine.spec.hostname or machine.name,
-        root=GuestRoot(serial=ROOT_SERIAL, type=image.root_type),
+        root=GuestRoot(serial=VERITY_DEVICE if image.verity else ROOT_SERIAL, type=image.root_type),
         overlay="50%",
         nics=nics,
         wires=((nics[0].name, nics[1].name),) if image.wire and len(nics) > 1 else (),
@@ -149,7 +151,8 @@ class _Files:
         self.initrd = Bind(files.initrd, "initrd")
         self.root = Bind(site.images.root_path(image), "root")
         self.log = Bind(files.log, "serial.log", writable=True)
-        self.kernel_args = image.kernel_args
+        checks = verity_arguments(image.verity) if image.verity else ()
+        self.kernel_args = (*checks, *image.kernel_args)
 
     @property
     def binds(self) -> list[Bind]:

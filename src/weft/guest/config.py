@@ -18,7 +18,7 @@ HOST_TYPES = ("9p", "virtiofs")
 
 @dataclass(frozen=True, slots=True)
 class GuestRoot:
-    """The root file system: the virtio-blk device with this serial number, at most 20 bytes of it."""
+    """The root file system: the virtio-blk device with this serial number, at most 20 bytes, or the path of one."""
 
     serial: str
     type: str = "squashfs"

@@ -18,6 +18,7 @@ from weft.image.sbom import make_sbom, sbom_path
 from weft.image.squashfs import COMPRESSION, write_squashfs
 from weft.image.store import ImageStore
 from weft.image.tree import File
+from weft.image.verity import append_tree
 from weft.model.errors import Unavailable
 from weft.model.image import ImageManifest
 from weft.model.reference import parse_image_name
@@ -98,8 +99,9 @@ async def _collect(recipe: Recipe, folder: Path, files: PackageFiles) -> RootBui
 async def _write(recipe: Recipe, name: str, root: RootBuilder, key: str, path: Path) -> ImageManifest:
     """Write the root file and say what it is. Raises NoRoom when it is above the budget."""
     await write_squashfs(root.tree, path)
+    verity = await append_tree(path) if recipe.verity else None
     check_size(path.stat().st_size, recipe.max_size, root.tree, root.origins)
-    return _plan_manifest(recipe, name, root.used, key)
+    return _plan_manifest(recipe, name, root.used, key).model_copy(update={"verity": verity})
 
 
 async def _try_out(store: ImageStore, image: ImageManifest, draft: Path, trial: Trial, wanted: int) -> None:

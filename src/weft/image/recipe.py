@@ -53,6 +53,7 @@ def _split_settings(value: Any) -> Any:
 GuestPath = Annotated[str, BeforeValidator(_require_absolute)]
 Bytes = Annotated[int, BeforeValidator(_parse_bytes), Field(gt=0)]
 PortNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}/(tcp|udp|sctp)$")]
+LibraryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 KernelArgument = Annotated[str, StringConstraints(pattern=r"^[!#-~]+$")]
 """Printable, without blanks and quotes: the kernel's command line knows no other way to write one."""
 
@@ -78,6 +79,7 @@ class Recipe(BaseModel):
     binaries: tuple[GuestPath, ...] = Field(default=(), description="programs, with all libraries they need")
     files: tuple[GuestPath, ...] = Field(default=(), description="globs; shared objects bring their libraries too")
     applets: Literal["all"] | tuple[str, ...] = Field(default="all", description="busybox links to make")
+    stubs: tuple[LibraryName, ...] = Field(default=(), description="libraries that are named but never used")
     symlinks: dict[GuestPath, str] = {}
     directories: tuple[GuestPath, ...] = ()
     permissions: dict[GuestPath, Permission] = Field(default={}, description="globs over the whole image")
@@ -90,6 +92,7 @@ class Recipe(BaseModel):
     kernel_args: tuple[KernelArgument, ...] = ()
     nics: tuple[ImageNic, ...] = (ImageNic(name="eth0"),)
     wire: bool = False
+    verity: bool = Field(default=False, description="check every block of the root when it is read")
     ports: tuple[PortNumber, ...] = ()
     labels: dict[str, str] = {}
     memory: Bytes = 64 << 20
@@ -122,6 +125,8 @@ class Recipe(BaseModel):
             raise ValueError("min_available: all of `memory` or more can never be left")
         self._check_users()
         order_services(self.services)
+        if any(argument.startswith("dm-mod.") for argument in self.kernel_args):
+            raise ValueError("kernel_args: dm-mod is for verity = true to say")
         return self
 
     def _check_users(self) -> None:

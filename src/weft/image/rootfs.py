@@ -7,6 +7,7 @@ from pathlib import Path
 from weft.image.elf import ELF_MAGIC, read_needs
 from weft.image.packages import Package, PackageFiles
 from weft.image.recipe import Recipe
+from weft.image.stub import Wanted, find_wanted, make_stub
 from weft.image.tree import MAX_LINKS, Directory, File, Symlink, Tree, normal_path
 from weft.model.errors import Invalid, NotFound
 
@@ -31,12 +32,13 @@ WRITTEN_AT_BOOT = ("etc/hostname", "etc/hosts", "etc/resolv.conf")
 class RootBuilder:
     """Fills a tree from packages, and remembers which package gave what."""
 
-    def __init__(self, files: PackageFiles) -> None:
+    def __init__(self, files: PackageFiles, stubs: tuple[str, ...] = ()) -> None:
         self.tree = Tree()
         self.packages: dict[str, Package] = {}
         self.origins: dict[str, str] = {}
         """The package of each path that came from one."""
         self.files = files
+        self._stubs: dict[str, set[Wanted]] = {name: set() for name in stubs}
 
     @property
     def used(self) -> dict[str, str]:
@@ -55,6 +57,13 @@ class RootBuilder:
             raise NotFound(f"no file of {', '.join(packages)} matches {pattern}")
         for path in sorted(paths):
             await self._add_file("/" + path, pattern, likely="", links=0)
+
+    async def add_stubs(self) -> None:
+        """What stands in for libraries that nothing uses. Raises Invalid for one that nothing names."""
+        for library, wanted in self._stubs.items():
+            if not wanted:
+                raise Invalid(f"stubs: nothing in this image needs {library}")
+            self.tree.add(f"{LIBRARY_FOLDERS[0]}/{library}", File(await make_stub(library, wanted), 0o644))
 
     async def _add_file(self, path: str, wanted_by: str, likely: str, links: int) -> None:
         if path in self.tree and not isinstance(self.tree.find(path), Directory):
@@ -79,6 +88,9 @@ class RootBuilder:
         if needs.interpreter:
             await self._add_file(needs.interpreter, path, likely="libc6", links=0)
         for library in needs.libraries:
+            if library in self._stubs:
+                self._stubs[library] |= find_wanted(node.data, path, library)
+                continue
             await self._add_library(library, (*needs.search, *LIBRARY_FOLDERS), path)
 
     async def _add_library(self, name: str, folders: tuple[str, ...], wanted_by: str) -> None:
@@ -92,12 +104,13 @@ class RootBuilder:
 
 async def build_root(recipe: Recipe, folder: Path, files: PackageFiles) -> RootBuilder:
     """The whole root file system of a recipe. `folder` holds `files/`, whose contents win over everything else."""
-    builder = RootBuilder(files)
+    builder = RootBuilder(files, recipe.stubs)
     add_skeleton(builder.tree, recipe)
     for path in recipe.binaries:
         await builder.add_binary(path)
     for pattern in recipe.files:
         await builder.add_glob(recipe.packages, pattern)
+    await builder.add_stubs()
     add_applets(builder.tree, recipe)
     for path, target in recipe.symlinks.items():
         builder.tree.add(path, Symlink(target))

@@ -102,6 +102,15 @@ class OciSource(_Record):
     platform: str = "linux/amd64"
 
 
+class Verity(_Record):
+    """The hash tree behind a root (dm-verity). Numbers count blocks of 4096 bytes from the start of the root file."""
+
+    root_hash: str = Field(pattern=r"^[0-9a-f]{64}$")
+    salt: str = Field(pattern=r"^[0-9a-f]{64}$")
+    blocks: int = Field(gt=0, description="of data")
+    tree: int = Field(gt=0, description="where the tree begins")
+
+
 class ImageManifest(_Record):
     """An image: what `image.json` holds. Sizes and memory are in bytes."""
 
@@ -128,6 +137,7 @@ class ImageManifest(_Record):
     settings: SettingsSchema | None = None
     kernel_args: tuple[str, ...] = ()
     sbom: str = Field(default="", description="where in the image the list of what it is made of lies (CycloneDX)")
+    verity: Verity | None = Field(default=None, description="every block of the root is checked when it is read")
     oci: OciSource | None = None
 
 

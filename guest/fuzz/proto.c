@@ -31,6 +31,10 @@ static void try_numbers(const uint8_t *payload, size_t size)
 	uint64_t wall_ns;
 	int signal;
 	enum shutdown_kind kind;
+	bool accepted;
+	const char *why;
+	if (parse_committed(payload, size, &accepted, &why) && strlen(why) != size - 2)
+		abort();
 	parse_window(payload, size, &number);
 	parse_resize(payload, size, &rows, &cols);
 	parse_time(payload, size, &wall_ns);

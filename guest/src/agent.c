@@ -8,13 +8,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "clock.h"
+#include "commit.h"
 #include "entry.h"
 #include "exec.h"
 #include "facts.h"
 #include "files.h"
 #include "frame.h"
 #include "log.h"
+#include "oom.h"
 #include "outq.h"
 #include "port.h"
 #include "power.h"
@@ -32,6 +35,7 @@ static uint8_t input[READ_BYTES];
 static size_t input_at, input_have;
 static bool session; /* a HELLO has been answered with READY */
 static uint8_t session_nonce[PROTO_NONCE];
+static uint16_t session_minor; /* the host's */
 static uint64_t started_ns, ready_ns;
 static char boot_id[40];
 
@@ -42,6 +46,7 @@ void agent_start(const struct config *config, uint64_t init_started_ns)
 	exec_set_environment(config->env);
 	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
 	port_start();
+	commit_start();
 }
 
 static void send_error(uint16_t stream, int code, const char *text)
@@ -109,7 +114,11 @@ static void on_hello(const struct frame *frame)
 		set_clock(hello.wall_ns);
 	session = true;
 	memcpy(session_nonce, hello.nonce, PROTO_NONCE);
-	entry_take_change(); /* READY says it */
+	session_minor = hello.minor;
+	entry_take_change(); /* READY says it, ... */
+	oom_repeat_change();
+	if (*entry_reason() || oom_kills())
+		entry_repeat_change(); /* ... but not why */
 	send_ready(session_nonce);
 }
 
@@ -168,6 +177,14 @@ static void on_signal(const struct frame *frame)
 		frame->stream ? exec_signal(frame->stream, number) : entry_signal(number);
 }
 
+static void on_committed(const struct frame *frame)
+{
+	bool accepted;
+	const char *why;
+	if (parse_committed(frame->payload, frame->length, &accepted, &why))
+		commit_answer(frame->stream, accepted, why);
+}
+
 static void on_facts(const struct frame *frame)
 {
 	uint8_t *payload = outq_payload();
@@ -211,6 +228,9 @@ static void handle(const struct frame *frame)
 	case KIND_FACTS:
 		on_facts(frame);
 		break;
+	case KIND_COMMITTED:
+		on_committed(frame);
+		break;
 	case KIND_PING:
 		outq_send(KIND_PONG, frame->stream, frame->payload, frame->length);
 		break;
@@ -246,11 +266,31 @@ static void forget_peer(void)
 	input_at = input_have = 0;
 }
 
+static void send_oom(void)
+{
+	uint8_t payload[4];
+	if (!session || !outq_has_room(OUTQ_EVENT_ROOM) || !oom_take_change())
+		return;
+	put_u32(payload, oom_kills());
+	outq_send(KIND_OOM, 0, payload, sizeof payload);
+}
+
+/* OOM and REASON stand before the ENTRY they explain. */
 static void send_entry_change(void)
 {
 	uint8_t payload[16];
-	if (session && outq_has_room(OUTQ_EVENT_ROOM) && entry_take_change())
-		outq_send(KIND_ENTRY, 0, payload, dump_entry(payload, entry_status()));
+	send_oom();
+	if (!session || !outq_has_room(2 * OUTQ_EVENT_ROOM) || !entry_take_change())
+		return;
+	if (*entry_reason())
+		outq_send(KIND_REASON, 0, entry_reason(), strlen(entry_reason()) + 1);
+	outq_send(KIND_ENTRY, 0, payload, dump_entry(payload, entry_status()));
+}
+
+bool agent_has_news(void)
+{
+	bool nobody = port_state() == PORT_ALONE;
+	return entry_status()->state == ENTRY_EXITED && !nobody && (!session || entry_has_change() || !outq_is_empty());
 }
 
 /* Reading is bounded a turn: a host that never stops sending must not keep init from reaping. */
@@ -264,6 +304,7 @@ void agent_step(void)
 		forget_peer();
 	exec_step();
 	send_entry_change();
+	commit_step(session && session_minor >= 1);
 	if (session || !outq_is_empty())
 		outq_flush(port_fd());
 }
@@ -279,6 +320,7 @@ void agent_poll(struct pollset *set)
 		pollset_wake_at(set, 0);
 	port_poll(set, events);
 	exec_poll(set);
+	commit_poll(set);
 }
 
 void agent_flush(void)

@@ -1,12 +1,15 @@
 #include "attach.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "copy.h"
 #include "files.h"
 #include "log.h"
 #include "mounts.h"
@@ -33,17 +36,35 @@ static void make_mount_point(const struct mount_entry *entry)
 		fatal("mount point %s: %s", entry->at, strerror(errno));
 }
 
-/* It looks like the folder it covers; memory where there was none is everybody's. */
-static void attach_memory(const struct mount_entry *entry)
+static void copy_or_die(const char *at, int from, int to)
+{
+	if (!copy_content(from, to))
+		fatal("mount on %s: what the image has there could not be copied", at);
+}
+
+/* Memory where there was no folder is everybody's. */
+bool cover_with_memory(const char *at, unsigned long flags, const char *size, bool copy)
 {
 	struct stat covered;
 	char options[64];
-	unsigned mode = stat(entry->at, &covered) == 0 && S_ISDIR(covered.st_mode) ? covered.st_mode & 07777u : 01777u;
-	int used = snprintf(options, sizeof options, "mode=%04o", mode);
-	if (entry->size)
-		snprintf(options + used, sizeof options - (size_t)used, ",size=%s", entry->size);
-	make_mount_point(entry);
-	if (mount("tmpfs", entry->at, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | flags_of(entry), options) < 0)
+	int from = open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	unsigned mode = from >= 0 && fstat(from, &covered) == 0 ? covered.st_mode & 07777u : 01777u;
+	snprintf(options, sizeof options, "mode=%04o,size=%s", mode, size ? size : "50%");
+	bool done = make_folders(at, 0755) && mount("tmpfs", at, "tmpfs", flags & ~(unsigned long)MS_RDONLY, options) == 0;
+	if (done && copy && from >= 0 && !folder_is_empty(from)) {
+		int to = open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		copy_or_die(at, from, to);
+		close(to);
+	}
+	if (from >= 0)
+		close(from);
+	return done && (!(flags & MS_RDONLY) || mount(NULL, at, NULL, MS_REMOUNT | flags, NULL) == 0);
+}
+
+static void attach_memory(const struct mount_entry *entry)
+{
+	unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | flags_of(entry);
+	if (!cover_with_memory(entry->at, flags, entry->size, entry->copy))
 		die(entry, "memory");
 }
 
@@ -81,6 +102,33 @@ static void bind_folder(const struct mount_entry *entry, const char *folder)
 		die(entry, folder);
 }
 
+/* A machine that was switched off in the middle of the copy finds the mark, and begins anew. */
+static void fill_folder(const struct mount_entry *entry, int folder)
+{
+	char mark[PATH_ROOM];
+	snprintf(mark, sizeof mark, "%s/" COPY_MARK "%s%s", stage, entry->sub ? "-" : "", entry->sub ? entry->sub : "");
+	int from = open(entry->at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (access(mark, F_OK) == 0 && (!remove_content(folder) || (unlink(mark) < 0 && errno != ENOENT)))
+		die(entry, "what was left of a copy");
+	if (from >= 0 && folder_is_empty(folder)) {
+		int fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0 || fsync(fd) < 0)
+			die(entry, mark);
+		close(fd);
+		copy_or_die(entry->at, from, folder);
+		sync();
+		unlink(mark);
+	}
+	if (from >= 0)
+		close(from);
+}
+
+static bool is_read_only(int folder)
+{
+	struct statvfs what;
+	return fstatvfs(folder, &what) == 0 && (what.f_flag & ST_RDONLY);
+}
+
 static void attach_folder_of_disk(const struct mount_entry *entry, const char *device)
 {
 	char folder[PATH_ROOM];
@@ -89,6 +137,12 @@ static void attach_folder_of_disk(const struct mount_entry *entry, const char *d
 		fatal("mount on %s: its sub is too long", entry->at);
 	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
 		die(entry, folder);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		die(entry, folder);
+	if (entry->copy && !is_read_only(fd))
+		fill_folder(entry, fd);
+	close(fd);
 	make_mount_point(entry);
 	bind_folder(entry, folder);
 	umount2(stage, 0);

@@ -1,102 +1,87 @@
 #include "entry.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "ends.h"
-#include "log.h"
 #include "power.h"
-#include "spawn.h"
+#include "program.h"
 
-enum { FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 10 * 1000, GRACE_MS = 2000, NO_TERMINAL = 0xffff };
+enum { GRACE_MS = 2000, NO_TERMINAL = 0xffff };
 
-static const struct config *config;
+static struct program program;
 static struct entry_status status;
+static int stop_signal = SIGTERM;
 static bool changed;
-static int64_t pause_ms = FIRST_PAUSE_MS, started_ms, again_ms;
 
-static void set_state(enum entry_state state)
+/* What the host is told of the program. */
+static void update(void)
 {
-	status.state = state;
+	static const enum entry_state states[] = {[PROGRAM_NEW] = ENTRY_NONE,
+						  [PROGRAM_RUNNING] = ENTRY_RUNNING,
+						  [PROGRAM_WAITING] = ENTRY_WAITING,
+						  [PROGRAM_ENDED] = ENTRY_EXITED};
+	status.state = states[program.state];
+	status.pid = program.state == PROGRAM_RUNNING ? (uint32_t)program.pid : 0;
+	status.restarts = program.restarts;
+	if (program.has_ended) {
+		bool signalled = WIFSIGNALED(program.wait_status);
+		status.ended_by = signalled ? ENDED_BY_SIGNAL : ENDED_BY_CODE;
+		status.value = signalled ? WTERMSIG(program.wait_status) : WEXITSTATUS(program.wait_status);
+	}
 	changed = true;
 }
 
-static void wait_before_restart(void)
+void entry_start(const struct config *config)
 {
-	again_ms = now_ms() + pause_ms;
-	pause_ms = pause_ms * 2 < LONGEST_PAUSE_MS ? pause_ms * 2 : LONGEST_PAUSE_MS;
-	set_state(ENTRY_WAITING);
-}
-
-static void start(void)
-{
-	struct spawn how = {.argv = config->argv,
-			    .env = config->env,
-			    .cwd = config->cwd,
-			    .user = config->user,
-			    .in = STDIN_FILENO,
-			    .out = STDOUT_FILENO,
-			    .err = STDERR_FILENO,
-			    .terminal = true,
-			    .report = -1};
-	started_ms = now_ms();
-	pid_t pid = spawn(&how);
-	if (pid < 0) {
-		say("%s: %s", config->argv[0], strerror(errno));
-		wait_before_restart();
+	if (!config->argc)
 		return;
-	}
-	status.pid = (uint32_t)pid;
-	set_state(ENTRY_RUNNING);
-}
-
-void entry_start(const struct config *from)
-{
-	config = from;
-	if (config->argc)
-		start();
-}
-
-static bool want_restart(bool failed)
-{
-	return config->restart == RESTART_ALWAYS || (config->restart == RESTART_ON_FAILURE && failed);
+	stop_signal = config->stop_signal ? config->stop_signal : SIGTERM;
+	program = (struct program){.how = {.argv = config->argv,
+					   .env = config->env,
+					   .cwd = config->cwd,
+					   .user = config->user,
+					   .in = STDIN_FILENO,
+					   .out = STDOUT_FILENO,
+					   .err = STDERR_FILENO,
+					   .terminal = true},
+				   .restart = config->restart,
+				   .bounded = config->restarts_bounded,
+				   .most_restarts = config->most_restarts};
+	program_start(&program);
+	update();
 }
 
 void entry_child_ended(pid_t pid, int wait_status)
 {
-	if (status.state != ENTRY_RUNNING || (uint32_t)pid != status.pid)
+	if (!program_child_ended(&program, pid, wait_status, power_is_ending()))
 		return;
-	bool signalled = WIFSIGNALED(wait_status);
-	status.ended_by = signalled ? ENDED_BY_SIGNAL : ENDED_BY_CODE;
-	status.value = signalled ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-	status.pid = 0;
-	if (now_ms() - started_ms > LONGEST_PAUSE_MS)
-		pause_ms = FIRST_PAUSE_MS;
-	if (!power_is_ending() && want_restart(wait_status != 0)) {
-		wait_before_restart();
-		return;
-	}
-	set_state(ENTRY_EXITED);
-	power_end(SHUTDOWN_POWER_OFF, GRACE_MS);
+	update();
+	if (program.state == PROGRAM_ENDED)
+		power_end(SHUTDOWN_POWER_OFF, GRACE_MS);
 }
 
 void entry_poll(struct pollset *set)
 {
-	if (status.state == ENTRY_WAITING)
-		pollset_wake_at(set, again_ms);
+	if (!power_is_ending())
+		program_poll(&program, set);
 }
 
 void entry_step(void)
 {
-	if (status.state != ENTRY_WAITING || now_ms() < again_ms || power_is_ending())
+	if (!power_is_ending() && program_step(&program))
+		update();
+}
+
+/* It alone: what it has started is its to end, as in a container. */
+void entry_ask(void)
+{
+	if (program.state != PROGRAM_RUNNING)
 		return;
-	status.restarts++;
-	start();
+	kill(program.pid, stop_signal);
+	kill(program.pid, SIGCONT); /* a stopped process cannot end itself */
 }
 
 /* Without anybody at a terminal there is nobody to see what is typed: it would only mix with the output. */
@@ -113,8 +98,13 @@ void entry_resize(uint16_t rows, uint16_t cols)
 
 void entry_signal(int number)
 {
-	if (status.state == ENTRY_RUNNING && kill(-(pid_t)status.pid, number) < 0)
-		kill((pid_t)status.pid, number); /* right after fork it has no group yet */
+	if (program.state == PROGRAM_RUNNING && kill(-program.pid, number) < 0)
+		kill(program.pid, number); /* right after fork it has no group yet */
+}
+
+bool entry_is_running(void)
+{
+	return program.state == PROGRAM_RUNNING;
 }
 
 const struct entry_status *entry_status(void)
@@ -122,9 +112,24 @@ const struct entry_status *entry_status(void)
 	return &status;
 }
 
+const char *entry_reason(void)
+{
+	return program.state == PROGRAM_RUNNING ? "" : program.reason;
+}
+
 bool entry_take_change(void)
 {
 	bool was = changed;
 	changed = false;
 	return was;
+}
+
+void entry_repeat_change(void)
+{
+	changed = true;
+}
+
+bool entry_has_change(void)
+{
+	return changed;
 }

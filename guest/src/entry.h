@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "config.h"
@@ -13,11 +14,20 @@ void entry_child_ended(pid_t pid, int status);
 void entry_poll(struct pollset *set);
 void entry_step(void);
 
-const struct entry_status *entry_status(void);
-
-/* The entry point's terminal, which is the console, and the entry point with its group. */
+/* Its terminal, which is the console, and a signal to it and its group. */
 void entry_resize(uint16_t rows, uint16_t cols);
 void entry_signal(int number);
 
+/* Asks it to end, by its stop signal. */
+void entry_ask(void);
+bool entry_is_running(void);
+
+const struct entry_status *entry_status(void);
+
+/* Why it could not be started; empty when it could. */
+const char *entry_reason(void);
+
 /* True once after each change: the agent then tells the host. */
 bool entry_take_change(void);
+void entry_repeat_change(void);
+bool entry_has_change(void);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "log.h"
 
 /* O_NOFOLLOW and the unlink before it: an image's /etc/resolv.conf is often a link to somewhere that does not exist. */
@@ -55,13 +56,15 @@ static FILE *create_spare(const char *name, const char *path)
 	return NULL;
 }
 
-static void provide(const char *etc, const char *name, const struct config *config,
+static void provide(const char *etc, const char *name, bool apart, const struct config *config,
 		    void (*write)(FILE *, const struct config *))
 {
 	char path[64];
 	snprintf(path, sizeof path, "%s/%s", etc, name);
 	FILE *out = create(path);
-	if (!out)
+	if (out && apart)
+		fclose(out);
+	if (!out || apart)
 		out = create_spare(name, path);
 	if (!out)
 		return;
@@ -69,14 +72,33 @@ static void provide(const char *etc, const char *name, const struct config *conf
 	fclose(out);
 }
 
-void write_etc(const struct config *config, const char *etc)
+void write_etc(const struct config *config, const char *etc, bool apart)
 {
 	mkdir(etc, 0755);
 	if (config->hostname)
-		provide(etc, "hostname", config, write_hostname);
-	provide(etc, "hosts", config, write_hosts);
+		provide(etc, "hostname", apart, config, write_hostname);
+	provide(etc, "hosts", apart, config, write_hosts);
 	if (config->dns_count || config->search_count)
-		provide(etc, "resolv.conf", config, write_resolver);
+		provide(etc, "resolv.conf", apart, config, write_resolver);
+}
+
+static bool write_one(const struct file_entry *file)
+{
+	char folder[PATH_ROOM];
+	snprintf(folder, sizeof folder, "%s", file->path);
+	*strrchr(folder, '/') = 0;
+	if (*folder && !make_folders(folder, 0755))
+		return false;
+	FILE *out = create(file->path);
+	bool done = out && fchmod(fileno(out), file->mode) == 0 && fputs(file->content, out) >= 0;
+	return out && fclose(out) == 0 && done;
+}
+
+void write_files(const struct config *config)
+{
+	for (int i = 0; i < config->file_count; i++)
+		if (!write_one(&config->files[i]))
+			fatal("file %s: %s", config->files[i].path, strerror(errno));
 }
 
 void set_host_name(const struct config *config)

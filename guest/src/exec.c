@@ -12,6 +12,7 @@
 #include "outq.h"
 #include "spawn.h"
 #include "stdinq.h"
+#include "tools.h"
 
 enum state { FREE, STARTING, RUNNING };
 
@@ -75,6 +76,7 @@ static int start_process(struct exec *exec, struct ends *far, const struct exec_
 			    .out = far->out,
 			    .err = far->err,
 			    .terminal = exec->tty,
+			    .tool = request->flags & EXEC_BUILTIN,
 			    .report = far->report};
 	exec->pid = spawn(&how);
 	return exec->pid < 0 ? errno : 0;
@@ -88,6 +90,8 @@ int exec_start(uint16_t stream, const struct exec_request *request)
 		return EEXIST;
 	if (!exec)
 		return EBUSY;
+	if ((request->flags & EXEC_BUILTIN) && !tool_exists(request->argv[0]))
+		return ENOENT;
 	*exec = (struct exec){.state = STARTING,
 			      .stream = stream,
 			      .tty = request->flags & EXEC_TTY,

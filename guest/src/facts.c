@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "files.h"
+#include "oom.h"
 
 struct text {
 	char *at;
@@ -132,6 +133,8 @@ size_t facts_write(char *out, size_t room)
 	add_pressure(&text, "cpu");
 	add_pressure(&text, "memory");
 	add_pressure(&text, "io");
+	oom_look();
+	add(&text, "oom_kills %u\n", oom_kills());
 	add_interfaces(&text);
 	return (size_t)(text.at - out);
 }

@@ -24,14 +24,20 @@
 #include "log.h"
 #include "mounts.h"
 #include "net.h"
+#include "oom.h"
 #include "pollset.h"
 #include "power.h"
+#include "services.h"
+#include "spawn.h"
+#include "tools.h"
 
 enum { GRACE_MS = 3000 };
 
 static char config_text[CONFIG_MAX_BYTES + 1];
 static struct config config;
 static volatile sig_atomic_t end_signal;
+static uint64_t started_ns;
+static bool serving; /* the entry point and the agent are there */
 
 static void on_signal(int number)
 {
@@ -92,16 +98,31 @@ static void apply_sysctls(void)
 	}
 }
 
+/* A program's directory that the image does not have is made, as container engines do. */
+static void make_directories(void)
+{
+	if (config.cwd && !make_folders(config.cwd, 0755))
+		say("%s: %s", config.cwd, strerror(errno)); /* the entry point's start says it again, and ends */
+	for (int i = 0; i < config.service_count; i++)
+		if (config.services[i].cwd && !make_folders(config.services[i].cwd, 0755))
+			say("%s: %s", config.services[i].cwd, strerror(errno));
+}
+
 static void boot(void)
 {
 	mount_kernel_filesystems();
+	spawn_prepare();
 	open_console();
 	read_config();
 	mount_root(&config);
 	mount_rest(&config);
 	set_host_name(&config);
-	if (!config.root_serial || !config.overlay_size) /* else they are in it already */
-		write_etc(&config, "/etc");
+	if (!config.root_serial || !config.overlay_size || config.read_only) /* else they are in it already */
+		write_etc(&config, "/etc", config.read_only);
+	write_files(&config);
+	make_directories();
+	if (config.read_only)
+		make_root_read_only();
 	set_up_network(&config);
 	apply_sysctls();
 }
@@ -112,6 +133,9 @@ static bool reap(void)
 	int status;
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+			oom_look();
+		services_child_ended(pid, status);
 		entry_child_ended(pid, status);
 		exec_child_ended(pid, status);
 	}
@@ -124,7 +148,9 @@ static void wait_for_work(void)
 	sigset_t none;
 	set.count = 0;
 	set.deadline_ms = -1;
-	agent_poll(&set);
+	if (serving)
+		agent_poll(&set);
+	services_poll(&set);
 	entry_poll(&set);
 	power_poll(&set);
 	int64_t wait_ms = set.deadline_ms - now_ms();
@@ -142,23 +168,31 @@ static void act_on_signal(void)
 		power_end(number == SIGTERM || number == SIGINT ? SHUTDOWN_REBOOT : SHUTDOWN_POWER_OFF, GRACE_MS);
 }
 
-int main(void)
+static void begin_to_serve(void)
 {
-	uint64_t started_ns = clock_ns(CLOCK_BOOTTIME);
-	if (getpid() != 1) {
-		say("this is the first process of a machine, not a command");
-		return 1;
-	}
+	entry_start(&config);
+	agent_start(&config, started_ns);
+	serving = true;
+}
+
+int main(int argc, char **argv)
+{
+	if (getpid() != 1)
+		return tool_run(argc - 1, argv + 1);
+	started_ns = clock_ns(CLOCK_BOOTTIME);
 	catch_signals();
 	umask(022);
 	boot();
-	entry_start(&config);
-	agent_start(&config, started_ns);
+	services_prepare(&config);
 	for (;;) {
 		act_on_signal();
 		bool children = reap();
+		services_step();
+		if (!serving && services_have_started() && !power_is_ending())
+			begin_to_serve();
 		entry_step();
-		agent_step();
+		if (serving)
+			agent_step();
 		power_step(children);
 		wait_for_work();
 	}

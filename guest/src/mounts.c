@@ -79,16 +79,22 @@ static const char *mount_overlay(const struct config *config)
 	mkdir("/upper/root", 0755);
 	mkdir("/upper/work", 0755);
 	mkdir("/merged", 0755);
-	write_etc(config, "/upper/root/etc"); /* before the overlay sees it: a copy and a whiteout less for each file */
+	write_etc(config, "/upper/root/etc", false); /* before the overlay sees it: a copy and a whiteout less for each file */
 	mount_or_die("overlay", "/merged", "overlay", 0, "lowerdir=/lower,upperdir=/upper/root,workdir=/upper/work");
 	return "/merged";
 }
 
+/* With an overlay, an image without the directory gets one, and so does one that has a link or a file there, which must not
+ * lead the mount astray. */
 static void move_mount(const char *from, const char *root)
 {
 	char to[64];
+	struct stat what;
 	snprintf(to, sizeof to, "%s%s", root, from);
-	if (mount(from, to, NULL, MS_MOVE, NULL) < 0)
+	if (lstat(to, &what) == 0 && !S_ISDIR(what.st_mode))
+		unlink(to);
+	mkdir(to, 0755);
+	if (lstat(to, &what) < 0 || !S_ISDIR(what.st_mode) || mount(from, to, NULL, MS_MOVE, NULL) < 0)
 		fatal("the root file system has no usable directory %s: %s", from, strerror(errno));
 }
 
@@ -132,15 +138,33 @@ static void link_standard_streams(void)
 			say("%s: %s", links[i][1], strerror(errno));
 }
 
+/* What is written there is in memory with an overlay, too: no mount is needed that would hide what the image has there. */
+static void provide_memory(const struct config *config, const char *at, mode_t mode)
+{
+	struct stat what;
+	bool absent = stat(at, &what) < 0;
+	if (config->overlay_size && absent && mkdir(at, mode) == 0)
+		chmod(at, mode); /* init's umask */
+	if (config->overlay_size && !config->read_only)
+		return;
+	cover_with_memory(at, MS_NOSUID | MS_NODEV, NULL, true); /* where there is no such folder, nobody misses it */
+}
+
 void mount_rest(const struct config *config)
 {
-	mount_if_possible("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755");
-	mount_if_possible("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777");
+	provide_memory(config, "/run", 0755);
+	provide_memory(config, "/tmp", 01777);
 	mount_if_possible("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=0620,ptmxmode=0666,gid=5");
 	mount_if_possible("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
 	mount_if_possible("cgroup2", "/sys/fs/cgroup", SAFE, NULL);
 	link_standard_streams();
 	attach_mounts(config);
+}
+
+void make_root_read_only(void)
+{
+	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+		fatal("the root file system cannot be made read-only: %s", strerror(errno));
 }
 
 void unmount_all(void)

@@ -13,6 +13,8 @@ void mount_root(const struct config *config);
 /* What only makes sense below the final root: /run, /tmp, /dev/pts, cgroups, configured mounts. */
 void mount_rest(const struct config *config);
 
+void make_root_read_only(void);
+
 /* Writes back and detaches what can be written to. */
 void unmount_all(void);
 

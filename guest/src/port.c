@@ -71,6 +71,11 @@ enum port_state port_step(void)
 	return state;
 }
 
+enum port_state port_state(void)
+{
+	return state;
+}
+
 void port_poll(struct pollset *set, short events)
 {
 	if (state == PORT_ABSENT)

@@ -17,6 +17,9 @@ void port_start(void);
 
 /* Looks for changes; never waits. */
 enum port_state port_step(void);
+
+/* As it was at the last look. */
+enum port_state port_state(void);
 void port_poll(struct pollset *set, short events);
 
 /* Up to `room` bytes; 0: nothing now. The other end going away shows in the next port_step(). */

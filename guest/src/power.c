@@ -6,11 +6,13 @@
 
 #include "agent.h"
 #include "clock.h"
+#include "entry.h"
 #include "mounts.h"
+#include "services.h"
 
-enum { KILL_WAIT_MS = 1000 };
+enum { KILL_WAIT_MS = 1000, TELL_MS = 3000 };
 
-static enum { RUNNING, ASKED, KILLED } phase;
+static enum { RUNNING, ENTRY_ASKED, SERVICES_ASKED, ALL_ASKED, KILLED, TELLING } phase;
 static enum shutdown_kind wanted;
 static int64_t deadline_ms;
 
@@ -40,11 +42,10 @@ void power_end(enum shutdown_kind kind, unsigned grace_ms)
 {
 	if (phase != RUNNING)
 		return;
-	phase = ASKED;
+	phase = ENTRY_ASKED;
 	wanted = kind;
 	deadline_ms = now_ms() + grace_ms;
-	kill(-1, SIGTERM); /* for process 1, -1 is everybody else */
-	kill(-1, SIGCONT); /* a stopped process cannot end itself */
+	entry_ask();
 }
 
 void power_poll(struct pollset *set)
@@ -53,16 +54,48 @@ void power_poll(struct pollset *set)
 		pollset_wake_at(set, deadline_ms);
 }
 
+/* First the entry point, then the services, then whatever else there is. For process 1, -1 is everybody else. */
+static void ask_next(void)
+{
+	if (phase == ENTRY_ASKED && !entry_is_running())
+		phase = SERVICES_ASKED;
+	if (phase == SERVICES_ASKED && services_ask()) {
+		phase = ALL_ASKED;
+		kill(-1, SIGTERM);
+		kill(-1, SIGCONT); /* a stopped process cannot end itself */
+	}
+}
+
+static void kill_all(void)
+{
+	phase = KILLED;
+	deadline_ms = now_ms() + KILL_WAIT_MS;
+	kill(-1, SIGKILL);
+}
+
+/* How the entry point ended is what a user of the machine waits for: the host is given a moment to take it. */
+static bool is_told(void)
+{
+	if (phase != TELLING) {
+		phase = TELLING;
+		deadline_ms = now_ms() + TELL_MS;
+	}
+	return !agent_has_news() || now_ms() >= deadline_ms;
+}
+
 void power_step(bool children)
 {
-	if (phase == RUNNING || (children && now_ms() < deadline_ms))
+	bool late = now_ms() >= deadline_ms;
+	if (phase == RUNNING)
 		return;
-	if (phase == ASKED && children) {
-		phase = KILLED;
-		deadline_ms = now_ms() + KILL_WAIT_MS;
-		kill(-1, SIGKILL);
+	if (phase < KILLED && children && late)
+		kill_all();
+	if (phase < KILLED)
+		ask_next();
+	if (phase != TELLING && children && !(phase == KILLED && late))
 		return;
-	}
+	if (!is_told())
+		return;
 	agent_flush();
 	unmount_all();
 	switch_off(wanted);

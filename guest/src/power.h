@@ -6,7 +6,7 @@
 #include "pollset.h"
 #include "proto.h"
 
-/* Begins the end: SIGTERM now, SIGKILL after `grace_ms`. A second call changes nothing. */
+/* Begins the end: everybody is asked, the entry point first, and killed after `grace_ms`. A second call changes nothing. */
 void power_end(enum shutdown_kind kind, unsigned grace_ms);
 bool power_is_ending(void);
 

@@ -107,6 +107,15 @@ bool parse_time(const uint8_t *payload, size_t length, uint64_t *wall_ns)
 	return *wall_ns <= INT64_MAX;
 }
 
+bool parse_committed(const uint8_t *payload, size_t length, bool *accepted, const char **why)
+{
+	if (length < 2 || (payload[0] != 1 && payload[0] != 2))
+		return false;
+	*accepted = payload[0] == 1;
+	*why = (const char *)payload + 1;
+	return memchr(payload + 1, 0, length - 1) == payload + length - 1;
+}
+
 static uint8_t *put_string(uint8_t *at, const uint8_t *end, const char *text)
 {
 	size_t length = strnlen(text, (size_t)(end - at) - 1);

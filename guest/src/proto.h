@@ -63,6 +63,9 @@ bool parse_signal(const uint8_t *payload, size_t length, int *number);
 bool parse_shutdown(const uint8_t *payload, size_t length, enum shutdown_kind *kind, uint32_t *grace_ms);
 bool parse_time(const uint8_t *payload, size_t length, uint64_t *wall_ns);
 
+/* `why` points into the payload. */
+bool parse_committed(const uint8_t *payload, size_t length, bool *accepted, const char **why);
+
 /* Each writes a payload of at most `room` bytes and returns its length; strings are cut to what fits. */
 size_t dump_ready(uint8_t *out, size_t room, const struct ready *ready);
 size_t dump_exit(uint8_t *out, enum ended_by ended_by, int32_t value);

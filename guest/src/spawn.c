@@ -9,23 +9,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "proto.h"
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /* Everything below `spawn` runs in the child. */
 
-static _Noreturn void give_up(const struct spawn *spawn, const char *what, int error)
+/* What shells say by their status: 127 there is no such program, 126 it cannot be run. */
+enum { STATUS_ABSENT = 127, STATUS_UNUSABLE = 126 };
+
+static _Noreturn void say_why(const struct spawn *spawn, int status, int error, const char *what, const char *why)
 {
 	struct spawn_report report = {.error = error};
-	snprintf(report.text, sizeof report.text, "%.80s: %s", what, strerror(error));
-	if (spawn->report < 0)
-		say("%s", report.text);
-	else if (write(spawn->report, &report, sizeof report) < 0)
-		_exit(126);
-	_exit(127);
+	snprintf(report.text, sizeof report.text, "%.80s: %s", what, why);
+	if (write(spawn->report, &report, sizeof report) < 0)
+		_exit(STATUS_UNUSABLE);
+	_exit(status);
+}
+
+static _Noreturn void give_up(const struct spawn *spawn, const char *what, int error)
+{
+	say_why(spawn, STATUS_UNUSABLE, error, what, strerror(error));
 }
 
 static bool parse_id(const char *text, unsigned *id)
@@ -42,12 +49,12 @@ static gid_t find_group(const struct spawn *spawn, const char *name)
 	if (parse_id(name, &id))
 		return id;
 	struct group *group = getgrnam(name);
-	if (!group)
-		give_up(spawn, name, ENOENT);
-	return group->gr_gid;
+	if (!group && strcmp(name, "root") != 0)
+		say_why(spawn, STATUS_UNUSABLE, ENOENT, name, "the machine has no such group");
+	return group ? group->gr_gid : 0;
 }
 
-/* Like `docker run --user`: a number need not be in /etc/passwd, and then has group 0 unless one is given. */
+/* A number need not be in /etc/passwd, and then has group 0 unless one is given; root is 0 even where no file says so. */
 static void become(const struct spawn *spawn)
 {
 	char name[128];
@@ -57,8 +64,8 @@ static void become(const struct spawn *spawn)
 	if (group_name)
 		*group_name++ = 0;
 	struct passwd *user = parse_id(name, &uid) ? getpwuid(uid) : getpwnam(name);
-	if (!user && !parse_id(name, &uid))
-		give_up(spawn, name, ENOENT);
+	if (!user && !parse_id(name, &uid) && strcmp(name, "root") != 0)
+		say_why(spawn, STATUS_UNUSABLE, ENOENT, name, "the machine has no such user");
 	uid = user ? user->pw_uid : uid;
 	gid_t gid = group_name ? find_group(spawn, group_name) : user ? user->pw_gid : 0;
 	int groups = user && !group_name ? initgroups(user->pw_name, gid) : setgroups(1, &gid);
@@ -99,6 +106,31 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static int own_program = -1;
+
+void spawn_prepare(void)
+{
+	own_program = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+}
+
+static void run_tool(const struct spawn *spawn)
+{
+	char *argv[PROTO_MAX_STRINGS + 2] = {"weft-init"};
+	for (int i = 0; spawn->argv[i] && i < PROTO_MAX_STRINGS; i++)
+		argv[i + 1] = spawn->argv[i];
+	syscall(SYS_execveat, own_program, "", argv, environ, AT_EMPTY_PATH);
+}
+
+/* The kernel says of a script or a program that there is no such file when what is missing is its interpreter. */
+static _Noreturn void explain_exec(const struct spawn *spawn, int error)
+{
+	const char *name = spawn->argv[0];
+	bool absent = error == ENOENT || error == ENOTDIR;
+	if (error == ENOENT && strchr(name, '/') && access(name, F_OK) == 0)
+		say_why(spawn, STATUS_ABSENT, error, name, "the interpreter or loader it asks for is not in the image");
+	say_why(spawn, absent ? STATUS_ABSENT : STATUS_UNUSABLE, error, name, strerror(error));
+}
+
 static _Noreturn void run(const struct spawn *spawn)
 {
 	reset_signals();
@@ -111,8 +143,11 @@ static _Noreturn void run(const struct spawn *spawn)
 	const char *cwd = spawn->cwd && *spawn->cwd ? spawn->cwd : "/";
 	if (chdir(cwd) < 0)
 		give_up(spawn, cwd, errno);
-	execvp(spawn->argv[0], spawn->argv);
-	give_up(spawn, spawn->argv[0], errno);
+	if (spawn->tool)
+		run_tool(spawn);
+	else
+		execvp(spawn->argv[0], spawn->argv);
+	explain_exec(spawn, errno);
 }
 
 pid_t spawn(const struct spawn *spawn)

@@ -12,13 +12,17 @@ struct spawn {
 	const char *user;   /* NULL or empty: root. USER[:GROUP], names or numbers */
 	int in, out, err;
 	bool terminal; /* `in` becomes the controlling terminal */
-	int report;    /* where the reason of a failure goes (spawn_report); -1: the console */
+	bool tool;     /* argv[0] is one of the programs inside the init */
+	int report;    /* where the reason of a failure goes (spawn_report) */
 };
 
 struct spawn_report {
 	int error;
 	char text[120];
 };
+
+/* Once /proc is there: remembers where the init's own program is. */
+void spawn_prepare(void);
 
 /* The new process is the leader of its own session and process group. -1: errno says why. */
 pid_t spawn(const struct spawn *spawn);

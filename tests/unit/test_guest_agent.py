@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -471,7 +472,8 @@ async def commit(path: Path, pieces: list[bytes], on_commit: OnCommit | None) ->
         answer.set_result(p.parse_committed(frame.payload))
 
     async with guest(path, script), open_agent(path, timeout=5, on_commit=on_commit) as agent:
-        done, _ = await asyncio.wait([answer, agent.closed], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        both: list[asyncio.Future[Any]] = [answer, agent.closed]
+        done, _ = await asyncio.wait(both, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         assert answer in done, "the connection has ended"
         return await answer
 

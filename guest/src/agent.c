@@ -323,13 +323,23 @@ void agent_poll(struct pollset *set)
 	commit_poll(set);
 }
 
+/* QEMU takes what is written a moment later: a reset in this moment would be the end of it. */
+static void let_it_be_taken(void)
+{
+	struct timespec moment = {0, 10 * 1000 * 1000};
+	nanosleep(&moment, NULL);
+}
+
 void agent_flush(void)
 {
 	int64_t give_up = now_ms() + FLUSH_MS;
-	while (port_fd() >= 0 && !outq_is_empty() && now_ms() < give_up) {
+	if (!session)
+		return;
+	while (!outq_is_empty() && now_ms() < give_up) {
 		struct pollfd port = {.fd = port_fd(), .events = POLLOUT};
 		if (poll(&port, 1, FLUSH_MS) > 0 && (port.revents & POLLHUP))
 			return;
 		outq_flush(port.fd);
 	}
+	let_it_be_taken();
 }

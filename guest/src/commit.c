@@ -123,6 +123,8 @@ void commit_poll(struct pollset *set)
 		pollset_add(set, listener, POLLIN);
 	if (state == READING)
 		pollset_add(set, client, POLLIN);
+	if (state == SENDING && outq_has_room(OUTQ_DATA_ROOM))
+		pollset_wake_at(set, 0); /* without room, the port wakes us when it has taken something */
 	if (state != IDLE)
 		pollset_wake_at(set, deadline_ms);
 }

@@ -65,10 +65,9 @@ static bool make_folder(const char *path, mode_t mode)
 	if (mkdir(path, mode) == 0)
 		return true;
 	int error = errno; /* a read-only file system says so even where the folder is there */
-	if (stat(path, &what) == 0 && S_ISDIR(what.st_mode))
-		return true;
-	errno = error;
-	return false;
+	bool there = stat(path, &what) == 0;
+	errno = there ? ENOTDIR : error;
+	return there && S_ISDIR(what.st_mode);
 }
 
 bool make_folders(const char *path, mode_t mode)

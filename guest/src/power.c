@@ -88,11 +88,14 @@ void power_step(bool children)
 	bool late = now_ms() >= deadline_ms;
 	if (phase == RUNNING)
 		return;
-	if (phase < KILLED && children && late)
+	if (phase < KILLED && children && late) {
 		kill_all();
+		return;
+	}
 	if (phase < KILLED)
 		ask_next();
-	if (phase != TELLING && children && !(phase == KILLED && late))
+	bool are_gone = !children || (phase == KILLED && late);
+	if (phase != TELLING && !are_gone)
 		return;
 	if (!is_told())
 		return;

@@ -127,7 +127,7 @@ def test_old_formats(init: Path, tmp_path: Path, format_: str) -> None:
         (tmp_path / "in" / ("d" * 60) / ("f" * 60)).write_bytes(b"z")
     for path in [tmp_path / "in", *(tmp_path / "in").rglob("*")]:
         os.utime(path, (0, 1_000_000_000))
-    command = ["tar", "-c", f"--format={format_}", "-C", tmp_path / "in", "."]
+    command = ["tar", "-c", f"--format={format_}", "-C", str(tmp_path / "in"), "."]
     archive = subprocess.run(command, check=True, capture_output=True).stdout
     assert extract(init, archive, tmp_path / "out").returncode == 0
     assert describe(tmp_path / "out") == describe(tmp_path / "in")
@@ -135,7 +135,7 @@ def test_old_formats(init: Path, tmp_path: Path, format_: str) -> None:
 
 @pytest.mark.parametrize("version", ["0.0", "0.1", "1.0"])
 def test_sparse_files_in_all_of_gnu_s_ways(init: Path, tree: Path, tmp_path: Path, version: str) -> None:
-    command = ["tar", "-c", "-S", "--format=posix", f"--sparse-version={version}", "-C", tree, "."]
+    command = ["tar", "-c", "-S", "--format=posix", f"--sparse-version={version}", "-C", str(tree), "."]
     archive = subprocess.run(command, check=True, capture_output=True).stdout
     assert extract(init, archive, tmp_path / "out").stderr == b""
     assert describe(tmp_path / "out") == describe(tree)

@@ -1,10 +1,12 @@
 """Boots one machine with bare QEMU, for tests of the guest."""
 
 import asyncio
+import io
 import os
 import shutil
 import socket
 import subprocess
+import tarfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -64,6 +66,24 @@ def build_root(directory: Path) -> Path:
     image = directory / "root.squashfs"
     command = ["mksquashfs", str(tree), str(image), "-all-root", "-noappend", "-comp", "lz4", "-quiet", "-no-progress"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return image
+
+
+def build_image(directory: Path, files: dict[str, tuple[int, bytes]], links: dict[str, str] | None = None) -> Path:
+    """A squashfs with exactly these files (mode, content) and links, all root's: an image need not have any tools."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, (mode, content) in files.items():
+            member = tarfile.TarInfo(name.rstrip("/"))
+            member.mode, member.size, member.type = mode, len(content), b"5" if name.endswith("/") else b"0"
+            tar.addfile(member, io.BytesIO(content))
+        for name, target in (links or {}).items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            tar.addfile(member)
+    image = directory / "image.squashfs"
+    command = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", str(image)]
+    subprocess.run(command, input=archive.getvalue(), check=True, stdout=subprocess.DEVNULL)
     return image
 
 
@@ -162,6 +182,18 @@ async def _wait_for_socket(machine: Machine) -> None:
     assert machine.process.returncode is None, f"QEMU ended with status {machine.process.returncode}"
 
 
+def _plan_storage(profile: Profile, disks: dict[str, Path], shares: dict[str, Path]) -> list[str]:
+    bus = "device" if profile == "microvm" else "pci"
+    arguments = []
+    for serial, path in disks.items():
+        arguments += ["-drive", f"file={path},if=none,id={serial},format=raw"]
+        arguments += ["-device", f"virtio-blk-{bus},drive={serial},serial={serial}"]
+    for tag, folder in shares.items():
+        arguments += ["-fsdev", f"local,id={tag},path={folder},security_model=mapped-xattr"]
+        arguments += ["-device", f"virtio-9p-{bus},fsdev={tag},mount_tag={tag}"]
+    return arguments
+
+
 @asynccontextmanager
 async def boot(
     directory: Path,
@@ -169,18 +201,23 @@ async def boot(
     *,
     profile: Profile = "microvm",
     drives: dict[str, Path] | None = None,
+    disks: dict[str, Path] | None = None,
+    shares: dict[str, Path] | None = None,
     macs: Sequence[str] = (),
     files: dict[str, bytes] | None = None,
     memory: int = 64,
 ) -> AsyncIterator[Machine]:
-    """A machine with this configuration; gone when the context is left. Without a root it has busybox and `files`."""
+    """A machine with this configuration; gone when the context is left. Without a root it has busybox and `files`.
+
+    `drives` are read-only, `disks` are not; `shares` are folders of this host by their tags.
+    """
     kernel = find_kernel()
     contents = {} if config.root else initramfs_files() | (files or {})
     (directory / "initrd").write_bytes(build_initramfs(build_init(), config, contents))
     (directory / "serial.log").touch()
     nics = [open_nic(directory, number, mac) for number, mac in enumerate(macs)]
     arguments = _plan_arguments(directory, profile, kernel, drives or {}, nics)
-    arguments += ["-m", str(memory)]
+    arguments += [*_plan_storage(profile, disks or {}, shares or {}), "-m", str(memory)]
     process = await asyncio.create_subprocess_exec(*arguments)
     machine = Machine(directory, process, nics)
     try:

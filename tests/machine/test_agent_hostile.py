@@ -136,7 +136,7 @@ async def test_a_stranger_is_told_so(path: Path) -> None:
         while len(frames) < 2:
             frames += parser.feed(await reader.read(4096))
     assert parse_ready(frames[0].payload).major == MAJOR
-    assert parse_error(frames[1].payload).text == "the agent speaks protocol 1, the host 2.0"
+    assert parse_error(frames[1].payload).text == f"the agent speaks protocol 1, the host 2.{MINOR}"
     writer.close()
 
 

@@ -39,6 +39,7 @@ def load() -> ctypes.CDLL:
     library.config_parse.restype = ctypes.c_bool
     library.parse_exec.restype = ctypes.c_bool
     library.parse_hello.restype = ctypes.c_bool
+    library.parse_committed.restype = ctypes.c_bool
     return library
 
 
@@ -63,6 +64,13 @@ def accepts_exec(payload: bytes) -> bool:
     return bool(
         load().parse_exec(ctypes.create_string_buffer(payload, len(payload) + 1), ctypes.c_size_t(len(payload)), out)
     )
+
+
+def accepts_committed(payload: bytes) -> bool:
+    accepted, why = ctypes.c_bool(), ctypes.c_char_p()
+    buffer = ctypes.create_string_buffer(payload, len(payload) + 1)
+    length = ctypes.c_size_t(len(payload))
+    return bool(load().parse_committed(buffer, length, ctypes.byref(accepted), ctypes.byref(why)))
 
 
 def accepts_hello(payload: bytes) -> bool:

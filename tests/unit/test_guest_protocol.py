@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.guest_library import accepts_exec, accepts_hello
+from tests.unit.guest_library import accepts_committed, accepts_exec, accepts_hello
 
 from weft.guest import protocol as p
 from weft.guest.facts import Pressure, parse_facts
@@ -81,6 +81,16 @@ def test_both_ends_agree_on_any_exec(payload: bytes) -> None:
     except Invalid:
         mine = False
     assert accepts_exec(payload) == mine
+
+
+@given(st.binary(max_size=10) | st.binary(max_size=8).map(lambda text: b"\x02" + text + b"\0"))
+def test_both_ends_agree_on_any_answer_to_a_commit(payload: bytes) -> None:
+    try:
+        p.parse_committed(payload)
+        mine = True
+    except Invalid:
+        mine = False
+    assert accepts_committed(payload) == mine
 
 
 @pytest.mark.parametrize(

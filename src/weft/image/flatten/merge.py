@@ -70,10 +70,13 @@ class Merger:
     def __init__(self) -> None:
         self._root = Entry(Inode(Kind.FOLDER), 0, {})
         self._layer = 0
+        # Where paths of this layer lead, as long as nothing went and no link came: most members lie where the last did.
+        self._folders: dict[Path, Entry] = {}
 
     def add_layer(self, members: Iterable[Member]) -> None:
         """Lay the next layer over those before. Raises Invalid for what cannot be."""
         self._layer += 1
+        self._folders.clear()
         for member in members:
             self._add(member)
 
@@ -96,7 +99,7 @@ class Merger:
         name = path[-1]
         if name.startswith(WHITEOUT) and member.kind is Kind.FILE:
             self._hide(path[:-1], name, member)
-        elif not any(part.startswith(AUFS) for part in path):
+        elif AUFS not in member.name or not any(part.startswith(AUFS) for part in path):
             self._put(self._open_folder(path[:-1], member), name, member)
 
     def _describe_root(self, member: Member) -> None:
@@ -109,6 +112,7 @@ class Merger:
         parent = self._find(self._resolve(folder, member))
         if parent is None or not parent.is_folder:
             return
+        self._folders.clear()
         if name == OPAQUE:
             self._prune(parent)
             return
@@ -132,6 +136,8 @@ class Merger:
 
     def _open_folder(self, path: Path, member: Member) -> Entry:
         """The folder at a path, made when it is missing, and marked as of this layer with all above it."""
+        if (known := self._folders.get(path)) is not None:
+            return known
         entry = self._root
         for name in self._resolve(path, member):
             if (child := entry.children.get(name)) is None:
@@ -140,6 +146,7 @@ class Merger:
                 raise Invalid(f"{show(member.name)} lies in {show(name)}, which is not a folder")
             child.layer = self._layer
             entry = child
+        self._folders[path] = entry
         return entry
 
     def _resolve(self, path: Path, member: Member) -> Path:
@@ -185,6 +192,8 @@ class Merger:
             return
         if old is not None:
             del parent.children[name]  # a folder with all that is in it
+        if old is not None or member.kind is Kind.SYMLINK:
+            self._folders.clear()
         inode = self._find_target(member) if member.kind is Kind.HARD_LINK else self._inode_of(member)
         parent.children[name] = Entry(inode, self._layer, {})
 

@@ -18,6 +18,7 @@ from benchmarks.harness.fabric import PATIENCE, BenchFabric
 from weft.guest.agent import open_agent
 from weft.host.facts import HostFacts, find_facts
 from weft.host.sockets import listen_unix
+from weft.image.store import ImageStore
 from weft.model.machine import Profile
 from weft.plan.boot import Boot, BootNic, plan_boot
 
@@ -41,12 +42,12 @@ class Twin:
 def find_twin(fabric: BenchFabric, machine: str) -> Twin:
     """Look at a machine that runs, or has run."""
     view = fabric.client.machine(machine)
-    image = next(image for image in fabric.client.images() if image["name"] == view["image"])
+    images = ImageStore(fabric.home)
     return Twin(
         view=view,
         initrd=(fabric.home / "machines" / machine / "initrd").read_bytes(),
         kernel=fabric.home / "kernels" / view["kernel"] / "vmlinux",
-        root=fabric.home / "images" / view["image"] / image["root_file"],
+        root=images.root_path(images.get(view["image"])),
         facts=asyncio.run(find_facts(fabric.home / "run")),
     )
 

@@ -39,14 +39,19 @@ def dump_layer(members: Sequence[tuple[tarfile.TarInfo, bytes]], form: int = tar
     return buffer.getvalue()
 
 
-def write_layout(folder: Path, layers: Sequence[bytes], media: str = "application/vnd.oci.image.layer.v1.tar") -> None:
-    """An OCI layout with one image, tagged `x`."""
+def write_layout(
+    folder: Path,
+    layers: Sequence[bytes],
+    media: str = "application/vnd.oci.image.layer.v1.tar",
+    program: dict[str, Any] | None = None,
+) -> None:
+    """An OCI layout with one image, tagged `x`. `program` is what its config says of how to run it."""
     (folder / "blobs/sha256").mkdir(parents=True)
     described = [_add_blob(folder, layer, media) for layer in layers]
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {},
+        "config": program or {},
         "rootfs": {"type": "layers", "diff_ids": [_digest_unpacked(layer) for layer in layers]},
         "history": [{"created_by": "test"} for _ in described],
     }

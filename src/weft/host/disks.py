@@ -34,6 +34,8 @@ async def create_disk(path: Path, size: int) -> None:
         await asyncio.to_thread(_put_in_place, fresh, path)
     except OSError as err:
         raise NoRoom(f"disk {path} cannot be made: {err.strerror}") from err
+    except ProcessFailed as err:
+        raise NoRoom(f"disk {path} cannot be made: {err.message}", detail=err.detail) from err
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink()

@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weft.host.accelerator import KVM
@@ -70,11 +70,11 @@ async def diagnose(run_dir: Path) -> list[Check]:
     facts = await find_facts(run_dir)
     checks = [check_program(program) for program in PROGRAMS]
     checks += [
-        _check_folders(),
         _check_qemu(facts),
         _check_accelerator(facts),
         _check_cgroups(),
         await _check_sandbox(facts),
+        await _check_folders(),
     ]
     return [*checks, *await _check_networking()]
 
@@ -92,11 +92,19 @@ def check_program(program: Program) -> Check:
     return Check(program.name, path is not None, detail, hint, None if path else program.package, program.needed)
 
 
-def _check_folders() -> Check:
+async def _check_folders() -> Check:
+    """File servers have a user namespace of their own, also as root."""
     try:
-        return Check("virtiofsd", True, find_virtiofsd(), needed=False)
+        place = find_virtiofsd()
     except WeftError as err:
         return Check("virtiofsd", False, err.message, err.hint, "qemu-system-common", needed=False)
+
+    async def enter() -> str:
+        await run(plan_sandbox(["/bin/true"], proc=True), timeout=10.0)
+        return place
+
+    hint = "user namespaces may be forbidden: see sysctl user.max_user_namespaces"
+    return replace(await _check("virtiofsd", enter, hint), needed=False)
 
 
 def _check_qemu(facts: HostFacts) -> Check:

@@ -41,7 +41,7 @@ def kill_daemon(fabric: TestFabric) -> None:
 
 
 def test_what_was_flushed_survives_and_one_machine_writes(fabric: TestFabric) -> None:
-    make(fabric, "one", volume("data", "/srv/www", size=64 << 20), image="web")
+    fabric.run("run", "-d", "--name", "one", "--network", "none", "-v", "data:/srv/www:size=64M", "web")
     disk = fabric.home / "volumes" / "data" / "disk.img"
     assert (disk.stat().st_size, disk.stat().st_blocks * 512 < 8 << 20) == (64 << 20, True)
     fabric.exec("one", "sh", "-c", "mkdir /srv/www/d; head -c 4000000 /dev/zero | dd of=/srv/www/d/f conv=fsync")

@@ -201,12 +201,15 @@ def test_links_where_lines_cannot_be_drawn(fake: FakeDaemon, env: dict[str, str]
         ("weft insert --before ", {"web:0"}),
         ("weft network inspect ", {"lan"}),
         ("weft run --profile ", {"microvm", "q35"}),
+        ("weft run -v da", {"data:"}),
+        ("weft volume rm ", {"data", "logs"}),
     ],
 )
 def test_the_shell_completes(fake: FakeDaemon, env: dict[str, str], line: str, expected: set[str]) -> None:
     fake.on("GET", "/v1/machines", [{"name": name} for name in ("web", "worker", "db")])
     fake.on("GET", "/v1/ports", [{"port": "web:0"}])
     fake.on("GET", "/v1/networks", [{"name": "lan"}])
+    fake.on("GET", "/v1/volumes", [{"name": "data"}, {"name": "logs"}])
     asked = {"_WEFT_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
     done = weft(env | asked)
     assert {answer.partition(",")[2] for answer in done.stdout.decode().splitlines()} == expected

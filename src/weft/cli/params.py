@@ -53,6 +53,15 @@ class Named(ParamType):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+class Mount(Parsed):
+    """What is mounted where; the part before the first colon may be a volume's name."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        if ":" in incomplete:
+            return []
+        return [CompletionItem(f"{item.value}:") for item in VOLUME.shell_complete(ctx, param, incomplete)]
+
+
 def _find_home(ctx: click.Context) -> Any:
     return ctx.find_root().params.get("home")
 

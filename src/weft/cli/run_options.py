@@ -15,7 +15,7 @@ from weft.cli.options import (
     parse_tmpfs,
     parse_volume,
 )
-from weft.cli.params import DURATION, Parsed
+from weft.cli.params import DURATION, Mount, Parsed
 from weft.cli.sessions import parse_command
 from weft.model.signals import parse_signal
 
@@ -39,7 +39,7 @@ _OPTIONS = (
     _option("-p", "--publish", multiple=True, type=Parsed("port", parse_publish), metavar="[[IP:]HOST:]PORT[/udp]",
             help="Let a port of the host lead to PORT of the machine; without HOST any that is free."),
     _option("-v", "--volume", "volumes", multiple=True,
-            type=Parsed("volume", lambda text: parse_volume(text, str(Path.cwd()))), metavar="SRC:DST[:ro]",
+            type=Mount("volume", lambda text: parse_volume(text, str(Path.cwd()))), metavar="SRC:DST[:ro]",
             help="Mount a volume, or a folder of the host (a path), at DST."),
     _option("--tmpfs", multiple=True, type=Parsed("tmpfs", parse_tmpfs), metavar="DST[:size=N]",
             help="Mount memory at DST."),

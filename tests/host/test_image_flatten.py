@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import os
 import shutil
+import sys
 import tarfile
 import tempfile
 import time
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from tests.host.umoci import Seen, dump_layer, look, unpack, write_layout
+from tests.ordinary import BECOME, REPOSITORY, private_mounts
 
 from weft.host.process import run
 from weft.image.flatten import Limits, write_root
@@ -36,6 +38,12 @@ LETTERS = {
     Kind.FOLDER: "d",
     Kind.FIFO: "p",
 }
+WRITE_ROOT = """
+import asyncio, sys
+from pathlib import Path
+from weft.image.flatten import write_root
+asyncio.run(write_root([Path(name) for name in sys.argv[2:]], Path(sys.argv[1])))
+"""
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
 
 names = st.sampled_from(["a", "b", "c", "x\udcffy"])
@@ -245,6 +253,36 @@ async def test_equal_layers_give_equal_bytes_and_nothing_else_is_left(tmp_path: 
     assert roots[0].read_bytes() == roots[1].read_bytes()
     assert ("unpacking layers", 1.0) in said
     assert {path.name for path in tmp_path.iterdir()} == {"layer0", "layer1", "one", "two"}
+
+
+@as_root
+async def test_an_ordinary_user_gets_the_same_bytes(tmp_path: Path) -> None:
+    layers = write_layers(EVERYTHING, tmp_path)
+    await write_root(layers, tmp_path / "mine")
+    (tmp_path / "stage").mkdir()
+    # Not below tmp_path: pytest keeps that closed to other users.
+    with tempfile.TemporaryDirectory(prefix="weft-test-", dir="/tmp") as theirs:
+        Path(theirs).chmod(0o777)
+        for path in layers:
+            shutil.copy(path, theirs)
+        argv = [*private_mounts(tmp_path / "stage"), *BECOME, sys.executable, "-c", WRITE_ROOT, f"{theirs}/root"]
+        await run([*argv, *(f"{theirs}/{path.name}" for path in layers)], env={"PYTHONPATH": str(REPOSITORY / "src")})
+        assert Path(theirs, "root").read_bytes() == (tmp_path / "mine").read_bytes()
+
+
+@as_root
+@pytest.mark.parametrize("room", ["512k", "1600k"])
+async def test_want_of_room_is_said_and_leaves_nothing(room: str, tmp_path: Path) -> None:
+    """The smaller one ends while a layer is unpacked, the larger one while the root is written."""
+    layers = write_layers([[member("a", os.urandom(1 << 20))]], tmp_path)
+    (tmp_path / "small").mkdir()
+    await run(["mount", "-t", "tmpfs", "-o", f"size={room}", "none", str(tmp_path / "small")])
+    try:
+        with pytest.raises(NoRoom):
+            await write_root(layers, tmp_path / "small" / "root")
+        assert list((tmp_path / "small").iterdir()) == []
+    finally:
+        await run(["umount", str(tmp_path / "small")])
 
 
 @pytest.mark.parametrize(

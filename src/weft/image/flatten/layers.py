@@ -1,5 +1,6 @@
 """Layers as plain tars: each is unpacked once, into a file without a name, which goes with its descriptor."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from weft.image.flatten.decode import DECODE_ERRORS, find_decoder
 from weft.image.flatten.limits import Budget, Stopped
 from weft.image.flatten.members import Member
 from weft.image.flatten.tarread import read_members
-from weft.model.errors import Invalid, NoRoom, NotFound, WeftError
+from weft.model.errors import Invalid, NoRoom, NotFound, Unavailable, WeftError
 
 THREADS = min(os.cpu_count() or 1, 4)
 
@@ -39,7 +40,7 @@ def open_layers(
     """All layers, with their members; several threads unpack them. `tell` gets how many are done.
 
     What has to be unpacked goes to nameless files in the folder `spool`. Raises NotFound, Invalid for one that is
-    damaged or of an unknown kind, NoRoom, and Stopped when the budget was.
+    damaged or of an unknown kind, NoRoom, Unavailable when that folder cannot be used, and Stopped when the budget was.
     """
     with ThreadPoolExecutor(THREADS, "flatten") as pool:
         futures = [pool.submit(_open_layer, path, spool, budget) for path in paths]
@@ -108,4 +109,5 @@ def _explain(path: Path, spool: Path) -> Iterator[None]:
     except DECODE_ERRORS as err:
         raise Invalid(f"layer {path.name} is damaged: {err}") from err
     except OSError as err:
-        raise NoRoom(f"layer {path.name} cannot be unpacked to {spool}: {err.strerror}") from err
+        kind = NoRoom if err.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable
+        raise kind(f"layer {path.name} cannot be unpacked to {spool}: {err.strerror}") from err

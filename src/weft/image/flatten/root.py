@@ -15,7 +15,7 @@ from weft.image.flatten.mend import mend_owners
 from weft.image.flatten.merge import Merger
 from weft.image.flatten.stream import TarStream
 from weft.image.progress import Progress, ignore_progress
-from weft.model.errors import Exists, Internal
+from weft.model.errors import Exists, Internal, NoRoom
 
 T = TypeVar("T")
 
@@ -85,6 +85,8 @@ async def _run_packer(reader: int, path: Path) -> None:
     try:
         await run([*PACKER, str(path)], stdin=reader, timeout=PACK_TIMEOUT)
     except ProcessFailed as err:
+        if "I/O error" in (err.detail or ""):  # it says no more than that
+            raise NoRoom(f"{path} cannot be written", hint="most likely its file system is full") from err
         raise Internal(f"tar2sqfs could not write {path}", detail=err.detail) from err
     finally:
         os.close(reader)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from weft.image.folders import recipe_folder, recipe_place, share_folder
-from weft.image.recipe import load_recipe, order_services
+from weft.image.accounts import Account
+from weft.image.folders import REPOSITORY, recipe_folder, recipe_place, share_folder
+from weft.image.recipe import Permission, Recipe, load_recipe, order_services
 from weft.model.errors import Invalid, NotFound
-from weft.model.image import NicRole, RestartPolicy
+from weft.model.image import Health, NicRole, RestartPolicy, Service
+from weft.model.schema import Setting, SettingsSchema
 
 SMALL = 'name = "small"\nversion = "1"\npackages = ["busybox"]\n'
 WIRE = 'wire = true\nnics = [{ name = "eth0", role = "network" }, { name = "eth1", role = "machine" }]\n'
@@ -151,6 +153,13 @@ def test_a_recipe_may_be_a_file_of_any_name(tmp_path: Path) -> None:
     assert load_recipe(tmp_path / "other.toml").name == "small"
     assert recipe_place(str(tmp_path / "other.toml")) == tmp_path / "other.toml"
     assert recipe_folder(str(tmp_path / "other.toml")) == tmp_path
+
+
+def test_the_reference_has_every_key() -> None:
+    page = (REPOSITORY / "docs" / "reference" / "recipe.md").read_text()
+    for model in (Recipe, Service, Health, Setting, SettingsSchema, Account, Permission):
+        for key in set(model.model_fields) - {"settings"}:
+            assert f"`{key}`" in page, f"docs/reference/recipe.md does not have {key}"
 
 
 def test_no_recipe(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from weft.image.oci.manifest import (
     parse_manifest,
 )
 from weft.model.errors import Invalid, WeftError
-from weft.model.reference import names_registry, parse_image_name
+from weft.model.reference import names_registry, parse_reference
 
 MOST_FILES = 20_000
 LARGEST_HEADER = 1 << 20
@@ -236,7 +236,7 @@ def _names_of(entry: Descriptor) -> tuple[str, ...]:
         text = (entry.annotations or {}).get(key, "")
         if "/" in text or ":" in text or names_registry(text):
             try:
-                return (parse_image_name(text),)
+                return (str(parse_reference(text)),)
             except WeftError:
                 continue
     return ()
@@ -267,7 +267,7 @@ def _load_saved(archive: Archive, image: _SavedImage) -> Found:
     data = json.dumps(document, separators=(",", ":")).encode()
     manifest = parse_manifest(data, media.OCI_MANIFEST, "an image of the archive")
     assert isinstance(manifest, Manifest)
-    names = tuple(dict.fromkeys(parse_image_name(tag) for tag in image.RepoTags or ()))
+    names = tuple(dict.fromkeys(str(parse_reference(tag)) for tag in image.RepoTags or ()))
     return Found(manifest, data, {stored.digest: stored for stored in (config, *layers)}, names)
 
 

@@ -114,7 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.examine:
         return print_examination()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for name in ("uvicorn", "httpx"):  # httpx logs addresses of blobs, which may have rights in them
+        logging.getLogger(name).setLevel(logging.WARNING)
     os.umask(0o077)
     _raise_descriptors()
     try:

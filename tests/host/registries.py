@@ -24,12 +24,14 @@ CONFIG: dict[str, Any] = {"Entrypoint": ["/bin/busybox"], "Cmd": ["echo", "hello
 
 
 def make_layer(files: Mapping[str, bytes], mode: int = 0o755) -> bytes:
-    """A tar with these files, the same bytes for the same files."""
+    """A tar with these files, the same bytes for the same files; a name that ends in a slash is a folder."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), mode
+            if name.endswith("/"):
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 
@@ -103,8 +105,12 @@ def make_sample(
 
 
 def busybox_layers() -> list[bytes]:
-    """Two layers: busybox, and a file."""
-    return [make_layer({"bin/busybox": BUSYBOX.read_bytes()}), make_layer({"etc/greeting": b"hello\n"}, 0o644)]
+    """Two layers: busybox with the folders of a system, and a file."""
+    folders = {f"{name}/": b"" for name in ("dev", "etc", "proc", "sys", "tmp")}
+    return [
+        make_layer({**folders, "bin/busybox": BUSYBOX.read_bytes()}),
+        make_layer({"etc/greeting": b"hello\n"}, 0o644),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.host.registries import LocalRegistry, make_layer, make_sample, open_registry
@@ -67,7 +68,7 @@ def copy(reference: str, folder: Path) -> None:
 
 def measure(reference: str, place: Path, count: int) -> dict[str, list[float]]:
     """Seconds of each kind; the first round, which fills caches, does not count."""
-    works = {
+    works: dict[str, Callable[[Path], None]] = {
         "skopeo": lambda target: copy(reference, target),
         "weft": lambda target: asyncio.run(fetch(reference, target)),
         "weft_with_root": lambda target: asyncio.run(pull(reference, target)),

@@ -13,13 +13,12 @@
 #include <unistd.h>
 
 #include "links.h"
+#include "tar_out.h"
 #include "tar_write.h"
 #include "tools.h"
 
-enum { OUT_BYTES = 128 * 1024, ARCHIVE_END = 2 * TAR_BLOCK, ROOM_FOR_NAMES = 4 * TAR_PATH_ROOM };
+enum { ARCHIVE_END = 2 * TAR_BLOCK, ROOM_FOR_NAMES = 4 * TAR_PATH_ROOM };
 
-static uint8_t out[OUT_BYTES];
-static size_t out_have;
 static struct pax pax;
 static struct tar_segment segments[TAR_MAX_SEGMENTS];
 static char path[TAR_PATH_ROOM];
@@ -29,39 +28,6 @@ static void complain(const char *what)
 {
 	tool_complain(what);
 	status = TOOL_INCOMPLETE;
-}
-
-/* Nobody reads the archive any more, so there is nothing left to do. */
-static void flush(void)
-{
-	for (size_t at = 0; at < out_have;) {
-		ssize_t done = write(STDOUT_FILENO, out + at, out_have - at);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			exit(TOOL_FAILED);
-		at += (size_t)done;
-	}
-	out_have = 0;
-}
-
-static void put(const void *data, size_t length)
-{
-	for (size_t at = 0; at < length;) {
-		size_t count = length - at < OUT_BYTES - out_have ? length - at : OUT_BYTES - out_have;
-		memcpy(out + out_have, (const uint8_t *)data + at, count);
-		out_have += count;
-		at += count;
-		if (out_have == OUT_BYTES)
-			flush();
-	}
-}
-
-static void put_zeros(uint64_t count)
-{
-	static const uint8_t zeros[4096];
-	for (; count; count -= count < sizeof zeros ? count : sizeof zeros)
-		put(zeros, count < sizeof zeros ? (size_t)count : sizeof zeros);
 }
 
 static bool want_attribute(const char *name)
@@ -91,12 +57,12 @@ static void put_header(const struct tar_item *item)
 	pax_add_item(&pax, item); /* there is room: attributes leave some for the names, which are bounded */
 	if (pax.length) {
 		tar_write_pax_header(block, item, pax.length);
-		put(block, sizeof block);
-		put(pax.bytes, pax.length);
-		put_zeros(tar_padding(pax.length));
+		out_put(block, sizeof block);
+		out_put(pax.bytes, pax.length);
+		out_put_zeros(tar_padding(pax.length));
 	}
 	tar_write_header(block, item);
-	put(block, sizeof block);
+	out_put(block, sizeof block);
 }
 
 static struct tar_item describe(const struct stat *what, char type)
@@ -149,7 +115,7 @@ static uint64_t map_line(bool write_it, uint64_t number)
 	char line[24];
 	int length = snprintf(line, sizeof line, "%llu\n", (unsigned long long)number);
 	if (write_it)
-		put(line, (size_t)length);
+		out_put(line, (size_t)length);
 	return (uint64_t)length;
 }
 
@@ -162,31 +128,8 @@ static uint64_t put_map(bool write_it, size_t count)
 		length += map_line(write_it, segments[i].length);
 	}
 	if (write_it)
-		put_zeros(tar_padding(length));
+		out_put_zeros(tar_padding(length));
 	return length + tar_padding(length);
-}
-
-/* A file that shrinks meanwhile is filled up: the header has promised its size. */
-static void put_segment(int fd, struct tar_segment segment)
-{
-	while (segment.length) {
-		size_t room = OUT_BYTES - out_have;
-		size_t want = segment.length < room ? (size_t)segment.length : room;
-		ssize_t got = pread(fd, out + out_have, want, (off_t)segment.offset);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0) {
-			errno = got ? errno : EIO;
-			complain(path);
-			put_zeros(segment.length);
-			return;
-		}
-		out_have += (size_t)got;
-		segment.offset += (uint64_t)got;
-		segment.length -= (uint64_t)got;
-		if (out_have == OUT_BYTES)
-			flush();
-	}
 }
 
 static void put_file(int fd, const struct stat *what)
@@ -208,9 +151,10 @@ static void put_file(int fd, const struct stat *what)
 	put_header(&item);
 	if (item.sparse)
 		put_map(true, count);
-	for (size_t i = 0; i < count; i++)
-		put_segment(fd, segments[i]);
-	put_zeros(tar_padding(data));
+	for (size_t i = 0; i < count; i++) /* the header has promised their sizes, whatever becomes of the file */
+		if (!out_put_file(fd, segments[i].offset, segments[i].length))
+			complain(path);
+	out_put_zeros(tar_padding(data));
 }
 
 static void put_entry(int parent, const char *name);
@@ -356,7 +300,7 @@ int tool_tar_create(int argc, char **argv)
 		else
 			put_entry(AT_FDCWD, argv[i]);
 	}
-	put_zeros(ARCHIVE_END);
-	flush();
+	out_put_zeros(ARCHIVE_END);
+	out_flush();
 	return status;
 }

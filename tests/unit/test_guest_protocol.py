@@ -149,10 +149,11 @@ def test_a_shell_s_number() -> None:
 
 def test_facts() -> None:
     facts = parse_facts(
-        b"uptime_ns 5\nload 0.10 0.20 0.30\nprocesses 1 29\nmemory_total 1024\nnew_fact 1 2 3\n"
+        b"uptime_ns 5\nload 0.10 0.20 0.30\nprocesses 1 29\nmemory_total 1024\noom_kills 2\nnew_fact 1 2 3\n"
         b"pressure cpu some 1.50 0.00 0.00 77\nnic eth0 52:54:00:00:00:01 up 1500\naddress eth0 10.0.0.2/24\n"
     )
     assert (facts.uptime_ns, facts.load, facts.processes, facts.memory_total) == (5, (0.1, 0.2, 0.3), 29, 1024)
+    assert facts.oom_kills == 2
     assert facts.pressure["cpu", "some"] == Pressure(1.5, 0.0, 0.0, 77)
     assert facts.nics["eth0"].up and facts.nics["eth0"].addresses == ["10.0.0.2/24"]
     for wrong in (b"memory_total x", b"load 1 2", b"address eth9 10.0.0.1/8", b"pressure cpu some"):

@@ -44,6 +44,7 @@ class Facts:
     memory_available: int = 0
     swap_total: int = 0
     swap_free: int = 0
+    oom_kills: int = 0
     pressure: dict[tuple[str, str], Pressure] = field(default_factory=dict)
     nics: dict[str, NicFacts] = field(default_factory=dict)
 
@@ -82,7 +83,7 @@ def _read_address(facts: Facts, key: str, values: list[str]) -> None:
     facts.nics[name].addresses.append(address)
 
 
-_NUMBERS = ("uptime_ns", "memory_total", "memory_free", "memory_available", "swap_total", "swap_free")
+_NUMBERS = ("uptime_ns", "memory_total", "memory_free", "memory_available", "swap_total", "swap_free", "oom_kills")
 
 _READERS: dict[str, Callable[[Facts, str, list[str]], None]] = {
     **dict.fromkeys(_NUMBERS, _read_number),

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from weft.host.facts import HostFacts, find_facts
 from weft.host.sockets import listen_unix
 from weft.image.store import ImageStore
 from weft.model.machine import Profile
-from weft.plan.boot import Boot, BootNic, plan_boot
+from weft.plan.boot import FLOPPY_SERIAL, Boot, BootNic, plan_boot
 
 _CLONE_NEWNET = 0x40000000
 _SET_INTERFACE = 0x400454CA  # TUNSETIFF
@@ -63,9 +63,14 @@ def time_bare_boot(twin: Twin, folder: Path, keeper: int) -> float:
         taps = [open_tap(keeper, f"bare{number}") for number in range(len(twin.view["networks"]))]
         for tap in taps:
             stack.callback(os.close, tap)
-        argv = [twin.facts.qemu, *plan_boot(_plan(twin, folder, sockets, taps))]
+        floppy = os.open(twin.view["floppy"], os.O_RDONLY) if FLOPPY_SERIAL.encode() in twin.initrd else None
+        if floppy is not None:
+            stack.callback(os.close, floppy)
+        argv = [twin.facts.qemu, *plan_boot(replace(_plan(twin, folder, sockets, taps), floppy_fd=floppy))]
         begin = time.perf_counter()
-        process = subprocess.Popen(argv, pass_fds=[*sockets, *taps], stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            argv, pass_fds=[*sockets, *taps, *([] if floppy is None else [floppy])], stdin=subprocess.DEVNULL
+        )
         stack.callback(process.wait, PATIENCE)
         stack.callback(process.kill)
         asyncio.run(_wait_ready(folder / "agent.sock"))

@@ -39,6 +39,8 @@ CASES = {
     "q35-disks": replace(WEB, profile=Profile.Q35, disks=(DATA, BOOK)),
     "microvm-shares": replace(WEB, shares=(BootShare("weft-share0", 15), BootShare("weft-share1", 16))),
     "q35-share": replace(WEB, profile=Profile.Q35, disks=(DATA,), shares=(BootShare("weft-share0", 15),)),
+    "microvm-floppy": replace(WEB, name="sniffer", nics=SIDES, floppy_fd=16),
+    "q35-floppy": replace(WEB, profile=Profile.Q35, floppy_fd=16),
     "q35-tcg": replace(WEB, profile=Profile.Q35, memory=1 << 30, cpus=4),
     "q35-kvm": replace(WEB, profile=Profile.Q35, accel="kvm", nics=SIDES, kernel_args=("debug",)),
 }

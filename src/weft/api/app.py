@@ -10,7 +10,19 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from weft import __version__
-from weft.api import events, images, inserts, kernels, machines, networks, streams, system, volumes
+from weft.api import (
+    configs,
+    events,
+    floppies,
+    images,
+    inserts,
+    kernels,
+    machines,
+    networks,
+    streams,
+    system,
+    volumes,
+)
 from weft.api.specs import dump_problems
 from weft.fabric.fabric import Fabric
 from weft.model.errors import Invalid, NotFound, WeftError
@@ -50,7 +62,7 @@ def make_app(fabric: Fabric, on_shutdown: "system.Shutdown") -> FastAPI:
     app.state.fabric = fabric
     app.state.shutdown = on_shutdown
     app.state.started = time.time()
-    for module in (system, machines, streams, networks, inserts, images, kernels, volumes, events):
+    for module in (system, machines, streams, networks, inserts, images, kernels, volumes, configs, floppies, events):
         app.include_router(module.router, prefix=f"/{API_VERSION}")
     app.add_exception_handler(WeftError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)

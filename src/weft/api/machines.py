@@ -40,10 +40,11 @@ class MachineRequest(BaseModel):
 
 
 class ActionRequest(BaseModel):
-    """`timeout`: seconds a stop may take before it insists."""
+    """`timeout`: seconds a stop may take before it insists. `failsafe`, of a start: without the floppy."""
 
     wait: bool = True
     timeout: float | None = Field(default=None, ge=0)
+    failsafe: bool = False
 
 
 @router.get("")
@@ -79,7 +80,7 @@ async def remove_machine(fabric: TheFabric, name: str, force: bool = False) -> N
 @router.post("/{name}/start")
 async def start_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
     """Start a machine that does not run."""
-    await finish(_start(fabric, name, wait=body.wait))
+    await finish(_start(fabric, name, wait=body.wait, failsafe=body.failsafe))
     return _view(fabric, name)
 
 
@@ -188,8 +189,10 @@ async def _create(fabric: Fabric, spec: MachineSpec, body: MachineRequest) -> Ma
     return fabric.machines.view(fabric.site.shelves.machines.find(spec.name) or made)
 
 
-async def _start(fabric: Fabric, name: str, *, wait: bool) -> None:
-    await fabric.lifecycle.start(name)
+async def _start(fabric: Fabric, name: str, *, wait: bool, failsafe: bool = False) -> None:
+    if failsafe:
+        fabric.configs.schema(name)
+    await fabric.lifecycle.start(name, failsafe=failsafe)
     if wait:
         await fabric.lifecycle.wait_ready(name)
 

@@ -81,14 +81,15 @@ def stop(face: Face, names: tuple[str, ...], timeout: float | None, wait: bool, 
 
 
 @click.command(short_help="Start machines.")
+@click.option("--failsafe", is_flag=True, help="Appliances without their floppies: with factory settings.")
 @_names
 @wait_option
 @format_option
 @click.pass_obj
-def start(face: Face, names: tuple[str, ...], wait: bool, output: str) -> None:
+def start(face: Face, failsafe: bool, names: tuple[str, ...], wait: bool, output: str) -> None:
     """Start machines that are stopped; returns when their agents answer."""
     client = face.client()
-    for_each(names, lambda name: client.start_machine(name, wait=wait), output)
+    for_each(names, lambda name: client.start_machine(name, wait=wait, failsafe=failsafe), output)
 
 
 @click.command(short_help="Stop and start machines.")

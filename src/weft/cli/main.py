@@ -35,6 +35,11 @@ SECTIONS: dict[str, dict[str, str]] = {
         "links": "weft.cli.links:links",
         "sniff": "weft.cli.sniff:sniff",
     },
+    "Appliances": {
+        "config": "weft.cli.config:config",
+        "reset": "weft.cli.config:reset",
+        "floppy": "weft.cli.floppy:floppy",
+    },
     "Volumes": {
         "volume": "weft.cli.volumes:volume",
     },

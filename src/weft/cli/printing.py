@@ -38,10 +38,15 @@ def print_view(view: Mapping[str, Any]) -> None:
 def _dump_field(key: str, value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if key in _TIMES:
-            return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
+            return dump_time(value)
         if key in _SIZES:
             return dump_memory(int(value))
     return dump_cell(value)
+
+
+def dump_time(seconds: float) -> str:
+    """Seconds since the epoch as local time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def dump_cell(value: object) -> str:

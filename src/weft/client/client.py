@@ -4,14 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from weft.client.configs import ConfigRoutes
 from weft.client.http import Answer, Disconnected
-from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Progress, Transport, quote_image, quote_name
+from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Progress, quote_image, quote_name
 
 if TYPE_CHECKING:
     from weft.client.session import ConsoleSession, ExecSession
 
 
-class Client(Transport):
+class Client(ConfigRoutes):
     """One fabric's API. Every call is a connection of its own, so one client may be used from several threads.
 
     `home` is the fabric's folder; None means what WEFT_HOME or the user's default says. With `start`, the first call
@@ -62,8 +63,11 @@ class Client(Transport):
         """Removes a machine that is not live; with `force`, stops it first."""
         self._ask("DELETE", _machine(name), query={"force": force}, timeout=WORK_TIMEOUT)
 
-    def start_machine(self, name: str, *, wait: bool = True) -> Json:
-        """Starts it; `wait`: until its agent is ready."""
+    def start_machine(self, name: str, *, wait: bool = True, failsafe: bool = False) -> Json:
+        """Starts it; `wait`: until its agent is ready. `failsafe`: without its floppy, which stays as it is."""
+        if failsafe:
+            body = {"wait": wait, "failsafe": True}
+            return self._ask_object("POST", f"{_machine(name)}/start", body=body, timeout=WORK_TIMEOUT)
         return self._act(name, "start", wait)
 
     def stop_machine(self, name: str, *, wait: bool = True, timeout: float | None = None) -> Json:

@@ -34,6 +34,9 @@ KINDS = {
     "adoption.failed": "After a start of the daemon something of a machine or insert could not be repaired.",
     "image.added": "An image was pulled or imported, or got another name.",
     "image.removed": "An image is gone.",
+    "settings.saved": "An appliance's settings have a new revision, `data.revision`.",
+    "settings.fallback": "An appliance does not run with what is saved, but with an earlier revision or the defaults.",
+    "settings.reset": "The floppy of an appliance was emptied: factory state, from its next start on.",
     "insert.ejected": "Frames go past it for good. Its machine drains and goes, or stays parked.",
 }
 """Every kind of event and what it tells. Kinds are part of the API, as the codes of errors are."""

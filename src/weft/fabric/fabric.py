@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from weft.fabric.checks import Checks
+from weft.fabric.configs import Configs
 from weft.fabric.consoles import Consoles
 from weft.fabric.hearts import Hearts
 from weft.fabric.images import Images
@@ -38,6 +39,7 @@ class Fabric:
     volumes: Volumes
     checks: Checks
     restarts: Restarts
+    configs: Configs
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
@@ -60,6 +62,9 @@ def assemble(site: Site) -> Fabric:
     machines.before_remove = inserts.remove_from
     lifecycle.on_ready += [hearts.on_ready, inserts.on_ready, checks.on_ready]
     lifecycle.on_end += [hearts.on_end, inserts.on_end, checks.on_end, restarts.on_end]
+    configs = Configs(site, lifecycle)
+    lifecycle.before_ready.append(configs.prepare)
+    lifecycle.on_commit = configs.on_commit
     sniffers, consoles, images = Sniffers(inserts, lifecycle), Consoles(site), Images(site)
     trials = Trials(machines, lifecycle)
     return Fabric(
@@ -77,4 +82,5 @@ def assemble(site: Site) -> Fabric:
         volumes,
         checks,
         restarts,
+        configs,
     )

@@ -3,7 +3,9 @@
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from weft.fabric.floppies import NO_SETTINGS, load_boot_settings, with_settings
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
 from weft.fabric.mounts import guest_mounts, hold_shares, prepare_disks
@@ -39,6 +41,7 @@ class Held:
 
     latched: Latched
     limits: str
+    settings: dict[str, object]
     servers: tuple[Latched, ...] = ()
 
 
@@ -47,13 +50,15 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
     files = site.layout.machine(machine.name)
     files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     image = site.images.get(machine.spec.image)
-    files.initrd.write_bytes(build_initramfs(site.init, guest_config(site, machine, image)))
+    settings = await load_boot_settings(site, machine, image)
+    config = guest_config(site, machine, image)
+    files.initrd.write_bytes(build_initramfs(site.init, with_settings(config, settings)))
     files.initrd.chmod(0o644)  # read by the machine's own user; the folder is closed to everybody else
     identity = site.identity(machine.slot)
     plan = plan_mounts(machine.spec, image)
     disks = await prepare_disks(volumes, machine, plan, files, identity)
     with ExitStack() as stack:
-        fds = await _open_descriptors(stack, site, machine, files)
+        fds = await _open_descriptors(stack, site, machine, files, settings.floppy if settings else None)
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
         shares = hold_shares(stack, plan, files, errors)
         paths = _Files(site, machine, image, files)
@@ -67,7 +72,7 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
     for process in (latched, *shares.servers):
         group.add(process.pid)
     limits = f"cgroup {group.mode}" if group.paths else f"not enforced: {site.cgroups.reason}"
-    return Held(latched, limits, shares.servers)
+    return Held(latched, limits, settings.record if settings else NO_SETTINGS, shares.servers)
 
 
 def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> GuestConfig:
@@ -124,13 +129,17 @@ class _Descriptors:
     serial: int
     agent: int
     taps: tuple[int, ...]
+    floppy: int | None = None
 
     @property
     def all(self) -> list[int]:
-        return [self.qmp, self.serial, self.agent, *self.taps]
+        floppy = [] if self.floppy is None else [self.floppy]
+        return [self.qmp, self.serial, self.agent, *self.taps, *floppy]
 
 
-async def _open_descriptors(stack: ExitStack, site: Site, machine: MachineRecord, files: MachineFiles) -> _Descriptors:
+async def _open_descriptors(
+    stack: ExitStack, site: Site, machine: MachineRecord, files: MachineFiles, floppy: Path | None
+) -> _Descriptors:
     """Sockets that listen and taps that are open: QEMU itself may open neither."""
     sockets = [stack.enter_context(listen_unix(path)).fileno() for path in (files.qmp, files.serial, files.agent)]
     taps = []
@@ -139,7 +148,10 @@ async def _open_descriptors(stack: ExitStack, site: Site, machine: MachineRecord
         stack.callback(os.close, fd)
         taps.append(fd)
     qmp, serial, agent = sockets
-    return _Descriptors(qmp, serial, agent, tuple(taps))
+    floppy_fd = os.open(floppy, os.O_RDONLY | os.O_CLOEXEC) if floppy else None
+    if floppy_fd is not None:
+        stack.callback(os.close, floppy_fd)
+    return _Descriptors(qmp, serial, agent, tuple(taps), floppy_fd)
 
 
 class _Files:
@@ -178,6 +190,7 @@ def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) 
         nics=nics,
         tsc_khz=site.facts.tsc_khz or None,
         kernel_args=paths.kernel_args,
+        floppy_fd=fds.floppy,
     )
 
 

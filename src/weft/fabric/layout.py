@@ -83,6 +83,11 @@ class MachineFiles:
         return self.folder / "ports.json"
 
     @property
+    def floppy(self) -> Path:
+        """What an appliance keeps: its settings."""
+        return self.folder / "floppy.img"
+
+    @property
     def qmp(self) -> Path:
         return self.folder / "qmp.sock"
 

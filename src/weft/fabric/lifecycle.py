@@ -27,7 +27,7 @@ from weft.guest.agent import Agent, open_agent
 from weft.guest.protocol import EntryStatus
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.host.qemu import open_qmp
-from weft.model.errors import Unavailable, WeftError, WrongState
+from weft.model.errors import Invalid, Unavailable, WeftError, WrongState
 from weft.model.machine import Exit, State
 
 log = logging.getLogger(__name__)
@@ -63,11 +63,13 @@ class Lifecycle:
         self._publishing = publishing
         self._live: dict[str, Live] = {}
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.before_ready: list[Callable[[MachineRecord, Agent], Awaitable[None]]] = []
+        self.on_commit: Callable[[str, str], Awaitable[None]] = _refuse_commit
         self.on_ready: list[Hook] = []
         self.on_end: list[Hook] = []
 
-    async def start(self, name: str) -> None:
-        """Start a machine's QEMU; `wait_ready` tells when its agent answers.
+    async def start(self, name: str, *, failsafe: bool = False) -> None:
+        """Start a machine's QEMU; `wait_ready` tells when its agent answers. `failsafe`: without its floppy.
 
         Raises WrongState when it runs already, Unavailable for what the host lacks.
         """
@@ -75,7 +77,7 @@ class Lifecycle:
             machine = self._shelf.get(name)
             if machine.state not in STARTABLE or machine.removing:
                 raise WrongState(f"machine {name!r} is {machine.state}")
-            await self._launch(machine.with_(wanted=True, again_at=None, tries=0))
+            await self._launch(machine.with_(wanted=True, again_at=None, tries=0, failsafe=failsafe))
 
     async def start_again(self, name: str, at: float) -> None:
         """Carry out a restart that was planned for this time, unless something else has happened meanwhile."""
@@ -180,7 +182,8 @@ class Lifecycle:
             raise
         monitor = Stamp.of(held.latched.process)
         servers = tuple(Stamp.of(server.process) for server in held.servers)
-        machine = await self._shelf.save(machine.with_(monitor=monitor, servers=servers, limits=held.limits))
+        noted = {"monitor": monitor, "servers": servers, "limits": held.limits, **held.settings}
+        machine = await self._shelf.save(machine.with_(**noted))
         for process in (*held.servers, held.latched):
             process.release()
         self._attend(machine, held.latched.watch)
@@ -201,9 +204,11 @@ class Lifecycle:
         path = self._site.layout.machine(machine.name).agent
         timeout = self._site.settings.boot_timeout
         try:
-            async with open_agent(path, timeout=timeout, on_entry=partial(self._on_entry, machine.name)) as agent:
+            on_entry, on_commit = partial(self._on_entry, machine.name), partial(self.on_commit, machine.name)
+            async with open_agent(path, timeout=timeout, on_entry=on_entry, on_commit=on_commit) as agent:
                 live.agent = agent
                 self._on_entry(machine.name, agent.entry)
+                await self._prepare(machine.name, agent)
                 await self._note_ready(machine.name)
                 live.ready.set_result(None)
                 await agent.closed
@@ -211,6 +216,13 @@ class Lifecycle:
             await self._on_silence(machine, live, err)
         finally:
             live.agent = None
+
+    async def _prepare(self, name: str, agent: Agent) -> None:
+        """What a machine that has just been started is told before anybody is told of it."""
+        machine = self._shelf.get(name)
+        if machine.state is State.STARTING:
+            for hook in self.before_ready:
+                await hook(machine, agent)
 
     async def _note_ready(self, name: str) -> None:
         machine = self._shelf.get(name)
@@ -298,3 +310,7 @@ class Lifecycle:
         files = self._site.layout.machine(machine.name)
         detail = read_tail(files.log) + read_tail(files.errors)
         return Unavailable(f"machine {machine.name!r} {what}", detail=detail.decode(errors="replace") or None)
+
+
+async def _refuse_commit(_name: str, _text: str) -> None:
+    raise Invalid("nothing of this machine is kept")

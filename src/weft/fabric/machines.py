@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from weft.fabric.floppies import check_floppy, floppy_path, is_appliance, refuse_shared
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.mounts import check_folders
 from weft.fabric.networks import DEFAULT_NETWORK, Networks
@@ -62,9 +63,11 @@ class Machines:
         image = self._site.images.get(spec.image)
         if self._site.images.find(spec.image):  # no digest: the full name says the same tomorrow, whatever comes in
             spec = spec.model_copy(update={"image": image.name})
+        await check_floppy(self._site, spec, image)
         kernel = self._site.kernels.get(spec.kernel or DEFAULT_KERNEL)
         wanted, mounts = _wanted_nics(spec, image), plan_mounts(spec, image)
-        check_slots(spec.name, spec.profile, nics=len(wanted), disks=len(mounts.disks), shares=len(mounts.shares))
+        disks, shares, floppy = len(mounts.disks), len(mounts.shares), spec.floppy is not None
+        check_slots(spec.name, spec.profile, nics=len(wanted), disks=disks, shares=shares, floppy=floppy)
         check_folders(self._site, spec)
         nics = [await self._give_nic(nic) for nic in wanted]
         self._publishing.check(spec, on_network=any(nic.network for nic in nics))
@@ -72,6 +75,7 @@ class Machines:
         # From here to the record nothing else runs: name, slot and addresses are still free when it is written.
         if self._shelf.find(spec.name):
             raise Exists(f"machine {spec.name!r} exists already")
+        refuse_shared(self._site, spec)
         record = MachineRecord(
             spec=spec,
             slot=free_slot(MACHINE_SLOTS, (other.slot for other in self._shelf), "machines"),
@@ -137,7 +141,13 @@ class Machines:
             limits=machine.limits,
             resident=_resident(pid.pid) if pid else None,
             **machine.spec.model_dump(include=_SHOWN),
+            floppy=self._find_floppy(machine),
+            settings=machine.settings,
         )
+
+    def _find_floppy(self, machine: MachineRecord) -> str | None:
+        image = self._site.images.find(machine.spec.image)
+        return str(floppy_path(self._site, machine)) if image is not None and is_appliance(image) else None
 
     async def _give_nic(self, nic: NicSpec) -> NicRecord:
         if nic.network == DEFAULT_NETWORK:

@@ -78,6 +78,9 @@ class MachineRecord(Record):
     ready: float | None = None
     exit: Exit | None = None
     limits: str = ""
+    failsafe: bool = False
+    settings: str = ""
+    fallback: bool = False
     removing: bool = False
     published: tuple[PublishedPort, ...] = ()
     wanted: bool = False

@@ -52,6 +52,8 @@ PROGRAMS = (
     Program("dnsmasq", "dnsmasq-base", "resolves names on networks"),
     Program("nft", "nftables", "keeps networks apart"),
     Program("mkfs.ext4", "e2fsprogs", "makes volumes", needed=False),
+    Program("mkfs.vfat", "dosfstools", "makes appliances' floppies"),
+    Program("mcopy", "mtools", "reads and writes appliances' floppies"),
     Program("pasta", "passt", "gives networks an uplink", needed=False),
     Program("mksquashfs", "squashfs-tools", "builds images", needed=False),
     Program("tar2sqfs", "squashfs-tools-ng", "makes roots of OCI images", needed=False),

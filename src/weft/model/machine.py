@@ -193,3 +193,5 @@ class MachineView(BaseModel):
     accel: str | None = None
     limits: str = Field(default="", description="how limits are enforced: cgroup v2, cgroup v1, or why not")
     resident: int | None = Field(default=None, description="bytes of host memory its QEMU holds now")
+    floppy: str | None = Field(default=None, description="the file with an appliance's floppy")
+    settings: str = Field(default="", description="which settings it was started with, and why not with those saved")

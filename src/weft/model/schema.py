@@ -77,6 +77,18 @@ class SettingsSchema(BaseModel):
     settings: dict[SettingName, Setting] = {}
     apply: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _check_names(self) -> "SettingsSchema":
+        """In a settings file a dot leads into a table, and two tables are the fabric's own."""
+        for name in self.settings:
+            first, *_ = parts = name.split(".")
+            if first in ("weft", "unknown"):
+                raise ValueError(f"setting {name!r}: names do not begin with `weft` or `unknown`")
+            for end in range(1, len(parts)):
+                if (above := ".".join(parts[:end])) in self.settings:
+                    raise ValueError(f"settings {above!r} and {name!r}: one is a table in which the other is")
+        return self
+
 
 def find_fault(setting: Setting, value: object) -> str | None:
     """Why a setting cannot have this value, in a few words; None if it can. Lists may be lists or tuples."""

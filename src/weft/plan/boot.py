@@ -61,9 +61,13 @@ class Boot:
     shares: tuple[BootShare, ...] = ()
     tsc_khz: int | None = None
     kernel_args: tuple[str, ...] = field(default=())
+    floppy_fd: int | None = None
 
 
 ROOT_SERIAL = "weft-root"
+FLOPPY_SERIAL = "weft-floppy"
+FLOPPY_SET = 1
+"""QEMU's number for a set of descriptors that are one file."""
 AGENT_PORT = "weft.agent"
 TCG_BUFFER_MB = 16
 """Translation buffer: the default of a quarter of the RAM costs resident memory and boots slower (docs: Footguns)."""
@@ -141,6 +145,11 @@ def _devices(boot: Boot) -> Iterator[str]:
     yield from ("-device", f"virtio-blk-{bus},drive=root,serial={ROOT_SERIAL}")
     yield from ("-object", "rng-random,id=rng,filename=/dev/urandom", "-device", f"virtio-rng-{bus},rng=rng")
     yield from ("-device", f"virtio-balloon-{bus},free-page-reporting=on,deflate-on-oom=on")
+    if boot.floppy_fd is not None:
+        # The descriptor was opened for reading, and stays on this floppy when another takes its name.
+        yield from ("-add-fd", f"fd={boot.floppy_fd},set={FLOPPY_SET}")
+        yield from ("-blockdev", f"file,node-name=floppy,filename=/dev/fdset/{FLOPPY_SET},read-only=on,locking=off")
+        yield from ("-device", f"virtio-blk-{bus},drive=floppy,serial={FLOPPY_SERIAL}")
     for index, nic in enumerate(boot.nics):
         yield from ("-netdev", f"tap,id=net{index},fd={nic.tap_fd}")
         # A deep receive ring bridges the moments in which an emulated CPU does not get to run.

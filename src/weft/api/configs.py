@@ -1,0 +1,140 @@
+"""The settings of appliances, and the button that puts one back to its factory state."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from weft.api.deps import TheFabric
+from weft.api.shield import finish
+from weft.fabric.fabric import Fabric
+from weft.model.config import ConfigChange, ConfigView, RevisionView
+from weft.model.json_schema import dump_json_schema
+from weft.model.machine import MachineView
+from weft.model.schema import SettingsSchema
+
+router = APIRouter(prefix="/machines/{name}", tags=["settings"])
+Running = Annotated[bool | None, Query(description="what runs, or what is saved; default: what runs, if it says so")]
+Revision = Annotated[int | None, Query(ge=1)]
+
+
+class ConfigRequest(BaseModel):
+    """`set` gives values, by the types of the schema or as text; `unset` gives defaults back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    set: dict[str, Any] = Field(default={})
+    unset: list[str] = []
+    revision: int | None = Field(default=None, ge=0, description="only if this is still the revision that is saved")
+
+
+class ImportRequest(BaseModel):
+    """`text`: a whole settings file, as an export gives it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+    revision: int | None = Field(default=None, ge=0, description="only if this is still the revision that is saved")
+    by: str = Field(default="", description="who or what made it, for the history")
+
+
+class RevertRequest(BaseModel):
+    """`revision` None: the machine runs with what is saved again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    revision: int | None = Field(default=None, ge=1)
+
+
+class ResetRequest(BaseModel):
+    """`failsafe`: the floppy is ignored by the next run, and stays as it is. `timeout`: seconds for a stop."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    failsafe: bool = False
+    wait: bool = True
+    timeout: float | None = Field(default=None, ge=0)
+
+
+@router.get("/config")
+async def show_config(fabric: TheFabric, name: str, running: Running = None, secrets: bool = False) -> ConfigView:
+    """An appliance's settings."""
+    return await fabric.configs.show(name, running=running, secrets=secrets)
+
+
+@router.patch("/config")
+async def change_config(fabric: TheFabric, name: str, body: ConfigRequest) -> ConfigView:
+    """Change settings: checked, applied if it runs, saved; or an error and nothing of it."""
+    return await finish(fabric.configs.change(name, body.set, body.unset, revision=body.revision))
+
+
+@router.get("/config/schema")
+async def show_schema(fabric: TheFabric, name: str) -> SettingsSchema:
+    """What can be set."""
+    return fabric.configs.schema(name)
+
+
+@router.get("/config/json-schema")
+async def show_json_schema(fabric: TheFabric, name: str) -> dict[str, Any]:
+    """The same as a JSON Schema."""
+    return dump_json_schema(fabric.configs.schema(name), name)
+
+
+@router.get("/config/export", response_class=PlainTextResponse)
+async def export_config(fabric: TheFabric, name: str, running: bool = False) -> PlainTextResponse:
+    """The settings as a TOML file, secrets included."""
+    return PlainTextResponse(await fabric.configs.export(name, running=running), media_type="application/toml")
+
+
+@router.post("/config/import")
+async def import_config(fabric: TheFabric, name: str, body: ImportRequest) -> ConfigView:
+    """Take a TOML file as the settings."""
+    data = body.text.encode()
+    return await finish(fabric.configs.import_(name, data, revision=body.revision, by=body.by))
+
+
+@router.get("/config/history")
+async def list_revisions(fabric: TheFabric, name: str) -> list[RevisionView]:
+    """The last revisions, the newest first."""
+    return await fabric.configs.history(name)
+
+
+@router.get("/config/diff")
+async def diff_config(
+    fabric: TheFabric, name: str, before: Revision = None, after: Revision = None
+) -> list[ConfigChange]:
+    """What is different in `after`. Left out: what is saved; both left out: what runs against what is saved."""
+    return await fabric.configs.diff(name, before, after)
+
+
+@router.post("/config/revert")
+async def revert_config(fabric: TheFabric, name: str, body: RevertRequest) -> ConfigView:
+    """Go back to a revision, which becomes a new one."""
+    return await finish(fabric.configs.revert(name, body.revision))
+
+
+@router.post("/config/commit")
+async def commit_config(fabric: TheFabric, name: str) -> ConfigView:
+    """Save what the machine says it runs with."""
+    return await finish(fabric.configs.commit(name))
+
+
+@router.post("/reset")
+async def reset_machine(fabric: TheFabric, name: str, body: ResetRequest) -> MachineView:
+    """Factory state: an empty floppy, and a restart if the machine runs."""
+    await finish(_reset(fabric, name, body))
+    return fabric.machines.view(fabric.site.shelves.machines.get(name))
+
+
+async def _reset(fabric: Fabric, name: str, body: ResetRequest) -> None:
+    fabric.configs.schema(name)
+    live = fabric.site.shelves.machines.get(name).state.is_live
+    if not body.failsafe:
+        await fabric.configs.reset(name)
+        if not live:
+            return
+    await fabric.lifecycle.stop(name, timeout=body.timeout)
+    await fabric.lifecycle.start(name, failsafe=body.failsafe)
+    if body.wait:
+        await fabric.lifecycle.wait_ready(name)

@@ -1,0 +1,187 @@
+"""The floppies of machines: where each is, made when it is missed, and what is read of it at boot."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from weft.fabric.live import settings_files
+from weft.fabric.records import MachineRecord
+from weft.fabric.site import Site
+from weft.guest.config import GuestConfig, GuestMount
+from weft.image.floppy import Floppy, create_floppy, open_floppy
+from weft.image.settings import read_document, rescue_history
+from weft.model.errors import Invalid, WeftError, WrongState
+from weft.model.image import ImageKind, ImageManifest
+from weft.model.machine import MachineSpec, Profile
+from weft.model.schema import SettingsSchema
+from weft.plan.boot import FLOPPY_SERIAL
+from weft.plan.mounts import MICROVM_SLOTS, plan_mounts
+from weft.plan.settings import HOSTNAME, Fit, complete_schema, effective_values
+from weft.plan.settings_file import Document
+
+MOUNT = GuestMount(serial=FLOPPY_SERIAL, at="/media/floppy", type="vfat", read_only=True)
+NO_SETTINGS: dict[str, object] = {"settings": "", "fallback": False}
+"""What the record of a machine says that has none."""
+FAILSAFE = "failsafe: the floppy is ignored"
+FACTORY = "factory defaults"
+MOST_CHOICES = 3
+"""How many revisions an appliance may refuse at its start before it gets its defaults."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Settings that a machine could be booted with. `reason`: why it is not simply what is saved."""
+
+    fit: Fit = field(default_factory=Fit)
+    revision: int = 0
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """Which settings these are."""
+        return f"revision {self.revision}" if self.revision else FACTORY
+
+    @property
+    def text(self) -> str:
+        """As inspect shows it."""
+        return f"{self.name}: {self.reason}" if self.reason else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class BootSettings:
+    """What an appliance is told at boot. `floppy`: the image that it gets to see; None when that is not sound."""
+
+    schema: SettingsSchema
+    choice: Choice
+    floppy: Path | None = None
+
+    @property
+    def record(self) -> dict[str, object]:
+        """What a machine's record says of them."""
+        return {"settings": self.choice.text, "fallback": self.choice.reason not in ("", FAILSAFE)}
+
+    @property
+    def effective(self) -> dict[str, object]:
+        return effective_values(self.schema, self.choice.fit.values)
+
+
+def is_appliance(image: ImageManifest) -> bool:
+    """Whether machines of this image have a floppy."""
+    return image.kind is ImageKind.APPLIANCE
+
+
+def schema_of(machine: MachineRecord, image: ImageManifest) -> SettingsSchema:
+    """What can be set on this machine."""
+    return complete_schema(image.settings, machine.name, machine.spec.hostname)
+
+
+def floppy_path(site: Site, machine: MachineRecord) -> Path:
+    """The file with a machine's floppy: its own, or the one that it was given."""
+    given = machine.spec.floppy
+    return Path(given) if given else site.layout.machine(machine.name).floppy
+
+
+async def ensure_floppy(site: Site, machine: MachineRecord) -> Path:
+    """The floppy of a machine, made if it is its own and not there."""
+    path = floppy_path(site, machine)
+    if not machine.spec.floppy and not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await create_floppy(path)
+    return path
+
+
+async def check_floppy(site: Site, spec: MachineSpec, image: ImageManifest) -> None:
+    """Whether a new machine may have the floppy it asks for. Raises Invalid, NotFound, WrongState."""
+    if spec.floppy is None:
+        return
+    if not is_appliance(image):
+        raise Invalid(
+            f"image {spec.image!r} is no appliance, so its machines have no floppy", hint="leave --floppy out"
+        )
+    path = Path(spec.floppy)
+    if not path.is_absolute():
+        raise Invalid(f"floppy {spec.floppy!r} has to be an absolute path")
+    await open_floppy(path)
+
+
+def refuse_shared(site: Site, spec: MachineSpec) -> None:
+    """Raises WrongState when another machine keeps its settings on the floppy that this one asks for."""
+    path = Path(spec.floppy or "")
+    for other in site.shelves.machines:
+        theirs = floppy_path(site, other)
+        if spec.floppy and other.name != spec.name and theirs.exists() and theirs.samefile(path):
+            raise WrongState(
+                f"floppy {path} is the one of machine {other.name!r}", hint="weft floppy copy makes another"
+            )
+
+
+async def load_boot_settings(site: Site, machine: MachineRecord, image: ImageManifest) -> BootSettings | None:
+    """What a machine is to be booted with; None when its image is no appliance."""
+    if not is_appliance(image):
+        return None
+    schema = schema_of(machine, image)
+    if machine.failsafe:
+        return BootSettings(schema, Choice(reason=FAILSAFE))
+    path = await ensure_floppy(site, machine)
+    floppy, damage = await _find_sound(path)
+    choice, *_ = await _list_choices(path, floppy, damage, schema, most=1)
+    return BootSettings(schema, choice, path if floppy and _has_room(machine, image) else None)
+
+
+def with_settings(config: GuestConfig, settings: BootSettings | None) -> GuestConfig:
+    """What a machine is told at boot, with what its floppy says."""
+    if settings is None:
+        return config
+    return replace(
+        config,
+        hostname=str(settings.effective[HOSTNAME]),
+        mounts=(*config.mounts, *((MOUNT,) if settings.floppy else ())),
+        files=(*config.files, *settings_files(settings.schema, settings.effective)),
+    )
+
+
+def _has_room(machine: MachineRecord, image: ImageManifest) -> bool:
+    """Whether the board takes one more device. Without it a machine has its settings all the same."""
+    mounts = plan_mounts(machine.spec, image)
+    used = len(machine.nics) + len(mounts.disks) + len(mounts.shares)
+    return machine.spec.profile is not Profile.MICROVM or used < MICROVM_SLOTS
+
+
+async def _find_sound(path: Path) -> tuple[Floppy | None, str]:
+    """The floppy, or what is wrong with it."""
+    try:
+        return await open_floppy(path), ""
+    except WeftError as err:
+        return None, err.message
+
+
+async def list_choices(path: Path, schema: SettingsSchema) -> list[Choice]:
+    """What a machine could be booted with, the best first: what is saved, the last revisions that fit, and nothing.
+
+    The first is what counts; the others are for an appliance that refuses it.
+    """
+    return await _list_choices(path, *await _find_sound(path), schema)
+
+
+async def _list_choices(
+    path: Path, floppy: Floppy | None, damage: str, schema: SettingsSchema, *, most: int = MOST_CHOICES
+) -> list[Choice]:
+    found, reason = None, damage
+    if floppy is not None:
+        try:
+            found, reason = _judge(await read_document(floppy), schema)
+        except WeftError as err:
+            reason = err.message
+    choices = [found] if found else []
+    for document in await rescue_history(path) if len(choices) < most else []:
+        kept, _ = _judge(document, schema, reason)
+        if kept and kept.fit.values not in [choice.fit.values for choice in choices]:
+            choices.append(kept)
+    return [*choices[:most], Choice(reason=reason)]
+
+
+def _judge(document: Document, schema: SettingsSchema, reason: str = "") -> tuple[Choice | None, str]:
+    """A document as a choice, or why it is none. A new floppy is one, whatever has to be set yet."""
+    fit, revision = document.fit(schema), document.stamp.revision
+    if fit.problems and document.values:
+        return None, f"what is saved does not fit: {'; '.join(fit.problems)}"
+    return Choice(fit, revision, reason), reason

@@ -18,6 +18,8 @@ WEFT = Path(sys.executable).parent / "weft"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "weft"
 PREPARED = Path(os.environ.get("WEFT_TEST_HOME", CACHE / "test-home"))
 """A home with a kernel and all images; `make prepare` makes it."""
+_IGNORED = shutil.ignore_patterns(".lock")
+"""A lock is each store's own."""
 PATIENCE = 60.0
 """Seconds any single command may take: machines under emulation on a loaded host can be five times slower."""
 
@@ -31,7 +33,7 @@ class TestFabric:
         self.home = home
         self.argv = [*prefix, str(WEFT), "--home", str(home)]
         for kind in ("images", "kernels"):
-            shutil.copytree(PREPARED / kind, home / kind, copy_function=_share)
+            shutil.copytree(PREPARED / kind, home / kind, copy_function=_share, ignore=_IGNORED)
         # With a prefix only a command may start the daemon: this process is the wrong one to.
         self.client = Client(home, start=not prefix)
 

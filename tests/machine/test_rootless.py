@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.host.registries import busybox_layers, make_sample, open_registry
 from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
 from tests.ordinary import AS_ROOT, BECOME, UID, private_mounts
 
@@ -156,3 +157,12 @@ def test_without_access_to_tun_doctor_and_run_say_so(fabric: TestFabric) -> None
     assert done.stderr.startswith(b"weft: unavailable: "), done.stderr
     assert b"/dev/net/tun" in done.stderr
     assert fabric.json("ps", "-a") == []
+
+
+def test_an_image_from_a_registry(fabric: TestFabric, tmp_path: Path) -> None:
+    with open_registry(tmp_path) as registry:
+        reference = registry.put(make_sample(busybox_layers()), "hello")
+        assert fabric.run("run", "--rm", reference).stdout.startswith(b"hello")
+        data = fabric.run("image", "export", reference).stdout
+        assert fabric.run("image", "import", "-t", "again", "-", input=data).stdout.startswith(b"again ")
+        assert reference in fabric.text("image", "prune", "--all")

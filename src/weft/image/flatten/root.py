@@ -64,7 +64,7 @@ def merge_layers(layers: Sequence[Layer]) -> Merger:
 
 def _open(paths: Sequence[Path], spool: Path, budget: Budget, tell: Progress) -> list[Layer]:
     tell("unpacking layers", 0.0)
-    return open_layers(paths, spool, budget, lambda done: tell("unpacking layers", done / len(paths)))
+    return open_layers(paths, spool, budget, lambda done: tell("unpacking layers", done / len(paths) / 2))
 
 
 async def _pack(tree: Merger, layers: Sequence[Layer], path: Path, budget: Budget, tell: Progress) -> None:
@@ -97,7 +97,7 @@ def _write(tree: Merger, layers: Sequence[Layer], writer: int, budget: Budget, t
     try:
         with suppress(OSError):  # a smaller pipe does it as well
             fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        TarStream(tree, layers, writer).write(budget, lambda done: tell("writing the root", done / total))
+        TarStream(tree, layers, writer).write(budget, lambda done: tell("writing the root", (1 + done / total) / 2))
     finally:
         os.close(writer)
 

@@ -64,7 +64,7 @@ def uids(pid: int) -> set[int]:
 
 
 def test_the_main_job_needs_no_privilege(fabric: TestFabric) -> None:
-    fabric.run("run", "-d", "--name", "web", "web")
+    fabric.run("run", "-d", "--name", "web", "-p", "80", "web")
     fabric.run("run", "-d", "--name", "client", "base")
     assert "<html" in fabric.exec("client", "wget", "-q", "-O", "-", "http://web/").lower()
     with fabric.client.open_exec("client", ["sh", "-c", "ping -c 150 -i 0.05 web > /tmp/ping 2>&1 &"]) as session:
@@ -79,6 +79,11 @@ def test_the_main_job_needs_no_privilege(fabric: TestFabric) -> None:
     wait_for(lambda: not is_answering(fabric.home), "the daemon is dead")
     assert {machine["name"]: machine["pid"] for machine in fabric.json("ps")} == before
     assert fabric.chain("web") == [("eye", "active")]
+    (published,) = fabric.json("port", "web")
+    url = f"http://127.0.0.1:{published['host_port']}/"
+    assert b"<html" in subprocess.run(["curl", "-s", "-m", str(PATIENCE), url], capture_output=True, check=True).stdout
+    if AS_ROOT:
+        assert fabric.refusal("run", "-d", "--name", "low", "-p", "1:1", "base") == "unavailable"
     fabric.run("eject", "eye")
     report = wait_for(lambda: fabric.exec("client", "grep", "packets", "/tmp/ping", check=False), "ping's report")
     assert "150 packets transmitted, 150 packets received" in report

@@ -87,8 +87,7 @@ async def start_machine(fabric: TheFabric, name: str, body: ActionRequest) -> Ma
 @router.post("/{name}/stop")
 async def stop_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
     """Ask for a power-off; insist when it takes too long."""
-    await _end(fabric, name, fabric.lifecycle.stop(name, timeout=body.timeout), wait=body.wait)
-    return _view(fabric, name)
+    return await _end(fabric, name, fabric.lifecycle.stop(name, timeout=body.timeout), wait=body.wait)
 
 
 @router.post("/{name}/restart")
@@ -101,8 +100,7 @@ async def restart_machine(fabric: TheFabric, name: str, body: ActionRequest) -> 
 @router.post("/{name}/kill")
 async def kill_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
     """Pull the plug."""
-    await _end(fabric, name, fabric.lifecycle.kill(name), wait=body.wait)
-    return _view(fabric, name)
+    return await _end(fabric, name, fabric.lifecycle.kill(name), wait=body.wait)
 
 
 @router.get("/{name}/wait")
@@ -197,12 +195,15 @@ async def _start(fabric: Fabric, name: str, *, wait: bool, failsafe: bool = Fals
         await fabric.lifecycle.wait_ready(name)
 
 
-async def _end(fabric: Fabric, name: str, ending: Coroutine[Any, Any, None], *, wait: bool) -> None:
-    """Wait for a machine's end, or let it come to it in the background."""
+async def _end(fabric: Fabric, name: str, ending: Coroutine[Any, Any, None], *, wait: bool) -> MachineView:
+    """Wait for a machine's end, or let it come to it in the background. One that goes with its end is shown as it was."""
+    before = fabric.site.shelves.machines.find(name)
     if wait:
         await finish(ending)
     else:
         fabric.site.tasks.start(ending, f"end-{name}")
+    machine = fabric.site.shelves.machines.find(name) or before
+    return fabric.machines.view(machine or fabric.site.shelves.machines.get(name))
 
 
 async def _restart(fabric: Fabric, name: str, body: ActionRequest) -> None:

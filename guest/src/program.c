@@ -2,13 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
 
-enum { FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 10 * 1000 };
+enum { FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 10 * 1000, START_MS = 2000 };
 
 static void wait_before_restart(struct program *program)
 {
@@ -19,7 +20,8 @@ static void wait_before_restart(struct program *program)
 	program->state = PROGRAM_WAITING;
 }
 
-/* The report closes by itself in the moment the program replaces init's copy; until it ends nobody looks. */
+/* The report closes by itself in the moment the program replaces init's copy. That is waited for, some milliseconds, so
+ * that a machine which says that it is ready knows of a program that could not be started. */
 static pid_t start_with_report(struct program *program)
 {
 	int fds[2];
@@ -32,6 +34,8 @@ static pid_t start_with_report(struct program *program)
 	close(fds[1]);
 	if (pid < 0)
 		close(fds[0]);
+	else
+		poll(&(struct pollfd){.fd = fds[0], .events = POLLIN}, 1, START_MS);
 	errno = error;
 	return pid;
 }

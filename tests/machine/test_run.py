@@ -162,7 +162,7 @@ def test_the_programs_surroundings_and_its_status(fabric: TestFabric, tmp_path: 
         "-u",
         "65534:0",
         "-w",
-        "/usr/lib",
+        "/not/yet",
         "-e",
         "ONE=1",
         "--env-file",
@@ -193,7 +193,7 @@ def test_the_stop_signal_comes_first_and_its_status_is_the_machines(fabric: Test
     ("options", "command", "reason"),
     [
         ((), ("no-such-program",), "no-such-program: No such file or directory"),
-        (("-u", "nobody-at-all"), ("true",), "nobody-at-all: No such file or directory"),
+        (("-u", "nobody-at-all"), ("true",), "nobody-at-all: the machine has no such user"),
     ],
 )
 def test_a_broken_entry_point_is_told(

@@ -95,7 +95,8 @@ class Lifecycle:
             raise WrongState(f"machine {name!r} is {self._shelf.get(name).state}")
         await asyncio.shield(live.ready)
         if live.agent is not None:
-            with suppress(WeftError):  # its answer comes after what there is to say of the entry point
+            with suppress(WeftError):  # between two answers its init has looked at its children
+                await live.agent.ping(timeout=LAST_WORDS)
                 await live.agent.ping(timeout=LAST_WORDS)
         if live.broken:
             raise Unavailable(f"machine {name!r}: its entry point could not be started: {live.broken}")

@@ -196,7 +196,7 @@ async def _start(fabric: Fabric, name: str, *, wait: bool, failsafe: bool = Fals
 
 
 async def _end(fabric: Fabric, name: str, ending: Coroutine[Any, Any, None], *, wait: bool) -> MachineView:
-    """Wait for a machine's end, or let it come to it in the background. One that goes with its end is shown as it was."""
+    """Wait for a machine's end, or let it come to it in the background. One that goes with it is shown as it was."""
     before = fabric.site.shelves.machines.find(name)
     if wait:
         await finish(ending)

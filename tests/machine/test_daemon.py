@@ -49,7 +49,8 @@ def test_what_was_begun_is_gone_on_with(fabric: TestFabric) -> None:
 
 def test_timers_survive_the_daemon(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "web", "web")
-    fabric.run("insert", "sniffer", "--before", "web", "--name", "brief", "--for", "3s")
+    fabric.run("insert", "sniffer", "--before", "web", "--name", "brief", "--for", "1h")
+    fabric.client.change_insert("brief", {"lifetime": 3})  # from now on: its start may take longer than that
     kill_daemon(fabric)
     wait_for(lambda: fabric.chain("web") == [], "its time is up")
     assert fabric.events("insert.expired"), "the daemon that came after says so"

@@ -92,14 +92,15 @@ void entry_resize(uint16_t rows, uint16_t cols)
 		terminal_set_size(STDIN_FILENO, rows, cols);
 	} else if (tcgetattr(STDIN_FILENO, &settings) == 0) {
 		settings.c_lflag &= ~(tcflag_t)ECHO;
+		settings.c_iflag &= ~(tcflag_t)IXON; /* the kernel looks for these ahead, also where they are quoted */
 		tcsetattr(STDIN_FILENO, TCSANOW, &settings);
 	}
 }
 
 void entry_signal(int number)
 {
-	if (program.state == PROGRAM_RUNNING && kill(-program.pid, number) < 0)
-		kill(program.pid, number); /* right after fork it has no group yet */
+	if (program.state == PROGRAM_RUNNING)
+		kill(program.pid, number);
 }
 
 bool entry_is_running(void)

@@ -14,7 +14,7 @@ void entry_child_ended(pid_t pid, int status);
 void entry_poll(struct pollset *set);
 void entry_step(void);
 
-/* Its terminal, which is the console, and a signal to it and its group. */
+/* Its terminal, which is the console, and a signal to it alone. */
 void entry_resize(uint16_t rows, uint16_t cols);
 void entry_signal(int number);
 

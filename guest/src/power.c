@@ -1,25 +1,45 @@
 #include "power.h"
 
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/reboot.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "agent.h"
 #include "clock.h"
 #include "entry.h"
+#include "files.h"
 #include "mounts.h"
 #include "services.h"
 
 enum { KILL_WAIT_MS = 1000, TELL_MS = 3000 };
 
+enum { DRAIN_MS = 1000 };
+
 static enum { RUNNING, ENTRY_ASKED, SERVICES_ASKED, ALL_ASKED, KILLED, TELLING } phase;
 static enum shutdown_kind wanted;
 static int64_t deadline_ms;
+
+/* What was written last still waits for the serial line, and a reset would lose it. Whoever reads the line may be slow, and
+ * must not keep the machine: a second, and it is lost after all. Then the kernel's own last line stays away from it. */
+static void drain_console(void)
+{
+	int waiting = 1, line = 0;
+	for (int64_t until = now_ms() + DRAIN_MS; now_ms() < until; usleep(1000)) {
+		if (ioctl(STDOUT_FILENO, TIOCOUTQ, &waiting) < 0)
+			break;
+		if (!waiting && (ioctl(STDOUT_FILENO, TIOCSERGETLSR, &line) < 0 || (line & TIOCSER_TEMT)))
+			break;
+	}
+	write_file("/proc/sys/kernel/printk", "0");
+}
 
 /* Without ACPI the kernel has no way to switch off: it would halt and leave QEMU running for ever. A reset ends QEMU too,
  * which runs with -no-reboot. */
 static _Noreturn void switch_off(enum shutdown_kind kind)
 {
+	drain_console();
 	if (kind == SHUTDOWN_POWER_OFF && access("/sys/firmware/acpi", F_OK) == 0)
 		reboot(RB_POWER_OFF);
 	reboot(RB_AUTOBOOT);

@@ -40,6 +40,11 @@ async def wired(links: Links) -> Links:
     return links
 
 
+async def test_every_link_is_counted(links: Links) -> None:
+    await links.create_tap("t1.0", mtu=1500, alias="weft test")
+    assert (await links.count_traffic()).keys() == (await links.list_links()).keys()
+
+
 async def test_a_bridge_is_up_and_says_whose_it_is(links: Links):
     await links.create_bridge("n1", mtu=9000, alias="weft network lan")
     bridge = (await links.list_links())["n1"]

@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", reply.type)
         self._send_body(reply.body)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 (the names http.server looks for)
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 (the names http.server looks for)
 
     def _read_chunks(self) -> bytes:
         pieces = []

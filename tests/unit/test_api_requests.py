@@ -184,6 +184,27 @@ async def test_events_are_told_in_order_and_from_where_one_was(api: Api) -> None
     assert later.text.count("event: ") == 1
 
 
+async def test_events_are_filtered_by_time_kind_and_name(api: Api) -> None:
+    for name in ("web", "db"):
+        await api.make(name, "lan")
+        await api.ask("DELETE", f"/machines/{name}")
+
+    async def ask(**query: Any) -> list[str]:
+        answer = await api.http.get("/v1/events", params=query)
+        events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+        return [f"{event['subject']} {event['kind'].partition('.')[2]}" for event in events]
+
+    everything = ["web created", "web removed", "db created", "db removed"]
+    assert await ask() == await ask(kind="machine") == await ask(machine=["web", "db"]) == everything
+    assert await ask(kind="machine.created") == ["web created", "db created"]
+    assert await ask(kind="machine.removed", machine="db") == ["db removed"]
+    assert await ask(kind=["network", "machin"]) == []
+    moments = [event.time for event in api.fabric.site.events.since(0)]
+    assert await ask(after=moments[1], until=moments[2]) == everything[1:3]
+    # The clock on paper is far behind ours, so the end has been reached.
+    assert await ask(follow=True, after=moments[2], until=moments[3]) == everything[2:]
+
+
 async def test_a_shutdown_is_passed_on(api: Api) -> None:
     assert (await api.ask("POST", "/shutdown", {"machines": True}))[0] == 202
     assert (await api.ask("POST", "/shutdown", {}))[0] == 202

@@ -162,9 +162,16 @@ def test_one_bad_name_does_not_keep_the_others(fake: FakeDaemon, weft: Weft) -> 
     assert ran.err == "weft: not-found: there is no machine b (see: weft ps -a)\n"
 
 
-def test_wait_prints_who_has_ended(fake: FakeDaemon, weft: Weft) -> None:
+def test_wait_prints_exit_statuses(fake: FakeDaemon, weft: Weft) -> None:
     fake.on("GET", "/v1/machines/web/wait", MACHINE | {"state": "stopped"})
-    assert weft("wait", "web") == (0, "web\n", "")
+    fake.on("GET", "/v1/machines/job/wait", MACHINE | {"state": "stopped", "exit": {"code": 3}})
+    fake.on("GET", "/v1/machines/bad/wait", MACHINE | {"name": "bad", "state": "failed", "reason": "no root"})
+    assert weft("wait", "web", "job") == (0, "0\n3\n", "")
+    assert weft("wait", "bad", "job", "none")[:2] == (1, "3\n")
+    assert [view["state"] for view in json.loads(weft("wait", "web", "bad", "--format", "json").out)] == [
+        "stopped",
+        "failed",
+    ]
 
 
 def test_run_detached_says_only_what_was_said(fake: FakeDaemon, weft: Weft) -> None:
@@ -371,7 +378,13 @@ def test_events(fake: FakeDaemon, weft: Weft) -> None:
     event = {"id": 3, "time": 0, "kind": "insert.active", "subject": "sniffer", "text": "before web:0"}
     fake.on("GET", "/v1/events", lambda _request: Reply([b"data: " + json.dumps(event).encode() + b"\n\n"]))
     assert weft("events").out.split(maxsplit=4)[2:] == ["insert.active", "sniffer", "before web:0\n"]
-    assert json.loads(weft("events", "-f", "--since", "2", "--format", "json").out) == event
+    assert json.loads(weft("events", "-f", "--after", "2", "--format", "json").out) == event
+    assert fake.last().query == {"since": "2", "follow": "true"}
+    filters = ["--filter", "kind=machine", "--filter", "machine=web", "--filter", "machine=db"]
+    assert weft("events", "--since", "10.5", "--until", "1970-01-01T00:00:20Z", *filters).status == 0
+    span = {"follow": "false", "after": "10.5", "until": "20.0"}
+    assert fake.last().query == span | {"kind": "machine", "machine": "db"}  # the last of each
+    assert weft("events", "--filter", "colour=blue").err.startswith("weft: invalid: filter 'colour=blue' is neither")
 
 
 def test_version_does_not_need_a_daemon(weft: Weft, tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_links_where_lines_cannot_be_drawn(fake: FakeDaemon, env: dict[str, str]
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("weft st", {"stop", "start"}),
+        ("weft sto", {"stop"}),
         ("weft stop w", {"web", "worker"}),
         ("weft insert --before ", {"web:0"}),
         ("weft network inspect ", {"lan"}),

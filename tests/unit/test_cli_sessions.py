@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.fake_daemon import FakeDaemon, open_fake_daemon
+from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, open_fake_daemon
 from tests.unit.terminals import LIMIT, Terminal, start_weft, weft
 from websockets.sync.server import ServerConnection
 
@@ -216,3 +216,103 @@ def test_stopping_gives_the_terminal_back_meanwhile(fake: FakeDaemon, env: dict[
     terminal.child.send_signal(signal.SIGCONT)
     terminal.type(b"y")
     assert terminal.finish() == 1
+
+
+# attach
+
+
+def serve_console(fake: FakeDaemon, talk: Callable[[ServerConnection], None], **end: Any) -> None:
+    fake.on("GET", "/v1/machines/web", MACHINE)
+    fake.on("GET", "/v1/machines/web/wait", MACHINE | {"state": "stopped", "exit": end})
+    fake.on_session("/v1/machines/web/console", talk)
+
+
+def test_attach_feeds_the_terminal_and_detaches(fake: FakeDaemon, env: dict[str, str]) -> None:
+    seen: list[Any] = []
+
+    def talk(connection: ServerConnection) -> None:
+        seen.append(connection.recv(LIMIT))
+        connection.send(b"$ ")
+        while b"\x03" not in seen:
+            seen.append(connection.recv(LIMIT))
+        connection.send(b"one\n")
+        seen.append(connection.recv(LIMIT))
+        connection.send(b"#")
+        connection.recv(LIMIT)
+
+    serve_console(fake, talk)
+    terminal = Terminal(env, "attach", "web")
+    terminal.read_until(b"$ ")
+    terminal.type(b"\x03")
+    terminal.read_until(b"one\r\n")
+    terminal.resize(50, 120)
+    terminal.tell_resize()
+    terminal.read_until(b"#")
+    terminal.type(b"\x10\x11")
+    terminal.read_until(b"detached from web")
+    assert terminal.finish() == 0
+    assert seen == ['{"resize": [40, 100]}', b"\x03", '{"resize": [50, 120]}']
+
+
+def test_attach_feeds_a_pipe_and_ends_with_the_entry_point(fake: FakeDaemon, env: dict[str, str]) -> None:
+    seen: list[Any] = []
+
+    def talk(connection: ServerConnection) -> None:
+        while len(seen) < 3:
+            seen.append(connection.recv(LIMIT))
+        connection.send(b"\x00\xffout\n")
+
+    serve_console(fake, talk, code=4)
+    done = weft(env, "attach", "web", stdin=b"a\x03b")
+    assert (done.returncode, done.stdout, done.stderr) == (4, b"\x00\xffout\n", b"")
+    assert seen == ['{"echo": false}', b"a\x16\x03b\x04", b"\x04"]
+
+
+def test_signals_go_to_the_entry_point(fake: FakeDaemon, env: dict[str, str]) -> None:
+    def talk(connection: ServerConnection) -> None:
+        connection.send(b"ready\n")
+        assert json.loads(connection.recv(LIMIT)) == {"signal": 15}
+        connection.send(b"bye\n")
+
+    serve_console(fake, talk, signal=15)
+    with start_weft(env, "attach", "--no-stdin", "web") as process:
+        assert process.stdout and process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, out, err) == (143, b"bye\n", b"")
+
+
+def test_run_with_input_attaches(fake: FakeDaemon, env: dict[str, str]) -> None:
+    def talk(connection: ServerConnection) -> None:
+        assert connection.recv(LIMIT) == '{"echo": false}'
+        assert connection.recv(LIMIT) == b"hi\n"
+        connection.send(b"got hi\n")
+
+    fake.on("POST", "/v1/machines", MACHINE)
+    serve_console(fake, talk, code=3)
+    done = weft(env, "run", "-i", "base", "cat", stdin=b"hi\n")
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"got hi\n", b"")
+
+
+def test_run_at_a_terminal_can_be_left(fake: FakeDaemon, env: dict[str, str]) -> None:
+    def talk(connection: ServerConnection) -> None:
+        connection.recv(LIMIT)
+        connection.send(b"$ ")
+        connection.recv(LIMIT)
+
+    fake.on("POST", "/v1/machines", MACHINE)
+    serve_console(fake, talk)
+    terminal = Terminal(env, "run", "-it", "--rm", "base", "sh")
+    terminal.read_until(b"$ ")
+    terminal.type(b"\x10\x11")
+    terminal.read_until(b"detached from web")
+    assert terminal.finish() == 0
+    assert not [request for request in fake.requests if request.method == "DELETE"]
+
+
+def test_run_of_what_has_ended_before_we_came_prints_its_log(fake: FakeDaemon, env: dict[str, str]) -> None:
+    fake.on("POST", "/v1/machines", MACHINE)
+    serve_console(fake, lambda c: c.send(json.dumps({"error": {"code": "wrong-state", "message": "x"}})), code=9)
+    fake.on("GET", "/v1/machines/web/logs", Reply([b"short\n"]))
+    done = weft(env, "run", "-i", "base")
+    assert (done.returncode, done.stdout) == (9, b"short\n")

@@ -13,9 +13,11 @@ from weft import __version__
 from weft.api import (
     configs,
     events,
+    files,
     floppies,
     images,
     inserts,
+    insight,
     kernels,
     machines,
     networks,
@@ -62,7 +64,21 @@ def make_app(fabric: Fabric, on_shutdown: "system.Shutdown") -> FastAPI:
     app.state.fabric = fabric
     app.state.shutdown = on_shutdown
     app.state.started = time.time()
-    for module in (system, machines, streams, networks, inserts, images, kernels, volumes, configs, floppies, events):
+    for module in (
+        system,
+        machines,
+        files,
+        insight,
+        streams,
+        networks,
+        inserts,
+        images,
+        kernels,
+        volumes,
+        configs,
+        floppies,
+        events,
+    ):
         app.include_router(module.router, prefix=f"/{API_VERSION}")
     app.add_exception_handler(WeftError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)

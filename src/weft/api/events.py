@@ -1,33 +1,48 @@
 """Events, as server-sent events."""
 
 import json
+import time
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from weft.api.deps import TheFabric
-from weft.fabric.events import Event, EventLog
+from weft.fabric.events import Event, EventLog, Filter
 
+Moment = Annotated[float | None, Query(description="seconds since the epoch")]
 router = APIRouter(tags=["events"])
 
 
 @router.get("/events", response_class=StreamingResponse)
-async def events(fabric: TheFabric, since: int | None = None, follow: bool = False) -> StreamingResponse:
-    """Events after `since` (all that are kept: 0), and with `follow` those to come."""
-    stream = _follow(fabric.site.events, since) if follow else _kept(fabric.site.events, since or 0)
+async def events(
+    fabric: TheFabric,
+    since: Annotated[int | None, Query(description="only events after the one with this id")] = None,
+    follow: bool = False,
+    after: Moment = None,
+    until: Moment = None,
+    kind: Annotated[list[str] | None, Query(description="like `machine.ready`, or `machine` for all of these")] = None,
+    machine: Annotated[list[str] | None, Query(description="or insert or network: what it happened to")] = None,
+) -> StreamingResponse:
+    """Events that are kept, and with `follow` those to come until `until`; without a beginning only these."""
+    wanted = Filter(after, until, tuple(kind or ()), tuple(machine or ()))
+    begin = 0 if since is None and (after is not None or not follow) else since
+    stream = _follow(fabric.site.events, begin, wanted) if follow else _kept(fabric.site.events, begin or 0, wanted)
     return StreamingResponse(stream, media_type="text/event-stream")
 
 
-async def _kept(log: EventLog, since: int) -> AsyncIterator[str]:
-    for event in log.since(since):
+async def _kept(log: EventLog, since: int, wanted: Filter) -> AsyncIterator[str]:
+    for event in filter(wanted.takes, log.since(since)):
         yield _dump(event)
 
 
-async def _follow(log: EventLog, since: int | None) -> AsyncIterator[str]:
+async def _follow(log: EventLog, since: int | None, wanted: Filter) -> AsyncIterator[str]:
     yield ": events\n\n"  # headers and a first byte now, not with the first event
-    async for event in log.follow(since):
-        yield _dump(event)
+    left = None if wanted.until is None else max(0.0, wanted.until - time.time())
+    async for event in log.follow(since, seconds=left):
+        if wanted.takes(event):
+            yield _dump(event)
 
 
 def _dump(event: Event) -> str:

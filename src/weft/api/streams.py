@@ -9,6 +9,9 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from weft.api.deps import TheFabric
+from weft.fabric.fabric import Fabric
+from weft.guest.agent import Agent
+from weft.guest.protocol import NO_TERMINAL
 from weft.guest.streams import ExecStream
 from weft.model.errors import Invalid, WeftError, WrongState
 
@@ -69,7 +72,7 @@ async def console(websocket: WebSocket, fabric: TheFabric, name: str) -> None:
     await websocket.accept()
     try:
         async with fabric.consoles.open(name) as (reader, writer):
-            await _until_first(_console_out(websocket, reader), _console_in(websocket, writer))
+            await _until_first(_console_out(websocket, reader), _console_in(websocket, writer, fabric, name))
     except WeftError as err:
         await _refuse(websocket, err)
     await _close(websocket)
@@ -138,9 +141,9 @@ def _parse_control(text: str) -> dict[str, Any]:
 
 def _control(process: ExecStream, control: dict[str, Any]) -> None:
     match control:
-        case {"resize": [int(rows), int(cols)]}:
+        case {"resize": [int(rows), int(cols)]} if _is_size(rows, cols):
             process.resize(rows, cols)
-        case {"signal": int(number)}:
+        case {"signal": int(number)} if 1 <= number <= 64:
             process.signal(number)
         case {"eof": True}:
             process.close_stdin()
@@ -151,11 +154,30 @@ async def _console_out(websocket: WebSocket, reader: asyncio.StreamReader) -> No
         await websocket.send_bytes(data)
 
 
-async def _console_in(websocket: WebSocket, writer: asyncio.StreamWriter) -> None:
+async def _console_in(websocket: WebSocket, writer: asyncio.StreamWriter, fabric: Fabric, name: str) -> None:
     while (message := await websocket.receive())["type"] == "websocket.receive":
         if data := message.get("bytes"):
             writer.write(data)
             await writer.drain()
+        elif text := message.get("text"):
+            with contextlib.suppress(WeftError):  # a machine whose agent is not there has only its line
+                await _control_entry(fabric.lifecycle.agent(name), _parse_control(text))
+
+
+async def _control_entry(agent: Agent, control: dict[str, Any]) -> None:
+    """Done when it returns: what is typed next goes another way, and must not overtake it."""
+    match control:
+        case {"resize": [int(rows), int(cols)]} if _is_size(rows, cols):
+            agent.resize_console(rows, cols)
+        case {"echo": False}:
+            agent.resize_console(NO_TERMINAL, 0)
+        case {"signal": int(number)} if 1 <= number <= 64:
+            agent.signal_entry(number)
+    await agent.ping()
+
+
+def _is_size(rows: int, cols: int) -> bool:
+    return 0 <= rows < NO_TERMINAL and 0 <= cols < NO_TERMINAL
 
 
 async def _until_first(*works: Any) -> None:

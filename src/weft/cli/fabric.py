@@ -10,21 +10,50 @@ from typing import Any
 import click
 
 from weft.cli.face import Face, format_option
+from weft.cli.params import MOMENT
 from weft.cli.printing import print_json
-from weft.model.errors import Unavailable, WeftError
+from weft.model.errors import Invalid, Unavailable, WeftError
 
 _SHUTDOWN_TIMEOUT = 60.0
 
 
 @click.command(short_help="Print what happened.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as things happen.")
-@click.option("--since", type=int, metavar="ID", help="Only what came after this event.")
+@click.option("--since", type=MOMENT, metavar="TIME", help="Only what happened since then: 10m, 2026-01-31T12:00.")
+@click.option("--until", type=MOMENT, metavar="TIME", help="Only until then; with -f, end then.")
+@click.option("--after", type=int, metavar="ID", help="Only what came after the event with this id.")
+@click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE",
+              help="`kind=machine.ready`, `kind=machine` or `machine=NAME`; of several with one KEY any.")  # fmt: skip
 @format_option
 @click.pass_obj
-def events(face: Face, follow: bool, since: int | None, output: str) -> None:
-    """Print what happened in the fabric. As JSON: one object a line."""
-    for event in face.client().events(since=since, follow=follow):
+def events(
+    face: Face,
+    follow: bool,
+    since: float | None,
+    until: float | None,
+    after: int | None,
+    filters: tuple[str, ...],
+    output: str,
+) -> None:
+    """Print what happened in the fabric. As JSON: one object a line.
+
+    The daemon keeps the last 2000 events of its own life. A filter for `machine` also takes inserts and networks.
+    """
+    kinds, machines = parse_filters(filters)
+    found = face.client().events(since=after, follow=follow, after=since, until=until, kinds=kinds, machines=machines)
+    for event in found:
         print(json.dumps(event) if output == "json" else _dump_event(event), flush=True)
+
+
+def parse_filters(filters: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Kinds and names. Raises Invalid."""
+    found: dict[str, list[str]] = {"kind": [], "machine": []}
+    for text in filters:
+        key, _, value = text.partition("=")
+        if key not in found or not value:
+            raise Invalid(f"filter {text!r} is neither kind=KIND nor machine=NAME")
+        found[key].append(value)
+    return found["kind"], found["machine"]
 
 
 def _dump_event(event: dict[str, Any]) -> str:

@@ -131,6 +131,24 @@ def rm(face: Face, force: bool, names: tuple[str, ...], output: str) -> None:
 @format_option
 @click.pass_obj
 def wait(face: Face, names: tuple[str, ...], output: str) -> None:
-    """Wait until the machines have ended, each printed when it has."""
-    client = face.client()
-    for_each(names, client.wait_machine, output)
+    """Wait until all these machines have ended; print the exit status of each, a line each, in the order of NAMEs.
+
+    It is that of the entry point, 128 + signal if it was killed, and 0 for a machine that was stopped or went off by
+    itself. One that failed has none: an error says why.
+    """
+    from weft.cli.run import find_status
+
+    client, views, failed = face.client(), [], False
+    for name in names:
+        try:
+            view = client.wait_machine(name)
+            views.append(view)
+            if output != "json":
+                print(find_status(view), flush=True)
+        except WeftError as err:
+            report_error(err)
+            failed = True
+    if output == "json":
+        print_json(views)
+    if failed:
+        raise click.exceptions.Exit(1)

@@ -16,11 +16,17 @@ def print_json(value: object) -> None:
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """See `dump_table`."""
+    print(dump_table(titles, rows))
+
+
+def dump_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Columns as wide as their widest cell, two spaces between; None is a dash."""
     lines = [list(titles)] + [[dump_cell(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def print_view(view: Mapping[str, Any]) -> None:
@@ -93,3 +99,14 @@ def dump_memory(size: int | None) -> str:
         return "-"
     mebibytes = size / (1 << 20)
     return f"{mebibytes / 1024:.3g}G" if mebibytes >= 1024 else f"{mebibytes:.3g}M"
+
+
+def dump_bytes(size: int | None) -> str:
+    """A number of bytes in the largest unit that fits, three digits: 586 is `586B`, 1,500,000 is `1.43M`."""
+    if size is None:
+        return "-"
+    value, units = float(size), iter("BKMGT")
+    unit = next(units)
+    while value >= 1000 and unit != "T":
+        value, unit = value / 1024, next(units)
+    return f"{value:.3g}{unit}"

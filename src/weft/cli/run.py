@@ -13,7 +13,7 @@ from weft.cli.face import Face, format_option, wait_option
 from weft.cli.params import IMAGE, KERNEL, NETWORK, SIZE
 from weft.cli.printing import print_json
 from weft.cli.run_options import container_options, make_spec
-from weft.model.errors import Internal
+from weft.model.errors import Internal, WrongState
 
 if TYPE_CHECKING:
     from weft.client import Client
@@ -24,6 +24,8 @@ _STOP_GRACE = 10.0
 
 @click.command(context_settings=_REST, short_help="Make a machine and start it.")
 @click.option("-d", "--detach", is_flag=True, help="Return when it is ready, and print its name.")
+@click.option("-i", "--interactive", is_flag=True, help="Pass standard input on to its program.")
+@click.option("-t", "--tty", is_flag=True, help="Its program has our terminal; Ctrl-P Ctrl-Q detaches.")
 @click.option("--wait-healthy", is_flag=True, help="With -d: return when its health check has passed.")
 @click.option("--rm", "remove", is_flag=True, help="Remove it when it ends.")
 @click.option("--name", help="Its name. Default: made up.")
@@ -42,12 +44,25 @@ _STOP_GRACE = 10.0
 @click.argument("image", type=IMAGE)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @click.pass_obj
-def run(face: Face, /, detach: bool, remove: bool, wait: bool, wait_healthy: bool, output: str, **wanted: Any) -> None:
+def run(
+    face: Face,
+    /,
+    detach: bool,
+    interactive: bool,
+    tty: bool,
+    remove: bool,
+    wait: bool,
+    wait_healthy: bool,
+    output: str,
+    **wanted: Any,
+) -> None:
     """Make a machine from IMAGE and start it, with COMMAND in place of the image's own.
 
     COMMAND follows the image's entry point if it has one, as with containers; --entrypoint takes the place of both.
     In the foreground (without -d) its log is printed as it comes, the exit status is that of the entry point, and
-    Ctrl-C stops the machine. Options come before IMAGE. An IMAGE such as docker.io/library/nginx is pulled.
+    Ctrl-C stops the machine. With -i and -t its program has our input and our terminal instead, as with `weft attach`;
+    Ctrl-C is the program's then. Options come before IMAGE. An IMAGE such as
+    docker.io/library/nginx is pulled.
     """
     policy = wanted.pop("pull")
     spec = make_spec(**wanted)
@@ -55,7 +70,8 @@ def run(face: Face, /, detach: bool, remove: bool, wait: bool, wait_healthy: boo
         raise click.UsageError("--rm and --restart contradict each other", click.get_current_context())
     have_image(face.client(), spec["image"], policy)
     if not detach:
-        raise click.exceptions.Exit(_run_foreground(face.client(), spec, remove))
+        visit = _find_visit(interactive, tty)
+        raise click.exceptions.Exit(_run_foreground(face.client(), spec, remove, visit))
     if remove:
         spec["remove"] = True
     view = face.client().create_machine(spec, wait=wait, healthy=wait_healthy)
@@ -83,20 +99,41 @@ def have_image(client: "Client", reference: str, policy: str) -> None:
     pull_image(client, reference)
 
 
-def _run_foreground(client: "Client", spec: dict[str, Any], remove: bool) -> int:
-    """Prints the log until the machine has ended; its entry point's status."""
+def _find_visit(interactive: bool, tty: bool) -> bool | None:
+    """Whether its program gets input when it is attached to; None: its log is all that is wanted."""
+    return interactive if interactive or (tty and sys.stdout.isatty()) else None
+
+
+def _run_foreground(client: "Client", spec: dict[str, Any], remove: bool, visit: bool | None) -> int:
+    """Prints the log, or attaches, until the machine has ended; its entry point's status."""
     with _open_termination():
         name = client.create_machine(spec, wait=False)["name"]
         try:
-            _print_log(client, name)
+            if visit is None:
+                _print_log(client, name)
+            elif not _attach(client, name, visit):
+                remove = False
+                return 0
             view = client.wait_machine(name)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.exceptions.Exit):
             _stop(client, name, spec.get("stop_timeout", _STOP_GRACE))
             raise
         finally:
             if remove:
                 client.remove_machine(name, force=True)
     return find_status(view)
+
+
+def _attach(client: "Client", name: str, stdin: bool) -> bool:
+    """Until the machine has ended; False when somebody detached from it."""
+    from weft.cli.attaching import Attached
+
+    attached = Attached(client, name, stdin=stdin)
+    try:
+        attached.visit()
+    except WrongState:  # it has ended already: what it said is in its log
+        _print_log(client, name)
+    return not attached.detached
 
 
 def _print_log(client: "Client", name: str) -> None:

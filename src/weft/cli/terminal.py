@@ -130,18 +130,20 @@ class Input:
         self._on_resize = on_resize
         self._resized, self._resize_mark = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
+        if on_resize:
+            signal.signal(signal.SIGWINCH, self._mark_resize)
+
     def start(self) -> None:
         """Begins. The thread is left behind when the process ends: a read of a terminal cannot be called off."""
-        if self._on_resize:
-            signal.signal(signal.SIGWINCH, self._mark_resize)
-        threading.Thread(target=self._pump, name="input", daemon=True).start()
+        threading.Thread(target=self.pump, name="input", daemon=True).start()
 
     def _mark_resize(self, _number: int, _frame: FrameType | None) -> None:
         # A signal handler may interrupt a send in progress, so it only leaves a mark for the thread.
         with suppress(BlockingIOError):
             os.write(self._resize_mark, b"r")
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
+        """Reads in the thread that calls this."""
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         poll.register(self._resized, select.POLLIN)

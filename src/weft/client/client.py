@@ -33,11 +33,25 @@ class Client(ConfigRoutes):
         """Asks the daemon to end; machines and wiring stay unless `machines`."""
         self._ask("POST", "/v1/shutdown", body={"machines": machines})
 
-    def events(self, *, since: int | None = None, follow: bool = False) -> Iterator[Json]:
-        """What happened: id, time, kind, subject, text. With `follow`, goes on as things happen."""
+    def events(
+        self,
+        *,
+        since: int | None = None,
+        follow: bool = False,
+        after: float | None = None,
+        until: float | None = None,
+        kinds: Sequence[str] = (),
+        machines: Sequence[str] = (),
+    ) -> Iterator[Json]:
+        """What happened: id, time, kind, subject, text. With `follow`, goes on as things happen, until `until`.
+
+        `since` is an event's id, `after` and `until` are seconds since the epoch; `kinds` are like `machine.ready` or
+        `machine`.
+        """
         from weft.client.events import parse_events
 
-        with self._open_stream("/v1/events", {"since": since, "follow": follow}) as answer:
+        query = {"since": since, "follow": follow, "after": after, "until": until, "kind": kinds, "machine": machines}
+        with self._open_stream("/v1/events", query) as answer:
             yield from parse_events(answer.lines())
 
     # Machines
@@ -172,6 +186,26 @@ class Client(ConfigRoutes):
         from weft.client.session import open_console
 
         return open_console(self._connect(self._timeout), f"{_machine(name)}/console")
+
+    def stats(self, machines: Sequence[str] = ()) -> list[Json]:
+        """What machines use now: these, or all that run. Shares of a processor come from two answers."""
+        return self._ask_list("GET", "/v1/stats", query={"machine": list(machines)})
+
+    def processes(self, name: str) -> list[Json]:
+        """What runs in the machine."""
+        return self._ask_list("GET", f"{_machine(name)}/processes")
+
+    def file(self, name: str, path: str) -> Json:
+        """What a file in the machine is: kind, size, mode, owner, where a link leads."""
+        return self._ask_object("GET", f"{_machine(name)}/file", query={"path": path})
+
+    def open_archive(self, name: str, path: str) -> Answer:
+        """A tar of a file or folder of the machine, as a stream to be closed; `/.` at the end: of what is in it."""
+        return self._open_stream(f"{_machine(name)}/archive", {"path": path})
+
+    def send_archive(self, name: str, path: str, pieces: Iterable[bytes]) -> None:
+        """Unpacks a tar, that comes in pieces, into a folder of the machine."""
+        self._put(f"{_machine(name)}/archive", {"path": path}, pieces)
 
     # Networks
 

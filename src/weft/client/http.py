@@ -161,12 +161,12 @@ def send_request(sock: socket.socket, method: str, target: str, body: object = N
         raise
 
 
-def send_stream(sock: socket.socket, target: str, pieces: Iterable[bytes]) -> Answer:
-    """Sends a POST with a body of unknown length, in chunks, and reads the head of its answer.
+def send_stream(sock: socket.socket, method: str, target: str, pieces: Iterable[bytes]) -> Answer:
+    """Sends a request with a body of unknown length, in chunks, and reads the head of its answer.
 
     A daemon that has heard enough answers before the body's end. Closes the socket if that fails; raises Disconnected
     or Internal, and whatever `pieces` raises."""
-    head = f"POST {target} HTTP/1.1\r\nHost: weft\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = f"{method} {target} HTTP/1.1\r\nHost: weft\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     try:
         sock.sendall(head.encode("ascii"))
         for piece in pieces:

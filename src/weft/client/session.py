@@ -110,6 +110,21 @@ class ConsoleSession:
         """Types."""
         _send(self._connection, data)
 
+    def resize(self, rows: int, columns: int) -> None:
+        """Tells the entry point's terminal its size."""
+        self._control({"resize": [rows, columns]})
+
+    def hide_input(self) -> None:
+        """Nobody is at a terminal: what is sent is not to come back as output."""
+        self._control({"echo": False})
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal to the entry point."""
+        self._control({"signal": number})
+
+    def _control(self, message: Mapping[str, Any]) -> None:
+        _send(self._connection, json.dumps(message))
+
     def detach(self) -> None:
         """Ends the iteration, from whichever thread."""
         self._connection.close()

@@ -39,9 +39,14 @@ class Transport:
 
     def _import(self, path: str, query: Mapping[str, Any], pieces: Iterable[bytes], progress: Progress) -> Json:
         target = path + _dump_query(query)
-        with self._accept(send_stream(self._connect(WORK_TIMEOUT), target, pieces), f"POST {path}") as answer:
+        with self._accept(send_stream(self._connect(WORK_TIMEOUT), "POST", target, pieces), f"POST {path}") as answer:
             answer.watch_silence(SILENCE, self._check_alive)
             return _follow_progress(answer.lines(), progress)
+
+    def _put(self, path: str, query: Mapping[str, Any], pieces: Iterable[bytes]) -> None:
+        target = path + _dump_query(query)
+        with self._accept(send_stream(self._connect(WORK_TIMEOUT), "PUT", target, pieces), f"PUT {path}") as answer:
+            answer.read()
 
     def _ask_object(self, method: str, path: str, **request: Any) -> Json:
         value = self._ask(method, path, **request)
@@ -144,7 +149,7 @@ def _dump_query(query: Mapping[str, Any] | None) -> str:
 
     pairs = []
     for key, value in (query or {}).items():
-        values = value if isinstance(value, list) else [value]
+        values = value if isinstance(value, list | tuple) else [value]
         pairs += [f"{key}={dump(one)}" for one in values if one is not None]
     return f"?{'&'.join(pairs)}" if pairs else ""
 

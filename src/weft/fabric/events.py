@@ -57,6 +57,25 @@ class Event:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events are wanted: between two times, of one of these kinds (`machine` is all of them), about one of these
+    machines or whatever else has the name. What is empty or None leaves all."""
+
+    since: float | None = None
+    until: float | None = None
+    kinds: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+
+    def takes(self, event: Event) -> bool:
+        return (
+            (self.since is None or event.time >= self.since)
+            and (self.until is None or event.time <= self.until)
+            and (not self.kinds or any(event.kind == kind or event.kind.startswith(f"{kind}.") for kind in self.kinds))
+            and (not self.subjects or event.subject in self.subjects)
+        )
+
+
 class EventLog:
     """Keeps the last `KEPT` events. Ids start at the daemon's start time in ms, so they grow across restarts."""
 
@@ -79,14 +98,15 @@ class EventLog:
         """The kept events after id `last`."""
         return [event for event in self._kept if event.id > last]
 
-    async def follow(self, last: int | None = None) -> AsyncIterator[Event]:
-        """Events after `last` (None: from now on), then all that come. Ends with `close`."""
+    async def follow(self, last: int | None = None, *, seconds: float | None = None) -> AsyncIterator[Event]:
+        """Events after `last` (None: from now on), then all that come. Ends with `close`, or after `seconds`."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
         self._listeners.add(queue)
         try:
             for event in self.since(last) if last is not None else []:
                 yield event
-            while (next_event := await queue.get()) is not None:
+            while (next_event := await _get_before(queue, deadline)) is not None:
                 yield next_event
         finally:
             self._listeners.discard(queue)
@@ -95,3 +115,11 @@ class EventLog:
         """End everybody's `follow`."""
         for queue in self._listeners:
             queue.put_nowait(None)
+
+
+async def _get_before(queue: "asyncio.Queue[Event | None]", deadline: float | None) -> Event | None:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await queue.get()
+    except TimeoutError:
+        return None

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from weft.fabric.checks import Checks
 from weft.fabric.configs import Configs
 from weft.fabric.consoles import Consoles
+from weft.fabric.files import Files
 from weft.fabric.hearts import Hearts
 from weft.fabric.images import Images
 from weft.fabric.inserts import Inserts
+from weft.fabric.insight import Insight
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.machines import Machines
 from weft.fabric.networks import Networks
@@ -40,6 +42,8 @@ class Fabric:
     checks: Checks
     restarts: Restarts
     configs: Configs
+    files: Files
+    insight: Insight
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
@@ -65,22 +69,22 @@ def assemble(site: Site) -> Fabric:
     configs = Configs(site, lifecycle)
     lifecycle.before_ready.append(configs.prepare)
     lifecycle.on_commit = configs.on_commit
-    sniffers, consoles, images = Sniffers(inserts, lifecycle), Consoles(site), Images(site)
-    trials = Trials(machines, lifecycle)
     return Fabric(
-        site,
-        networks,
-        ports,
-        lifecycle,
-        machines,
-        hearts,
-        inserts,
-        sniffers,
-        consoles,
-        images,
-        trials,
-        volumes,
-        checks,
-        restarts,
-        configs,
+        site=site,
+        networks=networks,
+        ports=ports,
+        lifecycle=lifecycle,
+        machines=machines,
+        hearts=hearts,
+        inserts=inserts,
+        sniffers=Sniffers(inserts, lifecycle),
+        consoles=Consoles(site),
+        images=Images(site),
+        trials=Trials(machines, lifecycle),
+        volumes=volumes,
+        checks=checks,
+        restarts=restarts,
+        configs=configs,
+        files=Files(lifecycle),
+        insight=Insight(site, lifecycle),
     )

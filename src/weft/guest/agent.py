@@ -280,7 +280,7 @@ class Agent:
         self._send(Kind.RESIZE, 0, dump_resize(rows, cols))
 
     def signal_entry(self, number: int) -> None:
-        """A signal (1 to 64) to the entry point and its group, if it runs."""
+        """A signal (1 to 64) to the entry point alone, if it runs."""
         self._send(Kind.SIGNAL, 0, dump_signal(number))
 
     def set_time(self, wall_ns: int) -> None:

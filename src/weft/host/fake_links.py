@@ -13,6 +13,7 @@ from weft.host.links import (
     FilterChangeFailed,
     LinkEvent,
     LinkInfo,
+    Traffic,
 )
 from weft.model.errors import Exists, Invalid, NotFound, WeftError, WrongState
 from weft.model.wiring import TRAP_SLOT, AddFilter, DeleteFilter, Filter, FilterChange, FilterKind
@@ -76,6 +77,9 @@ class FakeLinks:
 
     async def list_links(self) -> dict[str, LinkInfo]:
         return {name: link.info for name, link in self._links.items()}
+
+    async def count_traffic(self) -> dict[str, Traffic]:
+        return dict.fromkeys(self._links, Traffic(0, 0))
 
     async def ensure_hook(self, link: str) -> None:
         found = self._get(link)

@@ -26,6 +26,7 @@ from weft.host.links import (
     FilterChangeFailed,
     LinkEvent,
     LinkInfo,
+    Traffic,
 )
 from weft.host.namespace import Namespace
 from weft.host.netlink import CREATE, EXCLUSIVE, NetlinkSocket, Refused, parse_messages
@@ -105,6 +106,10 @@ class KernelLinks:
         raw = [rtnl.parse_link(body) for body in bodies]
         names = {link.index: link.name for link in raw}
         return {link.name: _describe(link, names.get(link.master)) for link in raw}
+
+    async def count_traffic(self) -> dict[str, Traffic]:
+        bodies = await self._slowly(lambda: self._slow.dump(rtnl.GET_LINK, rtnl.dump_link(0)), "links")
+        return {link.name: Traffic(link.received, link.sent) for link in map(rtnl.parse_link, bodies)}
 
     async def ensure_hook(self, link: str) -> None:
         try:

@@ -37,6 +37,14 @@ class LinkInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes that have come in at a link and gone out by it since it was made."""
+
+    received: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
 class LinkEvent:
     """A link came, changed or went. `gone` links have neither carrier nor are they up."""
 
@@ -95,6 +103,9 @@ class Links(Protocol):
 
     async def list_links(self) -> dict[str, LinkInfo]:
         """All links by name."""
+
+    async def count_traffic(self) -> dict[str, Traffic]:
+        """What every link has carried, by name."""
 
     async def ensure_hook(self, link: str) -> None:
         """Make the ingress hook that filters hang on, if it is not there."""

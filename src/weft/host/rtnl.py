@@ -15,6 +15,8 @@ _MESSAGE = struct.Struct("=BxHiII")  # ifinfomsg: family, hardware type, index, 
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix, flags, scope, index
 _UP, _LOWER_UP = 0x1, 0x10000
 _MAC, _NAME, _MTU, _QUEUE, _MASTER, _INFO, _ALIAS = 1, 3, 4, 6, 10, 18, 20
+_STATS = 23
+_TRAFFIC = struct.Struct("=16xQQ")
 _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
 _BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_SNOOPING = 1, 5, 23
@@ -26,6 +28,7 @@ class RawLink:
     """A link as the kernel numbers it; `master` is the index of its bridge, or zero.
 
     `active`: it has a queue, so that frames can leave by it, which takes the kernel a moment after the carrier came.
+    `received` and `sent` count bytes.
     """
 
     index: int
@@ -38,6 +41,8 @@ class RawLink:
     mac: str
     mtu: int
     active: bool
+    received: int
+    sent: int
 
 
 def dump_bridge(name: str, *, mtu: int, mac: bytes) -> bytes:
@@ -93,6 +98,7 @@ def parse_link(body: bytes) -> RawLink:
         found.get(_MAC, b"").hex(":"),
         _parse_number(found.get(_MTU)),
         parse_text(found.get(_QUEUE, b"")) != "noop",
+        *_parse_traffic(found.get(_STATS)),
     )
 
 
@@ -104,6 +110,14 @@ def _dump_new(name: str, mtu: int, *parts: bytes) -> bytes:
 
 def _dump_info(kind: str, data: bytes) -> bytes:
     return nest(_INFO, attribute(_INFO_KIND, kind), data)
+
+
+def _parse_traffic(value: bytes | None) -> tuple[int, int]:
+    """Bytes in and out: the third and fourth of rtnl_link_stats64, behind packets in and out."""
+    if value is None or len(value) < _TRAFFIC.size:
+        return 0, 0
+    received, sent = _TRAFFIC.unpack_from(value)
+    return received, sent
 
 
 def _parse_number(value: bytes | None) -> int:

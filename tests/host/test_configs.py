@@ -244,6 +244,20 @@ async def test_a_damaged_floppy_boots_too_and_is_not_given_to_the_machine(room: 
     assert room.noted == "factory defaults"
 
 
+async def test_a_floppy_is_shown_when_there_is_more_on_it_than_settings(room: Room) -> None:
+    async def shown() -> bool:
+        machine, image = room.fabric.site.shelves.machines.get("gate"), room.fabric.site.images.get("gate")
+        settings = await load_boot_settings(room.fabric.site, machine, image)
+        return settings is not None and settings.floppy == room.path
+
+    assert not await shown()
+    await room.configs.change("gate", {"lan.mtu": 1400})
+    assert not await shown()
+    async with open_change(room.path) as draft:
+        await draft.write({"keys/id": b"s3cret"})
+    assert await shown()
+
+
 async def test_what_is_refused_at_boot_gives_way_to_what_is_not(room: Room) -> None:
     await room.configs.change("gate", {"lan.mtu": 1300})
     await room.configs.change("gate", {"lan.mtu": 1400})

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from benchmarks.harness.appliance import add_appliance
 from tests.host.registries import busybox_layers, make_sample, open_registry
 from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
 from tests.ordinary import AS_ROOT, BECOME, UID, private_mounts
@@ -113,6 +114,18 @@ def test_volumes_and_folders_of_ones_own(fabric: TestFabric, folder: Path) -> No
     assert fabric.exec("box", "cat", "/data/x", "/host/d/f") == "x\nx\n"
     fabric.run("rm", "-f", "box")
     assert fabric.text("volume", "rm", "data") == "data\n"
+
+
+def test_settings_of_an_appliance_of_ones_own(fabric: TestFabric) -> None:
+    add_appliance(fabric.home)
+    fabric.run("run", "-d", "--name", "gate", "gate")
+    fabric.run("config", "set", "gate", "lan.mtu=1400")
+    assert fabric.exec("gate", "cat", "/sys/class/net/eth0/mtu", "/media/floppy/settings.toml", check=False) == "1400\n"
+    floppy = Path(fabric.json("inspect", "gate")["floppy"])
+    assert floppy.stat().st_uid == (UID if AS_ROOT else os.geteuid())
+    assert fabric.refusal("config", "set", "gate", "mode=broken") == "invalid"
+    assert "lan.mtu = 1400" in fabric.text("floppy", "read", str(floppy), "settings.toml")
+    assert [one["why"] for one in fabric.json("config", "history", "gate")] == ["lan.mtu set"]
 
 
 def test_a_dead_appliance_is_bypassed_here_too(fabric: TestFabric) -> None:

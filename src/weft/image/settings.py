@@ -91,6 +91,11 @@ async def _read_history(floppy: Floppy) -> dict[int, Document]:
     return found
 
 
+def is_settings(path: str) -> bool:
+    """Whether a file on a floppy is one of those that are written here."""
+    return path in (FILE, HISTORY) or _REVISION.fullmatch(path) is not None
+
+
 def _find_history(files: list[FloppyFile]) -> dict[int, str]:
     """The revisions' files by number."""
     matches = [_REVISION.fullmatch(file.path) for file in files]

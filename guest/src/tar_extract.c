@@ -1,9 +1,11 @@
 /* `tar-extract DIR`: makes what an archive on standard input holds. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -27,7 +29,9 @@ struct later {
 static struct tar_reader reader;
 static struct later *later;
 static char name[TAR_PATH_ROOM]; /* of the entry, cleaned */
-static int file = -1;            /* the entry's, while it is a file */
+static int file = -1;            /* the entry's, while it is a file: it is made beside its place, and put there when whole */
+static int file_folder = -1;
+static char file_leaf[NAME_MAX + 1], file_beside[32];
 static int status = TOOL_OK;
 
 static void complain(void)
@@ -54,6 +58,33 @@ static void set_attributes(int fd)
 	}
 }
 
+static void drop_file(void)
+{
+	unlinkat(file_folder, file_beside, 0);
+	close(file);
+	close(file_folder);
+	file = file_folder = -1;
+}
+
+/* What is mounted over a file cannot be replaced, but written to. */
+static bool write_over(void)
+{
+	off_t at = 0;
+	ssize_t done = 1;
+	int target = openat(file_folder, file_leaf, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	while (target >= 0 && done > 0)
+		done = sendfile(target, file, &at, IN_BYTES);
+	close(target);
+	return target >= 0 && done == 0;
+}
+
+static void put_file(void)
+{
+	if (renameat(file_folder, file_beside, file_folder, file_leaf) < 0 && (errno != EBUSY || !write_over()))
+		complain();
+	drop_file();
+}
+
 /* The owner first: changing it takes set-user-ID and capabilities away. */
 static void finish_file(void)
 {
@@ -65,8 +96,7 @@ static void finish_file(void)
 	set_attributes(file);
 	if (futimens(file, times) < 0)
 		complain();
-	close(file);
-	file = -1;
+	put_file();
 }
 
 /* Takes away what is in the way; a folder stays, and is then what the error is about. */
@@ -77,12 +107,27 @@ static void clear_way(int parent, const char *leaf)
 		unlinkat(parent, leaf, 0);
 }
 
-/* What is mounted over a file cannot be taken away, but written to. */
 static bool make_file(int parent, const char *leaf)
 {
-	file = openat(parent, leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (file < 0 && errno == EEXIST)
-		file = openat(parent, leaf, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	struct stat what;
+	if (fstatat(parent, leaf, &what, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(what.st_mode)) {
+		errno = EISDIR;
+		return false;
+	}
+	if (snprintf(file_leaf, sizeof file_leaf, "%s", leaf) >= (int)sizeof file_leaf) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	snprintf(file_beside, sizeof file_beside, ".weft-%d", (int)getpid());
+	unlinkat(parent, file_beside, 0);
+	file_folder = fcntl(parent, F_DUPFD_CLOEXEC, 0);
+	file = openat(file_folder, file_beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (file < 0) {
+		int error = errno;
+		close(file_folder);
+		file_folder = -1;
+		errno = error;
+	}
 	return file >= 0;
 }
 
@@ -166,7 +211,6 @@ static bool make_entry(void)
 		return make_hard_link(name);
 	if (type != '0')
 		return make_special(parent, leaf);
-	clear_way(parent, leaf);
 	return make_file(parent, leaf);
 }
 
@@ -186,8 +230,7 @@ static void write_data(const struct tar_event *event)
 			continue;
 		if (done < 0) {
 			complain();
-			close(file);
-			file = -1;
+			drop_file();
 			return;
 		}
 		at += (size_t)done;
@@ -259,7 +302,7 @@ int tool_tar_extract(int argc, char **argv)
 	umask(0);
 	bool good = read_archive();
 	if (file >= 0)
-		close(file);
+		drop_file();
 	finish_folders();
 	return good ? status : TOOL_FAILED;
 }

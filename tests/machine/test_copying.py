@@ -4,10 +4,14 @@ import json
 import os
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-from tests.machine.fabrics import TestFabric
+import pytest
+from tests.machine.fabrics import TestFabric, wait_for
+
+from weft.client.tarring import pack_tree
 
 
 def make_tree(root: Path) -> Path:
@@ -57,6 +61,27 @@ def test_tars_on_pipes_and_owners(room: TestFabric, tmp_path: Path) -> None:
         assert (tmp_path / "owned").stat().st_uid == 12
     room.run("cp", "web:/srv/owned", str(tmp_path / "ours"))
     assert (tmp_path / "ours").stat().st_uid == os.geteuid()
+
+
+def test_a_copy_that_breaks_off_leaves_what_was_there(room: TestFabric, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    big.write_bytes(os.urandom(4 << 20))
+    room.exec("web", "sh", "-c", "mkdir /srv/kept; echo old >/srv/kept/big")
+
+    def broken() -> Iterator[bytes]:
+        for number, piece in enumerate(pack_tree(big, "big")):
+            if number == 5:
+                raise KeyboardInterrupt
+            yield piece
+
+    with pytest.raises(KeyboardInterrupt):
+        room.client.send_archive("web", "/srv/kept", broken())
+    wait_for(lambda: room.exec("web", "ls", "-A", "/srv/kept") == "big\n", "only what was there is there")
+    assert room.exec("web", "cat", "/srv/kept/big") == "old\n"
+    room.run("cp", str(big), "web:/srv/kept")
+    assert room.exec("web", "wc", "-c", "/srv/kept/big").split()[0] == str(4 << 20)
+    room.run("cp", "/etc/hostname", "web:/etc/hostname")  # something may be mounted over it
+    assert room.exec("web", "cat", "/etc/hostname") == Path("/etc/hostname").read_text()
 
 
 def test_what_cannot_be_copied_says_so(room: TestFabric, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The main job once more as an ordinary user: no privilege, no group, and a /dev/net/tun that anybody may open."""
 
+import json
 import os
 import signal
 import subprocess
@@ -85,6 +86,11 @@ def test_the_main_job_needs_no_privilege(fabric: TestFabric) -> None:
     assert b"<html" in subprocess.run(["curl", "-s", "-m", str(PATIENCE), url], capture_output=True, check=True).stdout
     if AS_ROOT:
         assert fabric.refusal("run", "-d", "--name", "low", "-p", "1:1", "base") == "unavailable"
+    fabric.run("cp", "web:/srv", str(fabric.home.parent / "copy"))
+    fabric.run("cp", str(fabric.home.parent / "copy"), "client:/tmp")
+    assert "www" in fabric.exec("client", "ls", "/tmp/copy")
+    view = json.loads(fabric.text("stats", "--no-stream", "--format", "json", "web"))
+    assert view["cpu_seconds"] > 0 and view["resident"] > 0 and view["nics"][0]["sent"] > 0
     fabric.run("eject", "eye")
     report = wait_for(lambda: fabric.exec("client", "grep", "packets", "/tmp/ping", check=False), "ping's report")
     assert "150 packets transmitted, 150 packets received" in report

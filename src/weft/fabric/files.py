@@ -73,16 +73,15 @@ class Files:
 
 
 async def _feed(process: ExecStream, pieces: AsyncIterable[bytes]) -> None:
-    """Until the end of the pieces; a source that breaks off ends the program, so that nothing half-made is kept."""
+    """Until the end of the pieces, or until they break off: an archive without its end is damaged, and the program ends
+    with that, and with nothing half-made."""
     try:
         async for piece in pieces:
             await process.write(piece)
-        process.close_stdin()
     except WrongState:
-        pass  # it has ended: its status says why
-    except BaseException:
-        process.abandon()
-        raise
+        return  # it has ended: its status says why
+    finally:
+        process.close_stdin()
 
 
 def split_path(path: str) -> tuple[str, str]:

@@ -123,7 +123,7 @@ def test_a_parked_appliance_goes_in_again_at_once(room: TestFabric) -> None:
 
 
 def test_a_parked_appliance_that_lets_nothing_through_stays_parked(fabric: TestFabric) -> None:
-    (fabric.home / "weft.toml").write_text("boot_timeout = 5\n")
+    (fabric.home / "weft.toml").write_text("boot_timeout = 15\n")
     fabric.run("run", "-d", "--name", "web", "web")
     fabric.run("insert", "sniffer", "--before", "web", "--name", "ready")
     fabric.exec("ready", "ip", "link", "set", "eth1", "down")

@@ -4,10 +4,11 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, fail, open_fake_daemon
+from tests.unit.commands import Weft
+from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, fail
 
 from weft import __version__
 from weft.cli.main import run_command
@@ -28,39 +29,6 @@ BUILT = {"digest": "sha256:" + "ab" * 32, "size": 4 << 20, "created": "2026-01-0
 IMAGE = {"name": "base", "kind": "appliance", "version": "1", "memory": 64 << 20, "description": "a shell"} | BUILT
 KERNEL = {"name": "weft", "release": "6.1.1-weft", "origin": "built"} | BUILT
 PORT = {"port": "web:0", "machine": "web", "nic": 0, "network": "lan", "state": "running", "chain": [INSERT]}
-
-
-class Ran(NamedTuple):
-    """How a command line ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-class Weft:
-    """The command line, run in this process on its real file descriptors."""
-
-    def __init__(self, home: Path, capture: pytest.CaptureFixture[str]) -> None:
-        self._home = home
-        self._capture = capture
-
-    def __call__(self, *args: str) -> Ran:
-        self._capture.readouterr()
-        status = run_command(["--home", str(self._home), *args])
-        out, err = self._capture.readouterr()
-        return Ran(status, out, err)
-
-
-@pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
-    with open_fake_daemon(tmp_path) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def weft(tmp_path: Path, fake: FakeDaemon, capfd: pytest.CaptureFixture[str]) -> Weft:
-    return Weft(tmp_path, capfd)
 
 
 def test_the_views_here_are_those_of_the_model() -> None:

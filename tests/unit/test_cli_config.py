@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.commands import Weft
 from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, fail
-from tests.unit.test_cli_commands import Weft, fake, weft
 
 from weft.model.config import ConfigChange, ConfigView, RevisionView
 from weft.model.floppy import FloppyView
-
-__all__ = ["fake", "weft"]
 
 SETTINGS: list[dict[str, Any]] = [
     {"name": "mode", "type": "string", "value": "open", "is_set": False, "help": "What passes."},

@@ -10,14 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, fail, open_fake_daemon
+from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, fail
 from tests.unit.terminals import LIMIT, start_weft, weft
-
-
-@pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
-    with open_fake_daemon(tmp_path) as daemon:
-        yield daemon
 
 
 @pytest.fixture

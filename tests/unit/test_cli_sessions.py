@@ -3,20 +3,14 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, open_fake_daemon
+from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply
 from tests.unit.terminals import LIMIT, Terminal, start_weft, weft
 from websockets.sync.server import ServerConnection
-
-
-@pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
-    with open_fake_daemon(tmp_path) as daemon:
-        yield daemon
 
 
 @pytest.fixture

@@ -2,28 +2,17 @@
 
 import json
 import tarfile
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, Request, fail, open_fake_daemon
-from tests.unit.test_cli_commands import IMAGE, Weft
+from tests.unit.commands import Weft
+from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, Request, fail
+from tests.unit.test_cli_commands import IMAGE
 
 NGINX = "docker.io/library/nginx:latest"
 PULLED = {**IMAGE, "name": NGINX, "kind": "oci"}
-
-
-@pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
-    with open_fake_daemon(tmp_path) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def weft(tmp_path: Path, fake: FakeDaemon, capfd: pytest.CaptureFixture[str]) -> Weft:
-    return Weft(tmp_path, capfd)
 
 
 def stream(result: Any, *texts: str) -> Reply:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, Request, fail, open_fake_daemon
+from tests.unit.fake_daemon import MACHINE, FakeDaemon, Reply, Request, fail
 
 from weft.client import Client
 from weft.client.client import is_live
@@ -17,12 +17,6 @@ from weft.model.errors import ERRORS, Internal, Invalid, NotFound, Unavailable
 from weft.model.machine import MachineView, State
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
-    with open_fake_daemon(tmp_path) as daemon:
-        yield daemon
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.fake_daemon import FakeDaemon, Request, open_fake_daemon
+from tests.unit.fake_daemon import FakeDaemon, Request
 from tests.unit.terminals import LIMIT, Terminal, start_weft, weft
 
 from weft.cli.insight import find_share
@@ -22,12 +21,6 @@ STATS = {"name": "web", "time": 100.0, "cpus": 1, "cpu_seconds": 5.0, "resident"
          "memory_used": 16 << 20, "processes": 31, "read_bytes": None, "written_bytes": 0,
          "nics": [{"nic": 0, "network": "lan", "received": 1500, "sent": 700}]}  # fmt: skip
 LINES = b"1 0 0 S 1 335872 1280 420 /init\n30 1 33 R 2 2187264 510 1520 sh%20-c%20a%2520b%0A\n"
-
-
-@pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
-    with open_fake_daemon(tmp_path) as daemon:
-        yield daemon
 
 
 @pytest.fixture

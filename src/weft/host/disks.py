@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from weft.host.durable import put_in_place
 from weft.host.process import Completed, ProcessFailed, ProcessTimedOut, program, run
 from weft.host.sandbox import Bind, Identity, plan_sandbox
 from weft.model.errors import Internal, NoRoom, Unavailable
@@ -31,7 +32,7 @@ async def create_disk(path: Path, size: int) -> None:
         await run(["mkfs.ext4", "-q", "-F", "-m", "0", "-E", options, str(fresh)], timeout=_WORK_TIMEOUT)
         # What the guest deletes is given back to the host at once.
         await run(["tune2fs", "-o", "discard", str(fresh)], timeout=_WORK_TIMEOUT)
-        await asyncio.to_thread(_put_in_place, fresh, path)
+        await asyncio.to_thread(put_in_place, fresh, path)
     except OSError as err:
         raise NoRoom(f"disk {path} cannot be made: {err.strerror}") from err
     except ProcessFailed as err:
@@ -89,20 +90,6 @@ def _write_sparse(path: Path, size: int) -> None:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         os.truncate(fd, size)
-    finally:
-        os.close(fd)
-
-
-def _put_in_place(fresh: Path, path: Path) -> None:
-    _sync(fresh)
-    fresh.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
     finally:
         os.close(fd)
 

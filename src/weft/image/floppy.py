@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from weft.host.durable import put_in_place
 from weft.host.process import Completed, ProcessFailed, run
 from weft.model.errors import Exists, Invalid, NoRoom, NotFound, Unavailable
 from weft.model.floppy import FLOPPY_BYTES, FloppyFile, FloppyView
@@ -167,7 +168,7 @@ async def create_floppy(path: Path, *, label: str = LABEL, replace: bool = False
         await run([*argv, str(FLOPPY_BYTES // 1024)])
         if path.exists() and not replace:
             raise Exists(f"{path} exists already", hint="--force makes a new floppy of it")
-        _put_in_place(draft, path)
+        put_in_place(draft, path)
 
 
 async def copy_floppy(path: Path, target: Path, *, replace: bool = False) -> None:
@@ -177,7 +178,7 @@ async def copy_floppy(path: Path, target: Path, *, replace: bool = False) -> Non
         shutil.copyfile(path, draft)
         if target.exists() and not replace:
             raise Exists(f"{target} exists already", hint="--force overwrites it")
-        _put_in_place(draft, target)
+        put_in_place(draft, target)
 
 
 async def open_floppy(path: Path) -> Floppy:
@@ -207,7 +208,7 @@ async def open_change(path: Path) -> AsyncIterator[Draft]:
         yield draft
         if draft.change.made:
             _keep_owner(path, file)
-            _put_in_place(file, path)
+            put_in_place(file, path)
 
 
 def parse_inside(path: str) -> str:
@@ -296,18 +297,3 @@ def _keep_owner(path: Path, draft: Path) -> None:
     if (facts.st_uid, facts.st_gid) != (os.geteuid(), os.getegid()):
         with suppress(PermissionError):
             os.chown(draft, facts.st_uid, facts.st_gid)
-
-
-def _put_in_place(draft: Path, path: Path) -> None:
-    """The draft takes the floppy's name, once it is on disk; afterwards that is on disk too."""
-    _sync(draft)
-    draft.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

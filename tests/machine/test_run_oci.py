@@ -1,5 +1,6 @@
 """Container images as machines: what their config says, and what there is without a shell, a library or a network."""
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 from tests.host.registries import BUSYBOX, Sample, make_layer, make_sample
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
+
+from weft.image.cache import cache_home
+from weft.image.packages import fetch_packages
 
 ALONE = ("--network", "none")
 PASSWD = b"root:x:0:0::/root:/bin/sh\nweaver:x:1234:77::/:/bin/false\n"
@@ -40,15 +44,26 @@ def distroless() -> Sample:
     return make_sample([make_layer(files)], {"Cmd": [str(DYNAMIC), "WORD"], "Env": ["WORD=distroless"]})
 
 
+def debian() -> Sample:
+    """A Debian as its packages come, each a layer of its own: nothing was run to set it up."""
+    wanted = ("base-files", "bash", "coreutils", "libc-bin", "sed")
+    packages = asyncio.run(fetch_packages(wanted, cache_home()))
+    tars = [subprocess.run(["dpkg-deb", "--fsys-tarfile", each.archive], stdout=subprocess.PIPE, check=True).stdout
+            for each in packages]  # fmt: skip
+    accounts = make_layer({"etc/passwd": PASSWD, "etc/group": GROUP}, 0o644)
+    return make_sample([*tars, accounts], {"Cmd": ["bash"], "User": "weaver", "WorkingDir": "/var/lib"}, kind="zstd")
+
+
 @pytest.fixture(scope="module")
 def fabric(tmp_path_factory: pytest.TempPathFactory, probe: bytes) -> Iterator[TestFabric]:
-    """A fabric with the images `scratch`, `busybox` and `distroless`."""
+    """A fabric with the images `scratch`, `busybox`, `distroless` and `debian`."""
     folder = tmp_path_factory.mktemp("oci")
     accounts = make_layer({"etc/passwd": PASSWD, "etc/group": GROUP}, 0o644)
     samples = {
         "scratch": make_sample([make_layer({"probe": probe}), accounts], SCRATCH),
         "busybox": make_sample([make_layer({"bin/busybox": BUSYBOX.read_bytes()})], {"Cmd": ["/bin/busybox", "sh"]}),
         "distroless": distroless(),
+        "debian": debian(),
     }
     with open_fabric(folder / "home") as fabric:
         for name, sample in samples.items():
@@ -106,3 +121,9 @@ def test_busybox_and_a_command(fabric: TestFabric) -> None:
 
 def test_a_program_with_libraries_and_nothing_else(fabric: TestFabric) -> None:
     assert print_of(fabric, "distroless") == ["distroless"]
+
+
+def test_a_debian(fabric: TestFabric) -> None:
+    script = "pwd; . /etc/os-release; echo $ID; getent passwd weaver | sed s/:.*//; stat -c %U:%G /bin/bash; id -u"
+    said = print_of(fabric, "debian", "--", "bash", "-c", script)
+    assert said == ["/var/lib", "debian", "weaver", "root:root", "1234"]

@@ -14,6 +14,8 @@ from weft.model.image import ImageManifest
 from weft.model.reference import parse_reference
 
 BLOCK = 512
+FOLDERS = ("blobs", "blobs/sha256")
+"""Named although files imply them: skopeo gives those that it makes by itself to root, and only root can do that."""
 Member = tuple[str, bytes | Path]
 
 
@@ -34,6 +36,8 @@ def plan_archive(image: ImageManifest, blobs: BlobStore) -> list[Member]:
 async def write_archive(members: list[Member], blobs: BlobStore, held: list[str]) -> AsyncIterator[bytes]:
     """The tar, a piece at a time; the same bytes for the same image. What is in `held` is not pruned meanwhile."""
     with blobs.hold(held):
+        for name in FOLDERS:
+            yield _make_header(name, 0, tarfile.DIRTYPE)
         for name, content in members:
             size = len(content) if isinstance(content, bytes) else content.stat().st_size
             yield _make_header(name, size)
@@ -46,9 +50,9 @@ async def write_archive(members: list[Member], blobs: BlobStore, held: list[str]
     yield bytes(2 * BLOCK)
 
 
-def _make_header(name: str, size: int) -> bytes:
+def _make_header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = size, 0o644
+    entry.type, entry.size, entry.mode = kind, size, 0o755 if kind == tarfile.DIRTYPE else 0o644
     return entry.tobuf(tarfile.PAX_FORMAT)
 
 

@@ -20,6 +20,7 @@ from weft.image.floppy import create_floppy, open_change, open_floppy
 from weft.model.errors import Invalid, NotFound, Unavailable, WeftError, WrongState
 from weft.model.image import ImageKind
 from weft.model.machine import MachineSpec, State
+from weft.plan.mounts import plan_mounts
 
 
 @dataclasses.dataclass
@@ -45,7 +46,8 @@ class Room:
         image = self.fabric.site.images.get("gate")
         settings = await load_boot_settings(self.fabric.site, record_now, image)
         assert settings
-        config = with_settings(guest_config(self.fabric.site, record_now, image), settings)
+        plan = plan_mounts(record_now.spec, image)
+        config = with_settings(guest_config(self.fabric.site, record_now, image, plan), settings)
         self.machine.files = {file.path.split("/")[-1]: file.content.encode() for file in config.files}
         self.machine.hostname = str(config.hostname)
         await shelf.save(record_now.with_(**settings.record))

@@ -23,7 +23,7 @@ from weft.model.image import ImageManifest
 from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
 from weft.plan.entry import plan_program
 from weft.plan.linknames import tap_name
-from weft.plan.mounts import plan_mounts
+from weft.plan.mounts import MountPlan, plan_mounts
 from weft.plan.verity import DEVICE as VERITY_DEVICE
 from weft.plan.verity import verity_arguments
 
@@ -51,11 +51,11 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
     files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     image = site.images.get(machine.spec.image)
     settings = await load_boot_settings(site, machine, image)
-    config = guest_config(site, machine, image)
+    plan = plan_mounts(machine.spec, image)
+    config = guest_config(site, machine, image, plan)
     files.initrd.write_bytes(build_initramfs(site.init, with_settings(config, settings)))
     files.initrd.chmod(0o644)  # read by the machine's own user; the folder is closed to everybody else
     identity = site.identity(machine.slot)
-    plan = plan_mounts(machine.spec, image)
     disks = await prepare_disks(volumes, machine, plan, files, identity)
     with ExitStack() as stack:
         fds = await _open_descriptors(stack, site, machine, files, settings.floppy if settings else None)
@@ -75,7 +75,7 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
     return Held(latched, limits, settings.record if settings else NO_SETTINGS, shares.servers)
 
 
-def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> GuestConfig:
+def guest_config(site: Site, machine: MachineRecord, image: ImageManifest, plan: MountPlan) -> GuestConfig:
     """What a machine is told at boot."""
     program = plan_program(machine.spec, image.entry)
     networks = [site.shelves.networks.get(name) for name in _networks_of(machine)]
@@ -99,7 +99,7 @@ def guest_config(site: Site, machine: MachineRecord, image: ImageManifest) -> Gu
         restarts=program.restarts,
         stop=program.stop,
         read_only=machine.spec.read_only,
-        mounts=guest_mounts(plan_mounts(machine.spec, image)),
+        mounts=guest_mounts(plan),
         services=guest_services(image),
     )
 

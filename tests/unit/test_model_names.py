@@ -23,9 +23,18 @@ def test_anything_else_is_none(name: str) -> None:
     assert str(caught.value).startswith(f"machine {name!r} is not a valid name (")
 
 
-@pytest.mark.parametrize(("text", "port"), [("web", ("web", 0)), ("web:0", ("web", 0)), ("web:12", ("web", 12))])
-def test_a_port_is_a_machine_and_a_nic(text: str, port: tuple[str, int]) -> None:
+@pytest.mark.parametrize(
+    ("text", "port"), [("web", PortName("web")), ("web:0", PortName("web")), ("web:12", PortName("web", 12))]
+)
+def test_a_port_is_a_machine_and_a_nic(text: str, port: PortName) -> None:
     assert parse_port(text) == port
+
+
+def test_a_port_is_the_gateway_of_a_network() -> None:
+    port = parse_port("network:lan")
+    assert port == PortName("", network="lan")
+    assert str(port) == "network:lan"
+    assert parse_port("network:1") == PortName("network", 1)
 
 
 @pytest.mark.parametrize("text", ["", ":1", "web:", "web:x", "web:-1", "web:100", "web:1:2", "Web:1"])

@@ -47,7 +47,7 @@ def test_a_spec_needs_little() -> None:
         (InsertSpec, {**INSERT, "position": -1}),
         (InsertSpec, {**INSERT, "lifetime": 0}),
         (InsertSpec, {**INSERT, "memory": 1}),
-        (InsertSpec, {**INSERT, "mode": "routed"}),
+        (InsertSpec, {**INSERT, "mode": "sideways"}),
         (ImageManifest, {**IMAGE, "digest": "md5:0"}),
         (ImageManifest, {**IMAGE, "memory": 0}),
         (ImageManifest, {**IMAGE, "nics": [{"name": "Eth0"}]}),

@@ -177,6 +177,8 @@ class Inserts:
         roles = [nic.role for nic in image.nics[:2]]
         if roles != [nic.role for nic in SIDES]:
             raise Invalid(f"image {spec.appliance!r} is no appliance", hint="it has no network and machine side")
+        if spec.mode not in image.modes:
+            raise Invalid(f"image {spec.appliance!r} is not made for mode {spec.mode}", hint=", ".join(image.modes))
         if self._site.shelves.machines.find(spec.name):
             raise Exists(f"machine {spec.name!r} exists already", hint="an insert's machine has the insert's name")
         return port

@@ -134,6 +134,8 @@ def _plan_manifest(recipe: Recipe, name: str, packages: dict[str, str], key: str
         kernel_args=recipe.kernel_args,
         nics=recipe.nics,
         wire=recipe.wire,
+        modes=recipe.modes,
+        drain=recipe.drain,
         ports=recipe.ports,
         labels=recipe.labels,
         memory=recipe.memory,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from weft.image.accounts import AccountId, AccountName, AccountOrNumber, Accounts
 from weft.model.errors import Invalid, NotFound
-from weft.model.image import Entry, Health, ImageNic, NicRole, Service
+from weft.model.image import INSERT_MODES, Entry, Health, ImageNic, InsertMode, NicRole, Service
 from weft.model.names import parse_name
 from weft.model.schema import Setting, SettingsSchema
 from weft.model.units import parse_size
@@ -92,6 +92,8 @@ class Recipe(BaseModel):
     kernel_args: tuple[KernelArgument, ...] = ()
     nics: tuple[ImageNic, ...] = (ImageNic(name="eth0"),)
     wire: bool = False
+    modes: tuple[InsertMode, ...] = Field(default=INSERT_MODES, min_length=1)
+    drain: tuple[str, ...] = ()
     verity: bool = Field(default=False, description="check every block of the root when it is read")
     ports: tuple[PortNumber, ...] = ()
     labels: dict[str, str] = {}

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from weft.model.schema import SettingsSchema
 
 MEBIBYTE = 1 << 20
+InsertMode = Literal["inline", "copy", "routed"]
+INSERT_MODES: tuple[InsertMode, ...] = ("inline", "copy")
 USER_PATTERN = r"^[^:\s]+(:[^:\s]+)?$"
 """USER[:GROUP], names or numbers."""
 
@@ -125,6 +127,10 @@ class ImageManifest(_Record):
     entry: Entry = Entry()
     nics: tuple[ImageNic, ...] = (ImageNic(name="eth0"),)
     wire: bool = Field(default=False, description="frames pass untouched between the first two NICs")
+    modes: tuple[InsertMode, ...] = Field(
+        default=INSERT_MODES, description="how it can be inserted, the usual one first"
+    )
+    drain: tuple[str, ...] = Field(default=(), description="a program that ends when an insert may be taken out")
     memory: int = Field(default=64 * MEBIBYTE, gt=0, description="what a machine gets unless it asks otherwise")
     packages: dict[str, str] = Field(default={}, description="name and version of every package with a file here")
     created: datetime

@@ -1,6 +1,7 @@
 """Inserts: appliances placed in-line, or as listeners, at a port."""
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -9,10 +10,14 @@ from weft.model.names import parse_name, parse_port
 
 
 class Mode(StrEnum):
-    """Whether frames pass through the insert or it only gets copies."""
+    """Whether frames pass through the insert, or it only gets copies.
+
+    A `routed` one has the address of what it stands in front of: packets end in it, and what it sends on is its own.
+    """
 
     INLINE = "inline"
     COPY = "copy"
+    ROUTED = "routed"
 
 
 class FailPolicy(StrEnum):
@@ -47,6 +52,7 @@ class InsertSpec(Spec):
     position: int | None = Field(default=None, ge=0)
     lifetime: float | None = Field(default=None, gt=0)
     memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)
+    settings: dict[str, Any] = Field(default_factory=dict, description="what it is to start with, by its schema")
 
     @field_validator("name")
     @classmethod

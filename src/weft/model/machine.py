@@ -1,6 +1,7 @@
 """Machines: what the user asks for (spec) and what is seen of them (view)."""
 
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -14,6 +15,9 @@ MIN_MEMORY = 32 << 20
 MAX_MEMORY = 1 << 40
 MICROVM_NICS = 4
 """A microvm has 8 slots for virtio devices: serial line, root, entropy and balloon take the others."""
+
+MAC_PATTERN = r"^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$"
+"""Of one station: the lowest bit of the first byte says group."""
 
 
 class Profile(StrEnum):
@@ -75,10 +79,17 @@ class HealthSpec(Spec):
 
 
 class NicSpec(Spec):
-    """One NIC. An insert's NICs have no network: chains wire them."""
+    """One NIC. An insert's NICs have no network: chains wire them. What is None is chosen.
+
+    A `pinned` NIC sends with its own addresses only, hardware addresses included; a gateway's may pass on others'.
+    """
 
     network: str | None = None
     role: NicRole = NicRole.LAN
+    address: IPv4Address | None = None
+    address6: IPv6Address | None = None
+    mac: str | None = Field(default=None, pattern=MAC_PATTERN)
+    pinned: bool = True
 
 
 class MachineSpec(Spec):

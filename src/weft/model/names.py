@@ -8,14 +8,19 @@ from weft.model.errors import Invalid
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
+GATEWAY = "network"
+"""What stands before the colon when a port is a network's gateway. No machine's: a NIC is a number."""
+
+
 class PortName(NamedTuple):
-    """One NIC of one machine: where chains are made."""
+    """Where chains are made: one NIC of one machine, or the gateway of a network, which the fabric is."""
 
     machine: str
     nic: int = 0
+    network: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.machine}:{self.nic}"
+        return f"{self.machine}:{self.nic}" if self.network is None else f"{GATEWAY}:{self.network}"
 
 
 def parse_name(text: str, what: str = "name") -> str:
@@ -29,8 +34,10 @@ def parse_name(text: str, what: str = "name") -> str:
 
 
 def parse_port(text: str) -> PortName:
-    """`web` is NIC 0 of machine web, `web:1` its second. Raises Invalid."""
+    """`web` is NIC 0 of machine web, `web:1` its second; `network:lan` is network lan's gateway. Raises Invalid."""
     machine, colon, nic = text.partition(":")
+    if machine == GATEWAY and colon and not nic.isdigit():
+        return PortName("", network=parse_name(nic, "network"))
     if colon and not re.fullmatch(r"\d{1,2}", nic):
         raise Invalid(f"port {text!r}: the NIC must be a number", hint="write it like web or web:1")
     return PortName(parse_name(machine, "machine"), int(nic) if colon else 0)

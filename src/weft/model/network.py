@@ -1,8 +1,8 @@
 """Networks: one layer-2 segment with an address range."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from weft.model.errors import Invalid
 from weft.model.machine import Spec
@@ -14,17 +14,34 @@ SPECIAL = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", 
 
 
 class NetworkSpec(Spec):
-    """What a user asks a network to be. No subnet: the fabric picks a free one."""
+    """What a user asks a network to be. No subnet: the fabric picks a free one.
+
+    The gateway has the first address. It is the fabric, or the machine named by `gateway`, which need not exist yet.
+    """
 
     name: str
     subnet: IPv4Network | None = None
+    subnet6: IPv6Network | None = Field(default=None, description="machines have addresses of it too")
     mtu: int = Field(default=1500, ge=MIN_MTU, le=MAX_MTU)
     uplink: bool = False
+    gateway: str | None = Field(default=None, description="the machine that is it; None: the fabric")
+    dns: tuple[str, ...] = Field(default=(), description="name servers of its machines; none: the gateway")
 
     @field_validator("name")
     @classmethod
     def _check_name(cls, name: str) -> str:
         return parse_name(name, "network")
+
+    @field_validator("gateway")
+    @classmethod
+    def _check_gateway(cls, gateway: str | None) -> str | None:
+        return gateway if gateway is None else parse_name(gateway, "machine")
+
+    @model_validator(mode="after")
+    def _check_way_out(self) -> "NetworkSpec":
+        if self.uplink and self.gateway is not None:
+            raise Invalid(f"network {self.name!r}: the way out leads through the fabric, so no machine is its gateway")
+        return self
 
     @field_validator("subnet")
     @classmethod

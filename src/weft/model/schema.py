@@ -69,6 +69,7 @@ class SettingsSchema(BaseModel):
 
     `apply` is run in the machine with the settings as JSON on its standard input, at each change; a status other than
     0 refuses them, and what it wrote to standard error is the reason. `version` grows when settings change meaning.
+    `model` names a part of Weft that knows more of them than a schema can say, and writes files from them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,6 +77,7 @@ class SettingsSchema(BaseModel):
     version: int = Field(default=1, ge=1)
     settings: dict[SettingName, Setting] = {}
     apply: tuple[str, ...] = ()
+    model: str = ""
 
     @model_validator(mode="after")
     def _check_names(self) -> "SettingsSchema":

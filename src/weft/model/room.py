@@ -1,0 +1,35 @@
+"""Rooms: a tenant's world, with names, addresses and networks of its own. Nothing crosses between rooms."""
+
+from pydantic import BaseModel, Field, field_validator
+
+from weft.model.machine import Spec
+from weft.model.names import parse_name
+
+DEFAULT_ROOM = "default"
+"""Where everything is that names no room. It is always there."""
+
+
+class RoomSpec(Spec):
+    """What a user asks a room to be."""
+
+    name: str
+    description: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        return parse_name(name, "room")
+
+
+class RoomView(BaseModel):
+    """A room as `weft room ls` and `inspect` show it. Memory is in bytes."""
+
+    name: str
+    description: str = ""
+    created: float
+    file: str | None = Field(default=None, description="the fabric file that describes it")
+    networks: list[str] = Field(default_factory=list)
+    machines: int = 0
+    running: int = 0
+    inserts: int = 0
+    memory: int = Field(default=0, description="promised to its machines that run")

@@ -23,11 +23,11 @@ from weft.host.pids import stop_processes
 from weft.host.process import run, start_latched
 from weft.host.sandbox import Identity
 from weft.host.uplink import RESOLVER, find_uplink, load_ruleset, set_forwarding, start_uplink
-from weft.plan.firewall import FirewallNetwork, plan_ruleset
+from weft.plan.ruleset import RuledNetwork, plan_ruleset
 
 WEB, OUTSIDE = "203.0.113.1", "198.51.100.2"
-OPEN = FirewallNetwork("n1", "10.77.1.0/24", "10.77.1.1", uplink=True)
-SHUT = FirewallNetwork("n2", "10.77.2.0/24", "10.77.2.1")
+OPEN = RuledNetwork("n1", "10.77.1.0/24", "10.77.1.1", uplink=True)
+SHUT = RuledNetwork("n2", "10.77.2.0/24", "10.77.2.1")
 TRY_TCP = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1); print('yes')"
 ASK = """
 import socket, struct, sys
@@ -64,7 +64,7 @@ class Machine:
 
 @asynccontextmanager
 async def start_machine(
-    namespace: Namespace, links: KernelLinks, network: FirewallNetwork, slot: int
+    namespace: Namespace, links: KernelLinks, network: RuledNetwork, slot: int
 ) -> AsyncIterator[Machine]:
     await links.create_port(f"b{slot}.0", f"p{slot}.0", bridge=network.bridge, mtu=1500, alias="test")
     latched = start_latched(namespace.argv(["unshare", "--net", "sh", "-c", "exec sleep 120"]))

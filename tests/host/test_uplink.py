@@ -12,7 +12,7 @@ from tests.host.conftest import AS_ROOT, needs_tun
 from weft.host.namespace import Namespace
 from weft.host.uplink import load_ruleset, start_uplink
 from weft.model.errors import Internal, Unavailable
-from weft.plan.firewall import FirewallNetwork, plan_ruleset
+from weft.plan.ruleset import RuledNetwork, plan_ruleset
 
 pytestmark = pytest.mark.host
 REPOSITORY = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ def test_what_machines_reach(tmp_path: Path):
 
 
 async def test_the_kernel_takes_the_rules_and_replaces_them(namespace: Namespace):
-    networks = [FirewallNetwork(f"n{n}", f"10.{n}.0.0/24", f"10.{n}.0.1", uplink=n > 2) for n in range(1, 4)]
+    networks = [RuledNetwork(f"n{n}", f"10.{n}.0.0/24", f"10.{n}.0.1", uplink=n > 2) for n in range(1, 4)]
     for count in (3, 1, 0):
         await load_ruleset(namespace, plan_ruleset(networks[:count]))
 

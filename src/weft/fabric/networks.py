@@ -11,7 +11,7 @@ from weft.host.uplink import RESOLVER, find_uplink, load_ruleset, set_forwarding
 from weft.model.errors import Exists, WrongState
 from weft.model.network import Member, NetworkSpec, NetworkView
 from weft.plan.address import plan_subnet
-from weft.plan.firewall import FirewallNetwork, plan_ruleset
+from weft.plan.ruleset import RuledNetwork, plan_ruleset
 
 DEFAULT_NETWORK = "default"
 """What a machine gets that names no network; made when the first one needs it."""
@@ -131,7 +131,7 @@ class Networks:
         """The rules for all networks; an uplink exactly while a network wants one."""
         wanted = [record for record in self._shelf if not record.removing]
         networks = [
-            FirewallNetwork(record.bridge, str(record.subnet), str(record.gateway), record.spec.uplink)
+            RuledNetwork(record.bridge, str(record.subnet), str(record.gateway), record.spec.uplink)
             for record in wanted
         ]
         await load_ruleset(self._site.namespace, plan_ruleset(networks))

@@ -1,7 +1,7 @@
 """The way out: pasta carries connections between the fabric's namespace and the host, as plain sockets of its user.
 
 The host's own network is not touched, and no privilege on it is needed. What may use the way is the ruleset's
-business (weft.plan.firewall).
+business (weft.plan.ruleset).
 """
 
 import asyncio

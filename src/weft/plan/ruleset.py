@@ -7,7 +7,7 @@ TABLE = "inet weft"
 
 
 @dataclass(frozen=True, slots=True)
-class FirewallNetwork:
+class RuledNetwork:
     """A network as the rules see it: its bridge, its range (`10.0.0.0/24`), its gateway's address."""
 
     bridge: str
@@ -16,7 +16,7 @@ class FirewallNetwork:
     uplink: bool = False
 
 
-def plan_ruleset(networks: Sequence[FirewallNetwork], uplink: str = "uplink") -> str:
+def plan_ruleset(networks: Sequence[RuledNetwork], uplink: str = "uplink") -> str:
     """The whole ruleset as nft reads it; loading it replaces the one before in one step.
 
     A machine may ask its own gateway for names and send it echo requests. It gets out only through the link
@@ -30,7 +30,7 @@ def plan_ruleset(networks: Sequence[FirewallNetwork], uplink: str = "uplink") ->
     return "\n".join([*lines, "}", ""])
 
 
-def _plan_input(networks: Sequence[FirewallNetwork]) -> list[str]:
+def _plan_input(networks: Sequence[RuledNetwork]) -> list[str]:
     rules = ['iifname "lo" accept']
     for network in networks:
         here = f'iifname "{network.bridge}" ip saddr {network.subnet} ip daddr {network.gateway}'
@@ -42,7 +42,7 @@ def _plan_input(networks: Sequence[FirewallNetwork]) -> list[str]:
     return rules
 
 
-def _plan_forward(networks: Sequence[FirewallNetwork], uplink: str) -> list[str]:
+def _plan_forward(networks: Sequence[RuledNetwork], uplink: str) -> list[str]:
     return [
         f'iifname "{network.bridge}" oifname "{uplink}" ip saddr {network.subnet} accept'
         for network in networks
@@ -55,7 +55,7 @@ def _plan_chain(hook: str, priority: str, rules: Sequence[str]) -> list[str]:
     return [f"  chain {hook} {{", *(f"    {line}" for line in [*head, "ct state invalid drop", *rules]), "  }"]
 
 
-def _plan_nat(networks: Sequence[FirewallNetwork], uplink: str) -> list[str]:
+def _plan_nat(networks: Sequence[RuledNetwork], uplink: str) -> list[str]:
     if not any(network.uplink for network in networks):
         return []
     return [

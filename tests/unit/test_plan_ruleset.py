@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.plan.firewall import FirewallNetwork, plan_ruleset
+from weft.plan.ruleset import RuledNetwork, plan_ruleset
 
-LAN = FirewallNetwork("n1", "10.0.0.0/24", "10.0.0.1")
-DMZ = FirewallNetwork("n2", "10.0.1.0/24", "10.0.1.1", uplink=True)
+LAN = RuledNetwork("n1", "10.0.0.0/24", "10.0.0.1")
+DMZ = RuledNetwork("n2", "10.0.1.0/24", "10.0.1.1", uplink=True)
 
 
 def test_the_whole_ruleset():
@@ -48,7 +48,7 @@ def test_without_an_uplink_nothing_is_forwarded_or_masqueraded():
 
 @given(st.lists(st.booleans(), max_size=6))
 def test_nothing_is_forwarded_but_out_of_the_uplink(uplinks: list[bool]):
-    networks = [FirewallNetwork(f"n{i}", f"10.{i}.0.0/24", f"10.{i}.0.1", up) for i, up in enumerate(uplinks)]
+    networks = [RuledNetwork(f"n{i}", f"10.{i}.0.0/24", f"10.{i}.0.1", up) for i, up in enumerate(uplinks)]
     forward = plan_ruleset(networks, "way-out").partition("chain forward")[2].partition("}")[0]
     accepted = [line.strip() for line in forward.splitlines() if "accept" in line and "iifname" in line]
     assert len(accepted) == sum(uplinks)

@@ -12,10 +12,10 @@ from benchmarks.harness.appliance import SCHEMA
 from tests.host.fake_appliance import FakeAppliance
 from tests.unit.paper_fabric import open_paper_fabric
 
-from weft.fabric.configs import Configs
 from weft.fabric.fabric import Fabric
-from weft.fabric.floppies import floppy_path, load_boot_settings, with_settings
 from weft.fabric.launch import guest_config
+from weft.fabric.settings.configs import Configs
+from weft.fabric.settings.floppies import floppy_path, load_boot_settings, with_settings
 from weft.image.floppy import create_floppy, open_change, open_floppy
 from weft.model.errors import Invalid, NotFound, Unavailable, WeftError, WrongState
 from weft.model.image import ImageKind

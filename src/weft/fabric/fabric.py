@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass
 
 from weft.fabric.checks import Checks
-from weft.fabric.configs import Configs
 from weft.fabric.consoles import Consoles
 from weft.fabric.files import Files
 from weft.fabric.hearts import Hearts
@@ -17,6 +16,7 @@ from weft.fabric.networks import Networks
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
 from weft.fabric.restarts import Restarts
+from weft.fabric.settings.configs import Configs
 from weft.fabric.site import Site
 from weft.fabric.sniff import Sniffers
 from weft.fabric.trials import Trials

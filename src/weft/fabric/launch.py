@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from weft.fabric.floppies import NO_SETTINGS, load_boot_settings, with_settings
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
 from weft.fabric.mounts import guest_mounts, hold_shares, prepare_disks
 from weft.fabric.records import MachineRecord
 from weft.fabric.services import guest_services
+from weft.fabric.settings.floppies import NO_SETTINGS, load_boot_settings, with_settings
 from weft.fabric.site import KVM, Site
 from weft.fabric.volumes import Volumes
 from weft.guest.config import GuestConfig, GuestNic, GuestRoot

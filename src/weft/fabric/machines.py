@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from weft.fabric.floppies import check_floppy, floppy_path, is_appliance, refuse_shared
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.mounts import check_folders
 from weft.fabric.networks import DEFAULT_NETWORK, Networks
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
 from weft.fabric.records import MachineRecord, NicRecord
+from weft.fabric.settings.floppies import check_floppy, floppy_path, is_appliance, refuse_shared
 from weft.fabric.site import MACHINE_SLOTS, Site, free_slot
 from weft.fabric.volumes import Volumes
 from weft.model.errors import Exists, WrongState

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from weft.fabric.live import settings_files
 from weft.fabric.records import MachineRecord
+from weft.fabric.settings.live import settings_files
 from weft.fabric.site import Site
 from weft.guest.config import GuestConfig, GuestMount
 from weft.image.floppy import Floppy, create_floppy, open_floppy

@@ -3,9 +3,9 @@
 import logging
 from dataclasses import replace
 
-from weft.fabric.floppies import FAILSAFE, Choice, floppy_path, is_appliance, list_choices, schema_of
-from weft.fabric.live import apply_settings, put_hostname, put_settings
 from weft.fabric.records import MachineRecord
+from weft.fabric.settings.floppies import FAILSAFE, Choice, floppy_path, is_appliance, list_choices, schema_of
+from weft.fabric.settings.live import apply_settings, put_hostname, put_settings
 from weft.fabric.site import Site
 from weft.guest.agent import Agent
 from weft.model.errors import WeftError

@@ -10,8 +10,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from weft.fabric.applying import Applier
-from weft.fabric.config_work import (
+from weft.fabric.lifecycle import Lifecycle
+from weft.fabric.records import MachineRecord
+from weft.fabric.settings.applying import Applier
+from weft.fabric.settings.floppies import Choice, ensure_floppy, is_appliance, schema_of
+from weft.fabric.settings.live import parse_running, read_settings
+from weft.fabric.settings.work import (
     Subject,
     Work,
     check_revision,
@@ -19,10 +23,6 @@ from weft.fabric.config_work import (
     refuse_uncommitted,
     require_sound,
 )
-from weft.fabric.floppies import Choice, ensure_floppy, is_appliance, schema_of
-from weft.fabric.lifecycle import Lifecycle
-from weft.fabric.live import parse_running, read_settings
-from weft.fabric.records import MachineRecord
 from weft.fabric.site import Site
 from weft.guest.agent import Agent
 from weft.image.floppy import create_floppy, open_change

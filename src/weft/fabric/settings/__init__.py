@@ -1,0 +1,1 @@
+"""The settings of appliances: what is saved, told, applied, and taken back. Nothing here starts or wires a machine."""

@@ -23,6 +23,7 @@ from weft.api import (
     networks,
     streams,
     system,
+    updates,
     volumes,
 )
 from weft.api.specs import dump_problems
@@ -67,6 +68,7 @@ def make_app(fabric: Fabric, on_shutdown: "system.Shutdown") -> FastAPI:
     for module in (
         system,
         machines,
+        updates,
         files,
         insight,
         streams,

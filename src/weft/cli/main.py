@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "stop": "weft.cli.lifecycle:stop",
         "start": "weft.cli.lifecycle:start",
         "restart": "weft.cli.lifecycle:restart",
+        "update": "weft.cli.update:update",
         "kill": "weft.cli.lifecycle:kill",
         "rm": "weft.cli.lifecycle:rm",
         "wait": "weft.cli.lifecycle:wait",

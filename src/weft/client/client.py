@@ -73,6 +73,13 @@ class Client(ConfigRoutes):
         body = {"spec": dict(spec), "start": start, "wait": wait} | ({"healthy": True} if healthy else {})
         return self._ask_object("POST", "/v1/machines", body=body, timeout=WORK_TIMEOUT)
 
+    def update_machine(
+        self, name: str, changes: Mapping[str, Any], *, restart: bool = False, wait: bool = True, plan: bool = False
+    ) -> Json:
+        """Changes parts of a machine's spec: machine, live, restart. `plan`: says what it would do, no more."""
+        body = {"changes": dict(changes), "restart": restart, "wait": wait, "plan": plan}
+        return self._ask_object("PATCH", _machine(name), body=body, timeout=WORK_TIMEOUT)
+
     def remove_machine(self, name: str, *, force: bool = False) -> None:
         """Removes a machine that is not live; with `force`, stops it first."""
         self._ask("DELETE", _machine(name), query={"force": force}, timeout=WORK_TIMEOUT)

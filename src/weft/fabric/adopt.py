@@ -32,6 +32,8 @@ async def adopt(fabric: Fabric, store: Store) -> None:
     for machine in shelves.machines:
         if machine.removing:
             fabric.site.tasks.start(fabric.machines.remove(machine.name, force=True), f"remove-{machine.name}")
+        elif machine.change:
+            fabric.site.tasks.start(fabric.updates.adopt(machine.name), f"update-{machine.name}")
         elif machine.is_appliance and shelves.inserts.find(machine.name) is None:
             fabric.site.tasks.start(inserts.retire_later(machine.name), f"drain-{machine.name}")
 

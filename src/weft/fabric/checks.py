@@ -8,7 +8,7 @@ from weft.fabric.records import MachineRecord
 from weft.fabric.site import Site
 from weft.model.errors import Invalid, Unavailable, WeftError
 from weft.model.image import Health
-from weft.model.machine import HealthView, MachineSpec
+from weft.model.machine import HealthView, MachineSpec, State
 from weft.plan.entry import plan_program
 from weft.plan.health import LONGEST_OUTPUT, Condition, Result, Status, plan_check, take_result
 
@@ -35,6 +35,12 @@ class Checks:
         self._conditions[machine.name] = Condition(since=machine.ready or self._site.clock())
         work = self._check(machine.name, health)
         self._running[machine.name] = self._site.tasks.start(work, f"health-{machine.name}")
+
+    async def renew(self, machine: MachineRecord) -> None:
+        """Check a machine that runs as its spec says now."""
+        if machine.state is State.RUNNING:
+            await self.on_end(machine)
+            await self.on_ready(machine)
 
     async def on_end(self, machine: MachineRecord) -> None:
         """What does not run has no health."""

@@ -13,6 +13,7 @@ KEPT = 2000
 
 KINDS = {
     "machine.created": "A machine was made; it does not run yet.",
+    "machine.changed": "Its spec was changed. `data.parts`: what of it.",
     "machine.ready": "Its agent answers for the first time since it was started.",
     "machine.entry": "Its entry point has ended. `data.code`: the status, 128 + signal if it was killed.",
     "machine.healthy": "Its health check has passed: for the first time, or again.",

@@ -20,6 +20,7 @@ from weft.fabric.settings.configs import Configs
 from weft.fabric.site import Site
 from weft.fabric.sniff import Sniffers
 from weft.fabric.trials import Trials
+from weft.fabric.updates import Updates
 from weft.fabric.volumes import Volumes
 
 
@@ -44,6 +45,7 @@ class Fabric:
     configs: Configs
     files: Files
     insight: Insight
+    updates: Updates
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
@@ -87,4 +89,5 @@ def assemble(site: Site) -> Fabric:
         configs=configs,
         files=Files(lifecycle),
         insight=Insight(site, lifecycle),
+        updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks),
     )

@@ -279,6 +279,7 @@ class Lifecycle:
         await stop_processes(leftovers(machine, group.pids()), term_for=0)
         await remove_group(group)
         remove_sockets(self._site.layout.machine(machine.name))
+        machine = self._shelf.find(machine.name) or machine  # its spec may have been changed meanwhile
         asked = machine.state is State.STOPPING
         clean = asked or exit.code is not None or exit.reason == POWERED_OFF
         state = State.STOPPED if clean else State.FAILED

@@ -4,6 +4,7 @@ import itertools
 import shutil
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from weft.fabric.lifecycle import Lifecycle
@@ -26,6 +27,16 @@ from weft.plan.mounts import check_slots, plan_mounts
 DEFAULT_KERNEL = "default"
 _SHOWN = {"profile", "cpus", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove"}
 """What is shown of a spec as it stands in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A spec that a machine could have here, and what it comes to: kernel, bytes of memory, NICs."""
+
+    spec: MachineSpec
+    kernel: str
+    memory: int
+    nics: tuple[NicSpec, ...]
 
 
 class Machines:
@@ -60,16 +71,9 @@ class Machines:
 
         Raises Exists, NotFound (image, kernel, network), Invalid, NoRoom; nothing is left behind then.
         """
-        image = self._site.images.get(spec.image)
-        if self._site.images.find(spec.image):  # no digest: the full name says the same tomorrow, whatever comes in
-            spec = spec.model_copy(update={"image": image.name})
-        await check_floppy(self._site, spec, image)
-        kernel = self._site.kernels.get(spec.kernel or DEFAULT_KERNEL)
-        wanted, mounts = _wanted_nics(spec, image), plan_mounts(spec, image)
-        disks, shares, floppy = len(mounts.disks), len(mounts.shares), spec.floppy is not None
-        check_slots(spec.name, spec.profile, nics=len(wanted), disks=disks, shares=shares, floppy=floppy)
-        check_folders(self._site, spec)
-        nics = [await self._give_nic(nic) for nic in wanted]
+        checked = await self.check(spec)
+        spec = checked.spec
+        nics = [await self.give_nic(nic) for nic in checked.nics]
         self._publishing.check(spec, on_network=any(nic.network for nic in nics))
         await self._volumes.ensure(spec)
         # From here to the record nothing else runs: name, slot and addresses are still free when it is written.
@@ -81,20 +85,33 @@ class Machines:
             slot=free_slot(MACHINE_SLOTS, (other.slot for other in self._shelf), "machines"),
             uuid=str(uuid.uuid4()),
             created=self._site.clock(),
-            kernel=kernel.name,
-            memory=spec.memory or image.memory,
-            nics=_with_addresses(self._site, nics),
+            kernel=checked.kernel,
+            memory=checked.memory,
+            nics=with_addresses(self._site, nics),
         )
         await self._shelf.save(record)
         try:
             await self._ports.attach(record)
             await self._ports.splice_all(record)
-            self._tell_networks(record)
+            self.tell_networks(record)
         except BaseException:
             await self.remove(spec.name)
             raise
         self._site.events.publish("machine.created", spec.name, f"machine {spec.name} made from {spec.image}")
         return record
+
+    async def check(self, spec: MachineSpec) -> Checked:
+        """Whether there could be such a machine here. Raises NotFound (image, kernel), Invalid, WrongState."""
+        image = self._site.images.get(spec.image)
+        if self._site.images.find(spec.image):  # no digest: the full name says the same tomorrow, whatever comes in
+            spec = spec.model_copy(update={"image": image.name})
+        await check_floppy(self._site, spec, image)
+        kernel = self._site.kernels.get(spec.kernel or DEFAULT_KERNEL)
+        wanted, mounts = _wanted_nics(spec, image), plan_mounts(spec, image)
+        disks, shares, floppy = len(mounts.disks), len(mounts.shares), spec.floppy is not None
+        check_slots(spec.name, spec.profile, nics=len(wanted), disks=disks, shares=shares, floppy=floppy)
+        check_folders(self._site, spec)
+        return Checked(spec, kernel.name, spec.memory or image.memory, wanted)
 
     async def remove(self, name: str, *, force: bool = False) -> None:
         """Take a machine away with everything it had. Raises WrongState while it runs, unless `force`."""
@@ -109,7 +126,7 @@ class Machines:
             await self._ports.detach(machine)
             shutil.rmtree(self._site.layout.machine(name).folder, ignore_errors=True)
             await self._shelf.drop(name)
-        self._tell_networks(machine)
+        self.tell_networks(machine)
         self._site.events.publish("machine.removed", name, f"machine {name} removed")
 
     def view(self, machine: MachineRecord) -> MachineView:
@@ -149,14 +166,16 @@ class Machines:
         image = self._site.images.find(machine.spec.image)
         return str(floppy_path(self._site, machine)) if image is not None and is_appliance(image) else None
 
-    async def _give_nic(self, nic: NicSpec) -> NicRecord:
+    async def give_nic(self, nic: NicSpec) -> NicRecord:
+        """A new NIC; it has no address yet. Raises NotFound: no such network."""
         if nic.network == DEFAULT_NETWORK:
             await self._networks.ensure_default()
         if nic.network is not None:
             self._site.shelves.networks.get(nic.network)
         return NicRecord(mac=_new_mac(), role=nic.role, network=nic.network)
 
-    def _tell_networks(self, machine: MachineRecord) -> None:
+    def tell_networks(self, machine: MachineRecord) -> None:
+        """A machine came, went or moved: the name servers of its networks learn of it."""
         for network in {nic.network for nic in machine.nics if nic.network is not None}:
             self._networks.tell_names(network)
 
@@ -171,7 +190,8 @@ def _wanted_nics(spec: MachineSpec, image: ImageManifest) -> tuple[NicSpec, ...]
     return (NicSpec(network=DEFAULT_NETWORK),)
 
 
-def _with_addresses(site: Site, nics: list[NicRecord]) -> tuple[NicRecord, ...]:
+def with_addresses(site: Site, nics: list[NicRecord]) -> tuple[NicRecord, ...]:
+    """The same, each on a network with an address that nobody has. Raises NoRoom."""
     given: list[NicRecord] = []
     for nic in nics:
         if nic.network is None:

@@ -59,6 +59,13 @@ class NicRecord(Record):
     address: IPv4Address | None = None
 
 
+class SpecUpdate(Record):
+    """Another spec that a machine is to have, and whether it is to run then."""
+
+    spec: MachineSpec
+    start: bool
+
+
 class MachineRecord(Record):
     """A machine: what was asked, what it was given, and its present run."""
 
@@ -90,6 +97,8 @@ class MachineRecord(Record):
     """Restarts in a row: since somebody started it, or since it ran for long."""
     again_at: float | None = None
     """When it will be started again."""
+    change: SpecUpdate | None = None
+    """What it is being made into."""
 
     @property
     def name(self) -> str:

@@ -206,3 +206,11 @@ class MachineView(BaseModel):
     resident: int | None = Field(default=None, description="bytes of host memory its QEMU holds now")
     floppy: str | None = Field(default=None, description="the file with an appliance's floppy")
     settings: str = Field(default="", description="which settings it was started with, and why not with those saved")
+
+
+class MachineUpdate(BaseModel):
+    """What an update of a machine changed, or would: parts of its spec, at once or by a restart."""
+
+    machine: MachineView
+    live: list[str] = Field(description="what a machine that runs need not know of")
+    restart: list[str] = Field(description="what it has from its next start on; one that runs is started again")

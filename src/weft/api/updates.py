@@ -1,0 +1,58 @@
+"""Changes of machines that are there."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from weft.api.deps import TheFabric
+from weft.api.shield import finish
+from weft.api.specs import dump_problems
+from weft.fabric.fabric import Fabric
+from weft.model.errors import Invalid
+from weft.model.machine import MachineSpec, MachineUpdate
+from weft.plan.update import SpecChange
+
+router = APIRouter(prefix="/machines", tags=["machines"])
+
+
+class UpdateRequest(BaseModel):
+    """`changes`: parts of its spec with other values; null is what the image says, or none.
+
+    `restart`: stop and start it where that is needed. `wait`: the answer comes when its agent answers again. `plan`:
+    change nothing, say what would be.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    changes: dict[str, Any] = Field(description="as in a machine's spec; what is left out stays")
+    restart: bool = False
+    wait: bool = True
+    plan: bool = False
+
+
+@router.patch("/{name}")
+async def update_machine(fabric: TheFabric, name: str, body: UpdateRequest) -> MachineUpdate:
+    """Change parts of a machine's spec: at once where that can be, with a restart where it has to be."""
+    spec = _merge(fabric.site.shelves.machines.get(name).spec, body.changes)
+    if body.plan:
+        change = await fabric.updates.plan(name, spec)
+    else:
+        change = await finish(_update(fabric, name, spec, body))
+    view = fabric.machines.view(fabric.site.shelves.machines.get(name))
+    return MachineUpdate(machine=view, live=list(change.live), restart=list(change.restart))
+
+
+def _merge(spec: MachineSpec, changes: dict[str, Any]) -> MachineSpec:
+    try:
+        return MachineSpec.model_validate({**spec.model_dump(), **changes})
+    except ValidationError as err:
+        raise Invalid(dump_problems(err.errors())) from err
+
+
+async def _update(fabric: Fabric, name: str, spec: MachineSpec, body: UpdateRequest) -> SpecChange:
+    ran = fabric.site.shelves.machines.get(name).state.is_live
+    change = await fabric.updates.update(name, spec, restart=body.restart)
+    if change.restart and ran and body.wait:
+        await fabric.lifecycle.wait_ready(name)
+    return change

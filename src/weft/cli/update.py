@@ -1,0 +1,69 @@
+"""Changing machines that are there."""
+
+import sys
+from typing import Any
+
+import click
+
+from weft.cli.face import Face, format_option, wait_option
+from weft.cli.lifecycle import for_each
+from weft.cli.options import parse_label, parse_restart
+from weft.cli.params import DURATION, IMAGE, KERNEL, MACHINE, SIZE, Parsed
+
+
+@click.command(short_help="Change machines that are there.")
+@click.option("--memory", type=SIZE, help="Its memory, like 128M.")
+@click.option("--cpus", type=click.IntRange(min=1), help="Its number of CPUs.")
+@click.option("--restart", "policy", type=Parsed("policy", parse_restart), metavar="POLICY",
+              help="When it is started again: `no`, `on-failure[:N]`, `always`, `unless-stopped`.")  # fmt: skip
+@click.option("--label", "labels", multiple=True, type=Parsed("label", parse_label), metavar="KEY[=VALUE]",
+              help="A label; those it has otherwise stay.")  # fmt: skip
+@click.option("--unlabel", multiple=True, metavar="KEY", help="Take a label away.")
+@click.option("--stop-timeout", type=DURATION, help="Kill it when a stop takes longer.")
+@click.option("--image", type=IMAGE, help="What it boots.")
+@click.option("--kernel", type=KERNEL, help="Its kernel.")
+@click.option("--restart-now", is_flag=True, help="Stop and start those that run, where a change needs that.")
+@click.argument("names", nargs=-1, required=True, type=MACHINE, metavar="NAME...")
+@wait_option
+@format_option
+@click.pass_obj
+def update(
+    face: Face,
+    /,
+    policy: dict[str, Any] | None,
+    labels: tuple[tuple[str, str], ...],
+    unlabel: tuple[str, ...],
+    restart_now: bool,
+    names: tuple[str, ...],
+    wait: bool,
+    output: str,
+    **wanted: Any,
+) -> None:
+    """Change machines NAME. They keep their names, addresses, volumes and settings.
+
+    Labels, the restart policy and the time of a stop change at once. Memory, CPUs, image and kernel need a start: of a
+    machine that runs they are refused without --restart-now; on a terminal it asks.
+    """
+    client = face.client()
+    changes = {key: value for key, value in wanted.items() if value is not None}
+    changes |= {"max_restarts": None, **policy} if policy else {}
+
+    def collect(name: str) -> dict[str, Any]:
+        if not labels and not unlabel:
+            return changes
+        kept = {**client.machine(name)["labels"], **dict(labels)}
+        return {**changes, "labels": {key: value for key, value in kept.items() if key not in unlabel}}
+
+    if not changes and not labels and not unlabel:
+        raise click.UsageError("nothing to change", click.get_current_context())
+    wanted_for = {name: collect(name) for name in names}
+    if not restart_now and sys.stdin.isatty():
+        due = [name for name in names if _needs_restart(client.update_machine(name, wanted_for[name], plan=True))]
+        if due:
+            click.confirm(f"{', '.join(due)} will be restarted. Go on?", abort=True, err=True)
+            restart_now = True
+    for_each(names, lambda name: client.update_machine(name, wanted_for[name], restart=restart_now, wait=wait), output)
+
+
+def _needs_restart(plan: dict[str, Any]) -> bool:
+    return bool(plan["restart"]) and plan["machine"]["state"] in ("starting", "running", "stopping")

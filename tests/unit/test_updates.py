@@ -1,6 +1,7 @@
 """Changes of machines that do not run, on a fabric on paper: what changes, what stays, what a dead daemon leaves."""
 
 from collections.abc import AsyncIterator
+from fractions import Fraction
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ async def test_what_cannot_be_changes_nothing(fabric: Fabric) -> None:
 async def test_a_port_with_an_insert_stays(fabric: Fabric) -> None:
     before = await make(fabric, "lan", "dmz")
     spec = InsertSpec(name="eye", appliance="sniffer", before="web:1")
-    await fabric.site.shelves.inserts.save(InsertRecord(spec=spec, rank=0, created=1.0))
+    await fabric.site.shelves.inserts.save(InsertRecord(spec=spec, rank=Fraction(0), created=1.0))
     for nics in ((NicSpec(network="lan"),), (NicSpec(network="dmz"), NicSpec(network="lan"))):
         with pytest.raises(WrongState, match="insert 'eye' is at web:1, which goes"):
             await fabric.updates.update("web", before.spec.model_copy(update={"nics": nics}))
@@ -140,7 +141,7 @@ async def test_whatever_step_a_daemon_dies_at_the_next_one_goes_on(
 
 async def test_the_api_changes_parts(fabric: Fabric) -> None:
     await make(fabric, "lan", labels={"a": "1"})
-    app = make_app(fabric, lambda machines=False: None)
+    app = make_app(fabric, lambda _machines: None)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://weft") as http:
         plan = await http.patch("/v1/machines/web", json={"changes": {"memory": 128 << 20}, "plan": True})
         assert (plan.json()["restart"], find(fabric).memory) == (["memory"], 64 << 20)

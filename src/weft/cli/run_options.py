@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 import click
 
 from weft.cli.environment import environment_options, read_environment
-from weft.cli.options import (
+from weft.cli.params import DURATION, Mount, Parsed
+from weft.cli.sessions import parse_command
+from weft.model.options import (
     parse_health,
     parse_label,
     parse_publish,
@@ -15,8 +17,6 @@ from weft.cli.options import (
     parse_tmpfs,
     parse_volume,
 )
-from weft.cli.params import DURATION, Mount, Parsed
-from weft.cli.sessions import parse_command
 from weft.model.signals import parse_signal
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from weft.cli.options import (
+from weft.model.errors import Invalid
+from weft.model.machine import MachineSpec
+from weft.model.mount import MountSpec
+from weft.model.options import (
     parse_health,
     parse_label,
     parse_publish,
@@ -12,9 +15,6 @@ from weft.cli.options import (
     parse_tmpfs,
     parse_volume,
 )
-from weft.model.errors import Invalid
-from weft.model.machine import MachineSpec
-from weft.model.mount import MountSpec
 from weft.model.publish import PublishSpec
 
 

@@ -1,4 +1,4 @@
-"""What options of `weft run` mean: text as container users write it, and the part of a machine's spec it becomes.
+"""What people write of a machine, on the command line and in fabric files, and the part of its spec it becomes.
 
 Pure. All raise Invalid.
 """

@@ -1,0 +1,140 @@
+"""A fabric file: rooms with their networks, machines, inserts and volumes, in the words of the command line.
+
+These are the long forms, which every short form becomes when it is read (`file_words`, and the validators here).
+Names stand as keys; `to_spec` makes of each part what the command of the same name would have asked for.
+"""
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from weft.model.file_part import Part
+from weft.model.file_words import (
+    Duration,
+    InsertName,
+    Labels,
+    MachineName,
+    NetworkName,
+    Path,
+    Port,
+    RoomName,
+    Size,
+    Texts,
+    VolumeName,
+)
+from weft.model.insert import FailPolicy, InsertSpec, Mode
+from weft.model.machine import MAX_MEMORY, MIN_MEMORY, MachineSpec
+from weft.model.machine_file import MachineFile
+from weft.model.network import MAX_MTU, MIN_MTU, NetworkSpec
+from weft.model.volume import DEFAULT_VOLUME, MAX_VOLUME, MIN_VOLUME, VolumeSpec
+
+
+class NetworkFile(Part):
+    """A network. A text alone is its subnet."""
+
+    short = "subnet"
+
+    subnet: IPv4Network | None = Field(default=None, description="its address range; a free one is chosen without")
+    subnet6: IPv6Network | None = Field(default=None, description="its machines have addresses of this range, too")
+    mtu: int = Field(default=1500, ge=MIN_MTU, le=MAX_MTU, description="the largest packet, in bytes")
+    uplink: bool = Field(default=False, description="its machines reach the outside")
+    gateway: MachineName | None = Field(
+        default=None, description="the machine that has the first address; without, the fabric is the gateway"
+    )
+    dns: Texts = Field(default=(), description="name servers of its machines; none: the gateway")
+
+    def to_spec(self, name: str) -> NetworkSpec:
+        """What `weft network create` would ask for."""
+        return NetworkSpec.model_validate({"name": name, **self.model_dump()})
+
+
+class InsertFile(Part):
+    """An insert. Those of one port form its chain, from the network side, in the order in which they are written."""
+
+    appliance: str | None = Field(default=None, min_length=1, description="its image; needed unless `build` says it")
+    build: Path | None = Field(default=None, description="a recipe's folder, as of a machine")
+    before: Port = Field(description="MACHINE, MACHINE:NIC, or network:NETWORK for a network's gateway")
+    mode: Mode = Field(default=Mode.INLINE, description="`inline`, `copy` or `routed`")
+    fail: FailPolicy = Field(default=FailPolicy.OPEN, description="when it fails: `open` or `closed`")
+    at: int | None = Field(default=None, ge=0, description="its place in the chain, from the network side, 0 first")
+    lifetime: Duration | None = Field(default=None, gt=0, alias="for", description="it ejects itself after so long")
+    memory: Size | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY, description="as its image says without")
+    settings: dict[str, Any] = Field(default_factory=dict, description="its settings, by its schema")
+    settings_file: Path | None = Field(default=None, description="a settings.toml; `settings` go over it")
+
+    @property
+    def image_name(self) -> str:
+        """As of a machine."""
+        return self.appliance or (self.build or "").rstrip("/").rpartition("/")[2]
+
+    def to_spec(self, name: str) -> InsertSpec:
+        """What `weft insert` would ask for."""
+        same = ("before", "mode", "fail", "lifetime", "memory", "settings")
+        return InsertSpec(
+            name=name,
+            appliance=self.image_name,
+            position=self.at,
+            **{key: getattr(self, key) for key in same},
+        )
+
+
+class VolumeFile(Part):
+    """A volume. A text alone is its size."""
+
+    short = "size"
+
+    size: Size = Field(default=DEFAULT_VOLUME, ge=MIN_VOLUME, le=MAX_VOLUME, description="how much it can hold")
+    labels: Labels = Field(default_factory=dict, description="remarks to find it by")
+
+    def to_spec(self, name: str) -> VolumeSpec:
+        """What `weft volume create` would ask for."""
+        return VolumeSpec(name=name, size=self.size, labels=self.labels)
+
+
+class RoomFile(Part):
+    """A room and all that is in it."""
+
+    description: str = Field(default="", description="a line for `weft room ls`")
+    networks: dict[NetworkName, NetworkFile] = Field(default_factory=dict, description="by name")
+    machines: dict[MachineName, MachineFile] = Field(default_factory=dict, description="by name")
+    inserts: dict[InsertName, InsertFile] = Field(default_factory=dict, description="by name")
+    volumes: dict[VolumeName, VolumeFile] = Field(
+        default_factory=dict, description="by name; those that machines name are made without"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_nothing(cls, value: Any) -> Any:
+        """A heading with nothing below it is an empty one."""
+        return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+    def network_specs(self) -> dict[str, NetworkSpec]:
+        """All networks as specs."""
+        return {name: network.to_spec(name) for name, network in self.networks.items()}
+
+    def machine_specs(self) -> dict[str, MachineSpec]:
+        """All machines as specs; their settings are beside them, in the file."""
+        return {name: machine.to_spec(name) for name, machine in self.machines.items()}
+
+    def insert_specs(self) -> dict[str, InsertSpec]:
+        """All inserts as specs, with their settings."""
+        return {name: insert.to_spec(name) for name, insert in self.inserts.items()}
+
+    def volume_specs(self) -> dict[str, VolumeSpec]:
+        """The volumes that the file describes."""
+        return {name: volume.to_spec(name) for name, volume in self.volumes.items()}
+
+
+class FabricFile(Part):
+    """The whole file."""
+
+    rooms: dict[RoomName, RoomFile] = Field(default_factory=dict, description="by name")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_private(cls, value: Any) -> Any:
+        """Keys that begin with `x-` are the author's own: a place for anchors."""
+        if isinstance(value, dict):
+            return {key: item for key, item in value.items() if not str(key).startswith("x-")}
+        return value

@@ -1,0 +1,180 @@
+"""Machines as a fabric file describes them, in the words of `weft run`."""
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from weft.model.file_part import Part
+from weft.model.file_words import (
+    Duration,
+    Env,
+    Labels,
+    MachineName,
+    Mount,
+    NetworkName,
+    Path,
+    Paths,
+    Publish,
+    Signal,
+    Size,
+    Text,
+    Tmpfs,
+    Words,
+    quietly,
+)
+from weft.model.image import USER_PATTERN
+from weft.model.machine import (
+    MAC_PATTERN,
+    MAX_MEMORY,
+    MIN_MEMORY,
+    HealthSpec,
+    MachineRestart,
+    MachineSpec,
+    NicSpec,
+    Profile,
+)
+from weft.model.options import parse_restart
+
+Pull = Literal["missing", "always", "never"]
+_SAME = (
+    "kernel", "profile", "memory", "cpus", "command", "entrypoint", "env", "user", "hostname", "labels", "restart",
+    "max_restarts", "stop_signal", "stop_timeout", "publish", "read_only", "floppy",
+)  # fmt: skip
+"""What is called the same in a file and in a spec."""
+
+
+class NicFile(Part):
+    """One NIC of a machine. A text alone is its network's name, or its address where the network is the key."""
+
+    short = "network"
+
+    network: NetworkName
+    address: IPv4Address | None = Field(default=None, description="chosen from the subnet without")
+    address6: IPv6Address | None = Field(default=None, description="of the same host number without")
+    mac: str | None = Field(default=None, pattern=MAC_PATTERN, description="chosen without")
+    pinned: bool = Field(default=True, description="it sends with its own addresses only")
+
+
+class HealthFile(Part):
+    """A health check, or what of the image's own shall be otherwise. A text alone is its command."""
+
+    short = "command"
+
+    command: tuple[str, ...] | None = Field(
+        default=None, description="ends with status 0 while the machine is healthy; a text is for the image's shell"
+    )
+    interval: Duration | None = Field(default=None, gt=0, description="time between two checks")
+    timeout: Duration | None = Field(default=None, gt=0, description="a check that takes longer has failed")
+    start_period: Duration | None = Field(default=None, ge=0, description="failures do not count for so long")
+    retries: int | None = Field(default=None, ge=1, description="so many failures in a row make it unhealthy")
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _read_command(cls, value: Any) -> Any:
+        return ("/bin/sh", "-c", value) if isinstance(value, str) and value.strip() else value
+
+    def to_spec(self) -> HealthSpec:
+        """The check as a machine's spec has it."""
+        return HealthSpec(argv=self.command, **self.model_dump(exclude={"command"}))
+
+
+class MachineFile(Part):
+    """A machine. A text alone is its image."""
+
+    short = "image"
+
+    image: str | None = Field(default=None, min_length=1, description="what it boots; needed unless `build` says it")
+    build: Path | None = Field(default=None, description="a recipe's folder; the image is called as it, or as `image`")
+    pull: Pull = Field(default="missing", description="when an image with a registry in its name is fetched")
+    kernel: str | None = Field(default=None, description="its kernel; the default one without")
+    profile: Profile = Field(default=Profile.MICROVM, description="`microvm`, the cheapest, or `q35`, which can grow")
+    memory: Size | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY, description="as its image says without")
+    cpus: int = Field(default=1, ge=1, le=64, description="how many CPUs it has")
+    networks: tuple[NicFile, ...] | None = Field(
+        default=None, description="a NIC for each, in order: names, or names with addresses; `none`: no NIC"
+    )
+    command: Words = Field(default=(), description="in place of the image's own")
+    entrypoint: Words | None = Field(default=None, description="in place of the image's entry point and command")
+    env: Env = Field(default_factory=dict, description="variables of its program")
+    env_file: Paths = Field(default=(), description="files with variables, one a line; `env` goes over them")
+    workdir: str | None = Field(default=None, description="where its program starts")
+    user: Text | None = Field(default=None, pattern=USER_PATTERN, description="USER[:GROUP], names or numbers")
+    hostname: str | None = Field(default=None, description="the machine's name without")
+    labels: Labels = Field(default_factory=dict, description="for `ps --filter` and for programs")
+    restart: MachineRestart | None = Field(
+        default=None, description="`no`, `on-failure[:N]`, `always` or `unless-stopped`; as its image says without"
+    )
+    max_restarts: int | None = Field(default=None, ge=1, description="the N of `on-failure:N`")
+    stop_signal: Signal | None = Field(default=None, description="what asks its program to end")
+    stop_timeout: Duration | None = Field(default=None, gt=0, description="a stop that takes longer kills it")
+    health: HealthFile | Literal[False] | None = Field(
+        default=None, description="a health check; `none` leaves the image's out"
+    )
+    publish: tuple[Publish, ...] = Field(default=(), description="[[IP:]HOST:]PORT[/udp]: ports of the host")
+    volumes: tuple[Mount, ...] = Field(default=(), description="SRC:DST[:ro]: volumes, or folders of the host")
+    tmpfs: tuple[Tmpfs, ...] = Field(default=(), description="DST[:size=N]: memory to mount")
+    read_only: bool = Field(default=False, description="its root cannot be written to")
+    floppy: Path | None = Field(default=None, description="a floppy image for its settings; one of its own without")
+    settings: dict[str, Any] = Field(default_factory=dict, description="an appliance's settings, by its schema")
+    settings_file: Path | None = Field(default=None, description="a settings.toml; `settings` go over it")
+    after: tuple[MachineName, ...] = Field(default=(), description="machines that are up before it is started")
+    state: Literal["running", "stopped"] = Field(default="running", description="whether it is to run")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_restart(cls, value: Any) -> Any:
+        """`on-failure:5` is a policy and a number."""
+        if isinstance(value, dict) and isinstance(value.get("restart"), str) and ":" in value["restart"]:
+            return {**value, **quietly(parse_restart, value["restart"])}
+        return value
+
+    @field_validator("restart", mode="before")
+    @classmethod
+    def _read_restart(cls, value: Any) -> Any:
+        return (
+            quietly(parse_restart, value)["restart"] if isinstance(value, str) and value in ("no", "never") else value
+        )
+
+    @field_validator("networks", mode="before")
+    @classmethod
+    def _read_networks(cls, value: Any) -> Any:
+        if value == "none":
+            return ()
+        return tuple(_read_nic(name, nic) for name, nic in value.items()) if isinstance(value, dict) else value
+
+    @field_validator("health", mode="before")
+    @classmethod
+    def _read_health(cls, value: Any) -> Any:
+        return False if value == "none" else value
+
+    @field_validator("after", mode="before")
+    @classmethod
+    def _read_after(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @property
+    def image_name(self) -> str:
+        """The image by its name: `image`, or else what its recipe's folder is called."""
+        return self.image or (self.build or "").rstrip("/").rpartition("/")[2]
+
+    def to_spec(self, name: str) -> MachineSpec:
+        """What `weft run -d` would ask for."""
+        nics = None if self.networks is None else tuple(NicSpec(**nic.model_dump()) for nic in self.networks)
+        return MachineSpec(
+            name=name,
+            image=self.image_name,
+            nics=nics,
+            cwd=self.workdir,
+            health=self.health.to_spec() if self.health else None,
+            no_health=self.health is False,
+            mounts=(*self.volumes, *self.tmpfs),
+            **{key: getattr(self, key) for key in _SAME},
+        )
+
+
+def _read_nic(name: Any, nic: Any) -> Any:
+    """A NIC whose network stands as the key: with nothing, its address, or more."""
+    if nic is None or isinstance(nic, str):
+        return {"network": name} | ({"address": nic} if nic else {})
+    return {"network": name, **nic} if isinstance(nic, dict) else nic

@@ -7,8 +7,8 @@ import click
 
 from weft.cli.face import Face, format_option, wait_option
 from weft.cli.lifecycle import for_each
-from weft.cli.options import parse_label, parse_restart
 from weft.cli.params import DURATION, IMAGE, KERNEL, MACHINE, SIZE, Parsed
+from weft.model.options import parse_label, parse_restart
 
 
 @click.command(short_help="Change machines that are there.")

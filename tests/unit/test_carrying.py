@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.fabric.carrying import Progress, carry_out
+from weft.fabric.carrying import carry_out
 from weft.model.errors import Unavailable, WeftError
+from weft.model.steps import Progress
 
 Steps = dict[int, set[int]]
 

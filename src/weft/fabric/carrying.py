@@ -2,21 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from enum import StrEnum
 from typing import TypeVar
 
 from weft.model.errors import WeftError
+from weft.model.steps import Progress
 
 Key = TypeVar("Key")
-
-
-class Progress(StrEnum):
-    """What became of a step. `skipped`: something that it depends on failed, or nothing more was to be begun."""
-
-    BEGUN = "begun"
-    DONE = "done"
-    FAILED = "failed"
-    SKIPPED = "skipped"
 
 
 Tell = Callable[[Key, Progress, WeftError | None], None]

@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 
 class Verb(StrEnum):
-    """What a step does. `configure` changes an appliance's settings; `recreate` removes and makes what cannot change."""
+    """What a step does. `configure` changes settings of an appliance; `recreate` is for what cannot be changed."""
 
     BUILD = "build"
     PULL = "pull"

@@ -34,7 +34,7 @@ async def links(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 @pytest.fixture
 async def wired(links: Links) -> Links:
     """A network with two ports."""
-    await links.create_bridge("n1", mtu=1500, alias="weft network lan", address="10.0.0.1/24")
+    await links.create_bridge("n1", mtu=1500, alias="weft network lan")
     await links.create_port("b1.0", "p1.0", bridge="n1", mtu=1500, alias="weft machine web nic 0")
     await links.create_port("b2.0", "p2.0", bridge="n1", mtu=1500, alias="weft machine db nic 0")
     return links
@@ -87,6 +87,28 @@ async def test_a_pair_goes_as_a_whole(wired: Links):
     assert "b1.0" not in found
     assert "p1.0" not in found
     assert "b2.0" in found
+
+
+async def test_a_gateway_is_a_pair_with_a_mac_of_its_own(links: Links):
+    mac, addresses = "02:11:22:33:44:55", ["10.0.0.1/24", "169.254.87.1/32"]
+    for slot in (1, 2):  # what all gateways are called may be on each
+        await links.create_gateway(f"gt{slot}", f"g{slot}", mtu=1400, alias="weft gate", mac=mac, addresses=addresses)
+    found = await links.list_links()
+    assert (found["g1"].mac, found["g1"].mtu, found["g1"].up, found["g1"].alias) == (mac, 1400, True, "weft gate")
+    assert (found["gt1"].carrier, found["gt1"].alias) == (True, "weft gate")
+    await links.add_filter("gt1", 300, REDIRECT, "g2")
+    with pytest.raises(Exists):
+        await links.create_gateway("gt1", "g3", mtu=1400, alias="x", mac=mac, addresses=[])
+    await links.delete_link("g1")
+    assert "gt1" not in await links.list_links()
+
+
+async def test_a_stripped_bridge_has_another_mac(wired: Links):
+    before = (await wired.list_links())["n1"]
+    for _ in range(2):
+        await wired.strip_bridge("n1", "10.0.0.1/24")
+    after = (await wired.list_links())["n1"]
+    assert (after.alias, after.up) == (before.alias, before.up)
 
 
 async def test_names_are_taken_once(wired: Links):

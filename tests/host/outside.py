@@ -23,11 +23,13 @@ from weft.host.pids import stop_processes
 from weft.host.process import run, start_latched
 from weft.host.sandbox import Identity
 from weft.host.uplink import RESOLVER, find_uplink, load_ruleset, set_forwarding, start_uplink
+from weft.plan.address import UPSTREAM
 from weft.plan.ruleset import RuledNetwork, plan_ruleset
+from weft.plan.splice import Ends, plan_bypass
 
 WEB, OUTSIDE = "203.0.113.1", "198.51.100.2"
-OPEN = RuledNetwork("n1", "10.77.1.0/24", "10.77.1.1", uplink=True)
-SHUT = RuledNetwork("n2", "10.77.2.0/24", "10.77.2.1")
+OPEN = RuledNetwork("g1", "10.77.1.0/24", "10.77.1.1", uplink=True)
+SHUT = RuledNetwork("g2", "10.77.2.0/24", "10.77.2.1")
 TRY_TCP = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1); print('yes')"
 ASK = """
 import socket, struct, sys
@@ -66,7 +68,7 @@ class Machine:
 async def start_machine(
     namespace: Namespace, links: KernelLinks, network: RuledNetwork, slot: int
 ) -> AsyncIterator[Machine]:
-    await links.create_port(f"b{slot}.0", f"p{slot}.0", bridge=network.bridge, mtu=1500, alias="test")
+    await links.create_port(f"b{slot}.0", f"p{slot}.0", bridge=f"n{slot}", mtu=1500, alias="test")
     latched = start_latched(namespace.argv(["unshare", "--net", "sh", "-c", "exec sleep 120"]))
     latched.release()
     try:
@@ -79,6 +81,16 @@ async def start_machine(
         yield machine
     finally:
         await stop_processes([latched.process])
+
+
+async def make_gateway(links: KernelLinks, network: RuledNetwork, slot: int) -> None:
+    """A bridge, and a gateway at a port of it."""
+    await links.create_bridge(f"n{slot}", mtu=1500, alias="test")
+    await links.create_port(f"gb{slot}", f"gp{slot}", bridge=f"n{slot}", mtu=1500, alias="test")
+    mac, addresses = f"02:00:00:00:00:{slot:02x}", [f"{network.gateway}/24", f"{UPSTREAM}/32"]
+    await links.create_gateway(f"gt{slot}", network.link, mtu=1500, alias="test", mac=mac, addresses=addresses)
+    ends = Ends(f"gp{slot}", f"gt{slot}")
+    await links.apply_filters(plan_bypass(ends, {}))
 
 
 async def make_outside(stack: AsyncExitStack) -> None:
@@ -106,12 +118,11 @@ async def look(folder: Path) -> dict[str, str]:
         links = await open_links(namespace)
         machines = []
         for slot, network in enumerate((OPEN, SHUT), 1):
-            address = f"{network.gateway}/24"
-            await links.create_bridge(network.bridge, mtu=1500, alias="test", address=address)
+            await make_gateway(links, network, slot)
             machines.append(await stack.enter_async_context(start_machine(namespace, links, network, slot)))
             server = await start_name_server(
                 namespace,
-                folder / network.bridge,
+                folder / network.link,
                 network=f"net{slot}",
                 gateway=network.gateway,
                 hosts={"web": [f"10.77.{slot}.9"]},
@@ -128,13 +139,13 @@ async def look(folder: Path) -> dict[str, str]:
         again = await start_uplink(namespace, folder)
         server = await start_name_server(
             namespace,
-            folder / "n1",
+            folder / "g1",
             network="net1",
             gateway=OPEN.gateway,
             hosts={"web": ["10.77.1.9"], "db": ["10.77.1.8"]},
             identity=identity,
         )
-        adopted = find_name_server(folder / "n1") == server
+        adopted = find_name_server(folder / "g1") == server
         found |= {
             "uplink is adopted": str(again == uplink == find_uplink(folder)),
             "name server is adopted": str(adopted),
@@ -142,6 +153,9 @@ async def look(folder: Path) -> dict[str, str]:
         looks = {
             "open: web outside": inside.reaches(WEB, 80),
             "open: own gateway pings": inside.pings(OPEN.gateway),
+            "open: own gateway pings by its other name": inside.pings(str(UPSTREAM)),
+            "open: web, by its other name": inside.asks(str(UPSTREAM), "web"),
+            "shut: web, by its other name": shut.asks(str(UPSTREAM), "web"),
             "open: other gateway pings": inside.pings(SHUT.gateway),
             "open: other network": inside.pings("10.77.2.3"),
             "open: the host's loopback": inside.reaches("198.51.100.1", 80),

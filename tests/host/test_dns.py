@@ -40,7 +40,8 @@ async def start(namespace: Namespace, folder: Path, identity: Identity | None, *
 async def server(
     namespace: Namespace, links: KernelLinks, tmp_path: Path, identity: Identity | None
 ) -> AsyncIterator[NameServer]:
-    await links.create_bridge("n1", mtu=1500, alias="test", address=f"{GATEWAY}/24")
+    mac, addresses = "02:00:00:00:00:01", [f"{GATEWAY}/24"]
+    await links.create_gateway("gt1", "g1", mtu=1500, alias="test", mac=mac, addresses=addresses)
     started = await start(namespace, tmp_path / "dns", identity, web=["10.66.0.2"])
     yield started
     await started.stop()

@@ -31,6 +31,9 @@ def test_what_machines_reach(tmp_path: Path):
         "name server is adopted": "True",
         "open: web outside": "yes",
         "open: own gateway pings": "yes",
+        "open: own gateway pings by its other name": "yes",
+        "open: web, by its other name": "10.77.1.9",
+        "shut: web, by its other name": "10.77.2.9",
         "open: other gateway pings": "no",
         "open: other network": "no",
         "open: the host's loopback": "no",
@@ -51,7 +54,7 @@ def test_what_machines_reach(tmp_path: Path):
 
 
 async def test_the_kernel_takes_the_rules_and_replaces_them(namespace: Namespace):
-    networks = [RuledNetwork(f"n{n}", f"10.{n}.0.0/24", f"10.{n}.0.1", uplink=n > 2) for n in range(1, 4)]
+    networks = [RuledNetwork(f"g{n}", f"10.{n}.0.0/24", f"10.{n}.0.1", uplink=n > 2) for n in range(1, 4)]
     for count in (3, 1, 0):
         await load_ruleset(namespace, plan_ruleset(networks[:count]))
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from weft.plan.ruleset import RuledNetwork, plan_ruleset
 
-LAN = RuledNetwork("n1", "10.0.0.0/24", "10.0.0.1")
-DMZ = RuledNetwork("n2", "10.0.1.0/24", "10.0.1.1", uplink=True)
+LAN = RuledNetwork("g1", "10.0.0.0/24", "10.0.0.1")
+DMZ = RuledNetwork("g2", "10.0.1.0/24", "10.0.1.1", uplink=True)
 
 
 def test_the_whole_ruleset():
@@ -16,21 +16,28 @@ def test_the_whole_ruleset():
         "table inet weft {",
         "  chain input {",
         "    type filter hook input priority filter; policy drop;",
+        '    iifname "n*" drop',
         "    ct state established,related accept",
         "    ct state invalid drop",
         '    iifname "lo" accept',
-        '    iifname "n1" ip saddr 10.0.0.0/24 ip daddr 10.0.0.1 udp dport 53 accept',
-        '    iifname "n1" ip saddr 10.0.0.0/24 ip daddr 10.0.0.1 tcp dport 53 accept',
-        '    iifname "n1" ip saddr 10.0.0.0/24 ip daddr 10.0.0.1 icmp type echo-request accept',
-        '    iifname "n2" ip saddr 10.0.1.0/24 ip daddr 10.0.1.1 udp dport 53 accept',
-        '    iifname "n2" ip saddr 10.0.1.0/24 ip daddr 10.0.1.1 tcp dport 53 accept',
-        '    iifname "n2" ip saddr 10.0.1.0/24 ip daddr 10.0.1.1 icmp type echo-request accept',
+        '    iifname "g1" ip saddr 10.0.0.0/24 ip daddr 10.0.0.1 udp dport 53 accept',
+        '    iifname "g1" ip saddr 10.0.0.0/24 ip daddr 10.0.0.1 tcp dport 53 accept',
+        '    iifname "g1" ip saddr 10.0.0.0/24 ip daddr { 10.0.0.1, 169.254.87.1 } icmp type echo-request accept',
+        '    iifname "g2" ip saddr 10.0.1.0/24 ip daddr 10.0.1.1 udp dport 53 accept',
+        '    iifname "g2" ip saddr 10.0.1.0/24 ip daddr 10.0.1.1 tcp dport 53 accept',
+        '    iifname "g2" ip saddr 10.0.1.0/24 ip daddr { 10.0.1.1, 169.254.87.1 } icmp type echo-request accept',
         "  }",
         "  chain forward {",
         "    type filter hook forward priority filter; policy drop;",
+        '    iifname "n*" drop',
         "    ct state established,related accept",
         "    ct state invalid drop",
-        '    iifname "n2" oifname "uplink" ip saddr 10.0.1.0/24 accept',
+        '    iifname "g2" oifname "uplink" ip saddr 10.0.1.0/24 accept',
+        "  }",
+        "  chain prerouting {",
+        "    type nat hook prerouting priority dstnat; policy accept;",
+        '    iifname "g1" ip daddr 169.254.87.1 meta l4proto { tcp, udp } th dport 53 dnat ip to 10.0.0.1',
+        '    iifname "g2" ip daddr 169.254.87.1 meta l4proto { tcp, udp } th dport 53 dnat ip to 10.0.1.1',
         "  }",
         "  chain postrouting {",
         "    type nat hook postrouting priority srcnat; policy accept;",
@@ -43,12 +50,12 @@ def test_the_whole_ruleset():
 def test_without_an_uplink_nothing_is_forwarded_or_masqueraded():
     rules = plan_ruleset([LAN])
     assert "oifname" not in rules
-    assert "nat" not in rules
+    assert "masquerade" not in rules
 
 
 @given(st.lists(st.booleans(), max_size=6))
 def test_nothing_is_forwarded_but_out_of_the_uplink(uplinks: list[bool]):
-    networks = [RuledNetwork(f"n{i}", f"10.{i}.0.0/24", f"10.{i}.0.1", up) for i, up in enumerate(uplinks)]
+    networks = [RuledNetwork(f"g{i}", f"10.{i}.0.0/24", f"10.{i}.0.1", up) for i, up in enumerate(uplinks)]
     forward = plan_ruleset(networks, "way-out").partition("chain forward")[2].partition("}")[0]
     accepted = [line.strip() for line in forward.splitlines() if "accept" in line and "iifname" in line]
     assert len(accepted) == sum(uplinks)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from weft.fabric.fabric import Fabric
-from weft.fabric.records import InsertRecord, MachineRecord
+from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord
 from weft.model.errors import WeftError
 from weft.store.contract import Store
 
 log = logging.getLogger(__name__)
 
 BOOT_KEY = "host/boot"
-R = TypeVar("R", MachineRecord, InsertRecord)
+R = TypeVar("R", MachineRecord, InsertRecord, NetworkRecord)
 
 
 async def adopt(fabric: Fabric, store: Store) -> None:
@@ -25,6 +25,7 @@ async def adopt(fabric: Fabric, store: Store) -> None:
     await fabric.volumes.adopt()
     await _each(fabric, shelves.machines, fabric.ports.attach)
     await _each(fabric, shelves.machines, fabric.ports.splice_all)
+    await _each(fabric, shelves.networks, fabric.ports.splice_gateway)
     live = [machine for machine in shelves.machines if machine.state.is_live]
     await _each(fabric, live, partial(fabric.lifecycle.adopt, same_boot=same_boot))
     await _each(fabric, shelves.inserts, inserts.adopt)

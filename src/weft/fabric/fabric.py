@@ -58,7 +58,8 @@ class Fabric:
 
 def assemble(site: Site) -> Fabric:
     """The controllers of a site, joined to each other; nothing is adopted or started."""
-    networks, ports, volumes, hearts = Networks(site), Ports(site), Volumes(site), Hearts(site)
+    ports, volumes, hearts = Ports(site), Volumes(site), Hearts(site)
+    networks = Networks(site, ports)
     publishing = Publishing(site)
     lifecycle = Lifecycle(site, volumes, publishing)
     machines = Machines(site, networks, ports, lifecycle, volumes, publishing)

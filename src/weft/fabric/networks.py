@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from weft.fabric.ports import Ports
 from weft.fabric.records import NetworkRecord
 from weft.fabric.site import MACHINE_SLOTS, NETWORK_SLOTS, Site, free_slot
 from weft.host.dns import find_name_server, start_name_server
@@ -20,8 +21,9 @@ DEFAULT_NETWORK = "default"
 class Networks:
     """The networks of a fabric."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, ports: Ports) -> None:
         self._site = site
+        self._ports = ports
         self._shelf = site.shelves.networks
         self._lock = asyncio.Lock()
 
@@ -109,8 +111,9 @@ class Networks:
         """Bridge and name server, as far as they are missing."""
         alias = f"weft network {record.name}"
         if not await keep_whole(self._site.links, await self._site.links.list_links(), record.bridge, alias):
-            address = f"{record.gateway}/{record.subnet.prefixlen}"
-            await self._site.links.create_bridge(record.bridge, mtu=record.spec.mtu, alias=alias, address=address)
+            await self._site.links.create_bridge(record.bridge, mtu=record.spec.mtu, alias=alias)
+        if record.has_gateway_port:
+            await self._ports.attach_gateway(record)
         await start_name_server(
             self._site.namespace,
             self._site.layout.network(record.name),
@@ -124,6 +127,7 @@ class Networks:
     async def _take_down(self, record: NetworkRecord) -> None:
         if server := find_name_server(self._site.layout.network(record.name)):
             await server.stop()
+        await self._ports.detach_gateway(record)
         if record.bridge in await self._site.links.list_links():
             await self._site.links.delete_link(record.bridge)
 
@@ -131,8 +135,9 @@ class Networks:
         """The rules for all networks; an uplink exactly while a network wants one."""
         wanted = [record for record in self._shelf if not record.removing]
         networks = [
-            RuledNetwork(record.bridge, str(record.subnet), str(record.gateway), record.spec.uplink)
+            RuledNetwork(record.gateway_link, str(record.subnet), str(record.gateway), record.spec.uplink)
             for record in wanted
+            if record.has_gateway_port
         ]
         await load_ruleset(self._site.namespace, plan_ruleset(networks))
         is_wanted = any(record.spec.uplink for record in wanted)

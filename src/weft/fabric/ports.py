@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from weft.fabric.records import InsertRecord, MachineRecord
+from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord
 from weft.fabric.site import Site
 from weft.host.links import LinkInfo, keep_whole
 from weft.model.errors import NotFound
@@ -11,7 +11,8 @@ from weft.model.image import NicRole
 from weft.model.insert import Mode
 from weft.model.names import PortName
 from weft.model.wiring import Filter
-from weft.plan.linknames import bridge_side_name, patch_name, tap_name
+from weft.plan.address import UPSTREAM
+from weft.plan.linknames import bridge_side_name, gateway_bridge_side_name, patch_name, tap_name
 from weft.plan.splice import Appliance, Ends, plan_bypass, plan_retire, plan_splice
 
 
@@ -38,6 +39,38 @@ class Ports:
             elif nic.role is not NicRole.LAN:
                 await self._site.links.add_heartbeat_trap(tap)
 
+    async def attach_gateway(self, network: NetworkRecord) -> None:
+        """Make the links of a network's gateway, as far as they are not there, and lead frames to it.
+
+        Its bridge is there. One that was the gateway itself, as earlier versions made it, hands that on.
+        """
+        links, ends, alias = self._site.links, network.ends, f"weft gateway of {network.name}"
+        present, mtu = await links.list_links(), network.spec.mtu
+        address = f"{network.gateway}/{network.subnet.prefixlen}"
+        if not await keep_whole(links, present, ends.patch, alias):
+            side = gateway_bridge_side_name(network.slot)
+            await links.create_port(side, ends.patch, bridge=network.bridge, mtu=mtu, alias=alias)
+        if not await keep_whole(links, present, network.gateway_link, alias):
+            await links.create_gateway(
+                ends.tap,
+                network.gateway_link,
+                mtu=mtu,
+                alias=alias,
+                mac=network.gateway_mac,
+                addresses=[address, f"{UPSTREAM}/32"],
+            )
+        async with self._lock:
+            await links.apply_filters(plan_bypass(ends, await self._read_wiring(ends, [])))
+        if present[network.bridge].mac == network.gateway_mac:
+            await links.strip_bridge(network.bridge, address)
+
+    async def detach_gateway(self, network: NetworkRecord) -> None:
+        """Delete the links of a network's gateway that are there."""
+        present = await self._site.links.list_links()
+        for link in (network.ends.patch, network.gateway_link):
+            if link in present:
+                await self._site.links.delete_link(link)
+
     async def detach(self, machine: MachineRecord) -> None:
         """Delete all links of a machine that are there; filters that lead to them go first."""
         present = await self._site.links.list_links()
@@ -57,13 +90,16 @@ class Ports:
             if nic.network is not None:
                 await self.splice(PortName(machine.name, number))
 
+    async def splice_gateway(self, network: NetworkRecord) -> None:
+        """The same for the port of a network's gateway, if it has one."""
+        await self.splice(PortName("", network=network.name))
+
     async def splice(self, port: PortName) -> int:
         """Make the wiring of a port what its chain says now. Returns how many filters changed."""
         async with self._lock:
-            machine = self._site.shelves.machines.find(port.machine)
-            if machine is None:
+            ends = self._find_ends(port)
+            if ends is None:
                 return 0
-            ends = machine.ends(port.nic)
             appliances = list(self._carrying(port))
             wiring = await self._read_wiring(ends, appliances)
             changes = plan_bypass(ends, wiring) + plan_splice(ends, appliances, wiring)
@@ -84,6 +120,13 @@ class Ports:
         if port.nic >= len(machine.nics) or machine.nics[port.nic].network is None:
             raise NotFound(f"machine {port.machine!r} has no NIC {port.nic} on a network")
         return machine
+
+    def _find_ends(self, port: PortName) -> Ends | None:
+        if port.network is not None:
+            network = self._site.shelves.networks.find(port.network)
+            return network.ends if network is not None and network.has_gateway_port else None
+        machine = self._site.shelves.machines.find(port.machine)
+        return None if machine is None else machine.ends(port.nic)
 
     async def _attach_port(
         self, machine: MachineRecord, nic: int, network: str, alias: str, present: Mapping[str, LinkInfo]

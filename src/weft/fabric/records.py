@@ -19,8 +19,15 @@ from weft.model.machine import Exit, MachineSpec, PublishedPort, State
 from weft.model.names import PortName, parse_port
 from weft.model.network import NetworkSpec
 from weft.model.volume import VolumeSpec
-from weft.plan.address import gateway_of
-from weft.plan.linknames import bridge_name, patch_name, tap_name
+from weft.plan.address import gateway_of, plan_gateway_mac
+from weft.plan.linknames import (
+    bridge_name,
+    gateway_far_name,
+    gateway_name,
+    gateway_patch_name,
+    patch_name,
+    tap_name,
+)
 from weft.plan.splice import Appliance, Ends
 from weft.store.contract import Store
 
@@ -142,6 +149,26 @@ class NetworkRecord(Record):
     @property
     def bridge(self) -> str:
         return bridge_name(self.slot)
+
+    @property
+    def gateway_link(self) -> str:
+        """The link with the gateway's address, where the fabric is the gateway."""
+        return gateway_name(self.slot)
+
+    @property
+    def gateway_mac(self) -> str:
+        """That link's hardware address."""
+        return plan_gateway_mac(self.name, self.slot)
+
+    @property
+    def has_gateway_port(self) -> bool:
+        """Whether the fabric is the gateway, and not a machine."""
+        return self.spec.gateway is None
+
+    @property
+    def ends(self) -> Ends:
+        """The two links that the gateway's port joins."""
+        return Ends(gateway_patch_name(self.slot), gateway_far_name(self.slot))
 
 
 class InsertRecord(Record):

@@ -38,9 +38,7 @@ class FakeLinks:
         self._count = 0
         self._put("lo", "", "", 65536)
 
-    async def create_bridge(self, name: str, *, mtu: int, alias: str, address: str | None = None) -> None:
-        if address is not None:
-            IPv4Interface(address)
+    async def create_bridge(self, name: str, *, mtu: int, alias: str) -> None:
         self._put(name, "bridge", alias, mtu)
 
     async def create_port(self, bridge_side: str, patch_side: str, *, bridge: str, mtu: int, alias: str) -> None:
@@ -49,6 +47,23 @@ class FakeLinks:
         self._put(bridge_side, "veth", alias, mtu, master=bridge, peer=patch_side)
         self._put(patch_side, "veth", alias, mtu, peer=bridge_side)
         await self.ensure_hook(patch_side)
+
+    async def create_gateway(
+        self, far_side: str, name: str, *, mtu: int, alias: str, mac: str, addresses: Sequence[str]
+    ) -> None:
+        for address in addresses:
+            IPv4Interface(address)
+        self._want_free(far_side)
+        self._put(name, "veth", alias, mtu, peer=far_side)
+        self._put(far_side, "veth", alias, mtu, peer=name)
+        self._links[name].info = replace(self._links[name].info, mac=mac)
+        await self.ensure_hook(far_side)
+
+    async def strip_bridge(self, name: str, address: str) -> None:
+        IPv4Interface(address)
+        link = self._get(name)
+        self._count += 1
+        link.info = replace(link.info, mac=_count_mac(self._count))
 
     async def create_tap(self, name: str, *, mtu: int, alias: str) -> None:
         self._put(name, "tun", alias, mtu, carrier=False)
@@ -174,11 +189,14 @@ class FakeLinks:
     ) -> None:
         self._want_free(name)
         self._count += 1
-        mac = f"02:00:00:00:{self._count >> 8:02x}:{self._count & 255:02x}"
-        info = LinkInfo(name, self._count, kind, alias, True, carrier, master, mac, mtu)
+        info = LinkInfo(name, self._count, kind, alias, True, carrier, master, _count_mac(self._count), mtu)
         self._links[name] = _Link(info, peer)
         self._tell(LinkEvent(name, True, carrier))
 
     def _tell(self, event: LinkEvent) -> None:
         for queue in self._watchers:
             queue.put_nowait(event)
+
+
+def _count_mac(count: int) -> str:
+    return f"02:00:00:00:{count >> 8:02x}:{count & 255:02x}"

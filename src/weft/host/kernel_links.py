@@ -6,6 +6,7 @@ of changes.
 """
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -13,11 +14,12 @@ import os
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from ipaddress import IPv4Interface
 from typing import TypeVar
 
 from weft.host import rtnl, taps, tc
+from weft.host.link_events import watch_link_events
 from weft.host.links import (
     HEARTBEAT_ETHERTYPE,
     MAX_SLOT,
@@ -29,26 +31,22 @@ from weft.host.links import (
     Traffic,
 )
 from weft.host.namespace import Namespace
-from weft.host.netlink import CREATE, EXCLUSIVE, NetlinkSocket, Refused, parse_messages
-from weft.model.errors import Exists, Internal, Invalid, NotFound, Unavailable, WeftError
+from weft.host.netlink import CREATE, EXCLUSIVE, NetlinkSocket, Refused, translate
+from weft.model.errors import Exists, Invalid, NotFound, Unavailable, WeftError
 from weft.model.wiring import TRAP_SLOT, AddFilter, DeleteFilter, Filter, FilterChange, FilterKind
 
 _DIRECTION = {FilterKind.REDIRECT: tc.REDIRECT, FilterKind.MIRROR: tc.MIRROR}
 _KIND = {direction: kind for kind, direction in _DIRECTION.items()}
 _GET_INDEX, _GET_NAME = 0x8933, 0x8910  # SIOCGIFINDEX, SIOCGIFNAME
 _FRAME_FILTERS = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables")
-_BUFFER = 1 << 20
+_ARP = {
+    "ipv4/conf/all/arp_ignore": "1",  # a bridge hears questions for its gateway's address, and must not answer them
+    "ipv4/conf/all/arp_announce": "2",
+}
 _LARGEST_MTU = 65535
 _ACTIVE_TIMEOUT = 5.0
 _POLL = 0.001
 _T = TypeVar("_T")
-_ERRORS: dict[int, type[WeftError]] = {
-    errno.EEXIST: Exists,
-    errno.ENODEV: NotFound,
-    errno.ENOENT: NotFound,
-    errno.EPERM: Unavailable,
-    errno.EOPNOTSUPP: Unavailable,
-}
 
 
 class KernelLinks:
@@ -60,13 +58,10 @@ class KernelLinks:
         self._slow = slow
         self._names = names
 
-    async def create_bridge(self, name: str, *, mtu: int, alias: str, address: str | None = None) -> None:
-        for sysctl in _FRAME_FILTERS:  # may be 1 in a fresh namespace, and there only once the module is loaded
-            await self._namespace.set_sysctl(f"bridge/{sysctl}", "0")
+    async def create_bridge(self, name: str, *, mtu: int, alias: str) -> None:
+        # May be 1 in a fresh namespace, and are there only once the module is loaded.
+        await self._set_sysctls({f"bridge/{name}": "0" for name in _FRAME_FILTERS} | _ARP)
         await self._create(rtnl.dump_bridge(name, mtu=mtu, mac=_own_mac(name, alias)), name)
-        if address is not None:
-            owned = rtnl.dump_address(self._index(name), IPv4Interface(address))
-            await self._change(rtnl.NEW_ADDRESS, owned, f"address {address} of {name}", CREATE | EXCLUSIVE)
         await self._finish(alias, name)
 
     async def create_port(self, bridge_side: str, patch_side: str, *, bridge: str, mtu: int, alias: str) -> None:
@@ -74,6 +69,25 @@ class KernelLinks:
         await self._create(body, bridge_side)
         await self.ensure_hook(patch_side)
         await self._finish(alias, bridge_side, patch_side)
+
+    async def create_gateway(
+        self, far_side: str, name: str, *, mtu: int, alias: str, mac: str, addresses: Sequence[str]
+    ) -> None:
+        fixed = bytes.fromhex(mac.replace(":", ""))
+        await self._create(rtnl.dump_pair(name, far_side, mtu=mtu, mac=fixed), name)
+        await self.ensure_hook(far_side)
+        for address in addresses:
+            owned = rtnl.dump_address(self._index(name), IPv4Interface(address))
+            await self._change(rtnl.NEW_ADDRESS, owned, f"address {address} of {name}", CREATE | EXCLUSIVE)
+        await self._finish(alias, far_side, name)
+
+    async def strip_bridge(self, name: str, address: str) -> None:
+        await self._set_sysctls(_ARP)
+        index = self._index(name)
+        with contextlib.suppress(NotFound):  # by an earlier try
+            await self._change(rtnl.DELETE_ADDRESS, rtnl.dump_address(index, IPv4Interface(address)), f"{name}")
+        alias = (await self.list_links())[name].alias
+        await self._change(rtnl.NEW_LINK, rtnl.dump_mac(index, _own_mac(name, alias)), f"link {name}")
 
     async def create_tap(self, name: str, *, mtu: int, alias: str) -> None:
         if self._find_index(name):
@@ -116,7 +130,7 @@ class KernelLinks:
             self._fast.request(tc.NEW_QDISC, tc.dump_hook(self._index(link)), CREATE | EXCLUSIVE)
         except Refused as err:
             if err.errno != errno.EEXIST:
-                raise _translate(err, f"hook of {link}") from err
+                raise translate(err, f"hook of {link}") from err
 
     async def add_filter(self, link: str, slot: int, kind: FilterKind, target: str) -> None:
         self._add(link, slot, kind, target)
@@ -146,15 +160,8 @@ class KernelLinks:
         )
         self._request(tc.NEW_FILTER, body, f"heartbeat trap of {link}", CREATE | EXCLUSIVE)
 
-    async def watch_links(self) -> AsyncIterator[LinkEvent]:
-        sock = await self._namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        with sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-            sock.bind((0, rtnl.LINK_GROUP))
-            sock.setblocking(False)
-            while True:
-                for event in _parse_events(await _receive(sock)):
-                    yield event
+    def watch_links(self) -> AsyncIterator[LinkEvent]:
+        return watch_link_events(self._namespace)
 
     async def close(self) -> None:
         self._fast.close()
@@ -186,6 +193,10 @@ class KernelLinks:
         body = rtnl.dump_change(self._index(name), mtu=mtu, alias=alias, up=up)
         await self._change(rtnl.NEW_LINK, body, f"link {name}")
 
+    async def _set_sysctls(self, values: Mapping[str, str]) -> None:
+        for name, value in values.items():
+            await self._namespace.set_sysctl(name, value)
+
     async def _change(self, kind: int, body: bytes, what: str, flags: int = 0) -> None:
         await self._slowly(lambda: self._slow.request(kind, body, flags), what)
 
@@ -193,7 +204,7 @@ class KernelLinks:
         try:
             return await asyncio.to_thread(work)
         except (Refused, TimeoutError) as err:
-            raise _translate(err, what) from err
+            raise translate(err, what) from err
 
     def _request(self, kind: int, body: bytes, what: str, flags: int = 0) -> None:
         try:
@@ -201,7 +212,7 @@ class KernelLinks:
         except (Refused, TimeoutError) as err:
             if err.errno == errno.EINVAL and "Parent Qdisc" in str(err):
                 raise NotFound(f"{what}: the link has no hook") from err
-            raise _translate(err, what) from err
+            raise translate(err, what) from err
 
     def _apply(self, change: FilterChange) -> None:
         match change:
@@ -228,7 +239,7 @@ class KernelLinks:
         except (Refused, TimeoutError) as err:
             if isinstance(err, Refused) and err.errno in (errno.ENOENT, errno.EINVAL):
                 return []  # no hook yet
-            raise _translate(err, f"filters of {link}") from err
+            raise translate(err, f"filters of {link}") from err
         return [raw for body in bodies if (raw := tc.parse_filter(body))]
 
     def _find_index(self, name: str) -> int:
@@ -269,7 +280,7 @@ async def open_links(namespace: Namespace) -> KernelLinks:
 
 def _own_mac(name: str, alias: str) -> bytes:
     """A locally administered address that is the same each time."""
-    return b"\x02" + hashlib.sha256(f"{alias}/{name}".encode()).digest()[:5]
+    return b"\x02" + hashlib.sha256(f"{alias}/{name}/bridge".encode()).digest()[:5]
 
 
 def _check_slot(slot: int) -> None:
@@ -280,25 +291,3 @@ def _check_slot(slot: int) -> None:
 def _describe(raw: rtnl.RawLink, master: str | None) -> LinkInfo:
     kind = raw.kind or ""
     return LinkInfo(raw.name, raw.index, kind, raw.alias, raw.up, raw.carrier, master, raw.mac, raw.mtu)
-
-
-def _parse_events(data: bytes) -> list[LinkEvent]:
-    events = []
-    for kind, _, _, body in parse_messages(data):
-        raw = rtnl.parse_link(body)
-        gone = kind == rtnl.DELETE_LINK
-        events.append(LinkEvent(raw.name, raw.up and not gone, raw.carrier and not gone, gone))
-    return events
-
-
-async def _receive(sock: socket.socket) -> bytes:
-    try:
-        return await asyncio.get_running_loop().sock_recv(sock, 1 << 16)
-    except OSError as err:
-        raise Unavailable(f"link events were lost: {err.strerror}", hint="list the links anew") from err
-
-
-def _translate(err: OSError, what: str) -> WeftError:
-    """A refusal of the kernel as one of our errors."""
-    words = err.strerror or str(err) or "no answer in time"
-    return _ERRORS.get(err.errno or errno.EPERM, Internal)(f"{what}: {words}")

@@ -80,11 +80,19 @@ class Links(Protocol):
     Names are the kernel's, at most 15 bytes. `alias` names the owner of a link, at most 255 bytes.
     """
 
-    async def create_bridge(self, name: str, *, mtu: int, alias: str, address: str | None = None) -> None:
-        """A bridge that is up, without spanning tree or snooping; `address` is its own, like `10.0.0.1/24`."""
+    async def create_bridge(self, name: str, *, mtu: int, alias: str) -> None:
+        """A bridge that is up, without spanning tree or snooping, and without an address."""
 
     async def create_port(self, bridge_side: str, patch_side: str, *, bridge: str, mtu: int, alias: str) -> None:
         """A pair of links, up, one end in the bridge; the other has a hook."""
+
+    async def create_gateway(
+        self, far_side: str, name: str, *, mtu: int, alias: str, mac: str, addresses: Sequence[str]
+    ) -> None:
+        """A pair of links, up: `far_side` has a hook; `name` has a fixed MAC and addresses, like `10.0.0.1/24`."""
+
+    async def strip_bridge(self, name: str, address: str) -> None:
+        """Take the address off a bridge that has one, and give it another MAC: a gateway's link has both now."""
 
     async def create_tap(self, name: str, *, mtu: int, alias: str) -> None:
         """A tap that stays when its user goes, up, with a hook."""

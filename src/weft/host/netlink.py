@@ -5,11 +5,14 @@ for anything but the kernel's own lock. Layouts are those of linux/netlink.h and
 own words for a refusal (extended acknowledgement) end up in the exception.
 """
 
+import errno
 import os
 import socket
 import struct
 import threading
 from collections.abc import Iterator
+
+from weft.model.errors import Exists, Internal, NotFound, Unavailable, WeftError
 
 REQUEST, ACK, ROOT_MATCH = 0x1, 0x4, 0x300
 EXCLUSIVE, CREATE = 0x200, 0x400
@@ -24,6 +27,14 @@ _DUMP_ATTEMPTS = 5
 """What is listed may change meanwhile; after so many times something is better than nothing."""
 _ACK_MESSAGE = 1
 _RECEIVE = 1 << 16
+_ERRORS: dict[int, type[WeftError]] = {
+    errno.EEXIST: Exists,
+    errno.EADDRNOTAVAIL: NotFound,
+    errno.ENODEV: NotFound,
+    errno.ENOENT: NotFound,
+    errno.EPERM: Unavailable,
+    errno.EOPNOTSUPP: Unavailable,
+}
 
 
 class Refused(OSError):
@@ -138,3 +149,9 @@ def _kernel_words(content: bytes, flags: int) -> str:
     quoted = _HEADER.size if flags & _CAPPED else struct.unpack_from("=I", content, 4)[0]
     words = parse_attributes(content[4 + quoted + -quoted % 4 :]).get(_ACK_MESSAGE, b"")
     return parse_text(words)
+
+
+def translate(err: OSError, what: str) -> WeftError:
+    """A refusal of the kernel as one of our errors."""
+    words = err.strerror or str(err) or "no answer in time"
+    return _ERRORS.get(err.errno or errno.EPERM, Internal)(f"{what}: {words}")

@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface
 
 from weft.host.netlink import NESTED, attribute, nest, parse_attributes, parse_text
 
-NEW_LINK, DELETE_LINK, GET_LINK, NEW_ADDRESS = 16, 17, 18, 20
+NEW_LINK, DELETE_LINK, GET_LINK, NEW_ADDRESS, DELETE_ADDRESS = 16, 17, 18, 20, 21
 LINK_GROUP = 1
 """RTMGRP_LINK: the multicast group that tells of links."""
 
@@ -21,6 +21,7 @@ _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
 _BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_SNOOPING = 1, 5, 23
 _LOCAL, _OWN = 2, 1  # IFA_LOCAL, IFA_ADDRESS
+_LINK_SCOPE = 253  # RT_SCOPE_LINK: never the source of what goes elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,12 @@ def dump_bridge(name: str, *, mtu: int, mac: bytes) -> bytes:
     return _dump_new(name, mtu, attribute(_MAC, mac), _dump_info("bridge", data))
 
 
-def dump_pair(name: str, peer: str, *, mtu: int, master: int = 0) -> bytes:
-    """A veth pair; `name` joins the bridge `master`."""
+def dump_pair(name: str, peer: str, *, mtu: int, master: int = 0, mac: bytes | None = None) -> bytes:
+    """A veth pair; `name` joins the bridge `master`, and has the hardware address `mac`."""
     far = attribute(_VETH_PEER | NESTED, _dump_new(peer, mtu))
     bridge = attribute(_MASTER, master) if master else b""
-    return _dump_new(name, mtu, bridge, _dump_info("veth", nest(_INFO_DATA, far)))
+    own = attribute(_MAC, mac) if mac else b""
+    return _dump_new(name, mtu, bridge, own, _dump_info("veth", nest(_INFO_DATA, far)))
 
 
 def dump_change(index: int, *, mtu: int | None = None, alias: str | None = None, up: bool | None = None) -> bytes:
@@ -68,6 +70,11 @@ def dump_change(index: int, *, mtu: int | None = None, alias: str | None = None,
     parts = [attribute(_MTU, mtu) if mtu else b"", attribute(_ALIAS, alias.encode()) if alias else b""]
     flags, mask = (_UP if up else 0), (0 if up is None else _UP)
     return _MESSAGE.pack(0, 0, index, flags, mask) + b"".join(parts)
+
+
+def dump_mac(index: int, mac: bytes) -> bytes:
+    """Another hardware address for a link that is there."""
+    return _MESSAGE.pack(0, 0, index, 0, 0) + attribute(_MAC, mac)
 
 
 def dump_link(index: int) -> bytes:
@@ -78,7 +85,8 @@ def dump_link(index: int) -> bytes:
 def dump_address(index: int, address: IPv4Interface) -> bytes:
     """An address with its prefix on a link."""
     packed = address.ip.packed
-    header = _ADDRESS.pack(socket.AF_INET, address.network.prefixlen, 0, 0, index)
+    scope = _LINK_SCOPE if address.is_link_local else 0
+    header = _ADDRESS.pack(socket.AF_INET, address.network.prefixlen, 0, scope, index)
     return header + attribute(_LOCAL, packed) + attribute(_OWN, packed)
 
 

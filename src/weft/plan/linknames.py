@@ -13,6 +13,26 @@ def bridge_name(network_slot: int) -> str:
     return f"n{network_slot}"
 
 
+def gateway_name(network_slot: int) -> str:
+    """The link that has the gateway's address, where the fabric is the gateway."""
+    return f"g{network_slot}"
+
+
+def gateway_far_name(network_slot: int) -> str:
+    """The far end of the gateway's link: what a tap is to a machine."""
+    return f"gt{network_slot}"
+
+
+def gateway_patch_name(network_slot: int) -> str:
+    """The end of a gateway's port that faces the chain."""
+    return f"gp{network_slot}"
+
+
+def gateway_bridge_side_name(network_slot: int) -> str:
+    """The end of a gateway's port that stays in the network's bridge for ever."""
+    return f"gb{network_slot}"
+
+
 def patch_name(machine_slot: int, nic: int) -> str:
     """The end of a port that faces the chain; its filters lead to the first insert or to the tap."""
     return f"p{machine_slot}.{nic}"

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from weft.plan.address import UPSTREAM
+
 TABLE = "inet weft"
 
 
 @dataclass(frozen=True, slots=True)
 class RuledNetwork:
-    """A network as the rules see it: its bridge, its range (`10.0.0.0/24`), its gateway's address."""
+    """A network as the rules see it: the link with its gateway's address, its range (`10.0.0.0/24`), that address."""
 
-    bridge: str
+    link: str
     subnet: str
     gateway: str
     uplink: bool = False
@@ -19,13 +21,14 @@ class RuledNetwork:
 def plan_ruleset(networks: Sequence[RuledNetwork], uplink: str = "uplink") -> str:
     """The whole ruleset as nft reads it; loading it replaces the one before in one step.
 
-    A machine may ask its own gateway for names and send it echo requests. It gets out only through the link
-    `uplink`, only with an address of its own network, and only where that network has an uplink. From outside
-    nothing comes in but answers.
+    A machine may ask its own gateway for names and send it echo requests; so may what has taken over the gateway's
+    address, which calls it UPSTREAM. It gets out only through the link `uplink`, only with an address of its own
+    network, and only where that network has an uplink. From outside nothing comes in but answers.
     """
     lines = [f"add table {TABLE}", f"delete table {TABLE}", f"table {TABLE} {{"]
     lines += _plan_chain("input", "filter", _plan_input(networks))
     lines += _plan_chain("forward", "filter", _plan_forward(networks, uplink))
+    lines += _plan_names(networks)
     lines += _plan_nat(networks, uplink)
     return "\n".join([*lines, "}", ""])
 
@@ -33,26 +36,42 @@ def plan_ruleset(networks: Sequence[RuledNetwork], uplink: str = "uplink") -> st
 def _plan_input(networks: Sequence[RuledNetwork]) -> list[str]:
     rules = ['iifname "lo" accept']
     for network in networks:
-        here = f'iifname "{network.bridge}" ip saddr {network.subnet} ip daddr {network.gateway}'
+        here = f'iifname "{network.link}" ip saddr {network.subnet}'
         rules += [
-            f"{here} udp dport 53 accept",
-            f"{here} tcp dport 53 accept",
-            f"{here} icmp type echo-request accept",
+            f"{here} ip daddr {network.gateway} udp dport 53 accept",
+            f"{here} ip daddr {network.gateway} tcp dport 53 accept",
+            f"{here} ip daddr {{ {network.gateway}, {UPSTREAM} }} icmp type echo-request accept",
         ]
     return rules
 
 
 def _plan_forward(networks: Sequence[RuledNetwork], uplink: str) -> list[str]:
     return [
-        f'iifname "{network.bridge}" oifname "{uplink}" ip saddr {network.subnet} accept'
+        f'iifname "{network.link}" oifname "{uplink}" ip saddr {network.subnet} accept'
         for network in networks
         if network.uplink
     ]
 
 
 def _plan_chain(hook: str, priority: str, rules: Sequence[str]) -> list[str]:
-    head = [f"type filter hook {hook} priority {priority}; policy drop;", "ct state established,related accept"]
-    return [f"  chain {hook} {{", *(f"    {line}" for line in [*head, "ct state invalid drop", *rules]), "  }"]
+    head = [
+        f"type filter hook {hook} priority {priority}; policy drop;",
+        'iifname "n*" drop',  # what is sent to a bridge itself would go round the gateway's port
+        "ct state established,related accept",
+        "ct state invalid drop",
+    ]
+    return [f"  chain {hook} {{", *(f"    {line}" for line in [*head, *rules]), "  }"]
+
+
+def _plan_names(networks: Sequence[RuledNetwork]) -> list[str]:
+    """All networks have the address UPSTREAM in common, and the name server of each listens at its own gateway's."""
+    rules = [
+        f'    iifname "{network.link}" ip daddr {UPSTREAM} meta l4proto {{ tcp, udp }} th dport 53 dnat ip to '
+        f"{network.gateway}"
+        for network in networks
+    ]
+    head = ["  chain prerouting {", "    type nat hook prerouting priority dstnat; policy accept;"]
+    return [*head, *rules, "  }"] if rules else []
 
 
 def _plan_nat(networks: Sequence[RuledNetwork], uplink: str) -> list[str]:

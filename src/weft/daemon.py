@@ -50,7 +50,7 @@ async def serve(home: Path) -> None:
         def shut_down(machines: bool = False) -> None:
             nonlocal take_down
             take_down = machines
-            fabric.site.events.close()
+            fabric.shared.events.close()
             server.should_exit = True
 
         app = make_app(fabric, shut_down)
@@ -70,7 +70,7 @@ async def serve(home: Path) -> None:
             await _run(server, sock)
             layout.socket.unlink(missing_ok=True)
         if take_down:
-            await fabric.dismantle()
+            await fabric.rooms.dismantle()
 
 
 async def _run(server: Server, sock: socket.socket) -> None:

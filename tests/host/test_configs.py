@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 from benchmarks.harness.appliance import SCHEMA
 from tests.host.fake_appliance import FakeAppliance
-from tests.unit.paper_fabric import open_paper_fabric
+from tests.unit.paper_fabric import open_paper_room
 
-from weft.fabric.fabric import Fabric
 from weft.fabric.launch import guest_config
+from weft.fabric.room import Room as FabricRoom
 from weft.fabric.settings.configs import Configs
 from weft.fabric.settings.floppies import floppy_path, load_boot_settings, with_settings
 from weft.image.floppy import create_floppy, open_change, open_floppy
@@ -25,9 +25,9 @@ from weft.plan.mounts import plan_mounts
 
 @dataclasses.dataclass
 class Room:
-    """A fabric on paper with the appliance `gate`, and what is done to it."""
+    """A room on paper with the appliance `gate`, and what is done to it."""
 
-    fabric: Fabric
+    fabric: FabricRoom
     machine: FakeAppliance
 
     @property
@@ -69,7 +69,7 @@ class Room:
 
 @pytest.fixture
 async def room(tmp_path: Path) -> AsyncIterator[Room]:
-    async with open_paper_fabric(tmp_path / "home") as fabric:
+    async with open_paper_room(tmp_path / "home") as fabric:
         store = fabric.site.images
         base = store.get("base")
         (store.folder / "gate").mkdir()

@@ -31,10 +31,10 @@ class Api:
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     async with open_paper_fabric(tmp_path / "home") as fabric:
-        base = fabric.site.images.get("base")
-        (fabric.site.images.folder / "gate").mkdir()
+        base = fabric.default.site.images.get("base")
+        (fabric.default.site.images.folder / "gate").mkdir()
         gate = base.model_copy(update={"name": "gate", "settings": SCHEMA})
-        (fabric.site.images.folder / "gate" / "image.json").write_text(gate.model_dump_json())
+        (fabric.default.site.images.folder / "gate" / "image.json").write_text(gate.model_dump_json())
         transport = httpx.ASGITransport(make_app(fabric, lambda _machines: None))
         async with httpx.AsyncClient(transport=transport, base_url="http://weft") as http:
             api = Api(http)

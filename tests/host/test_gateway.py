@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.host.outside import Machine, start_machine
-from tests.unit.paper_fabric import open_paper_fabric
+from tests.unit.paper_fabric import open_paper_room
 
 from weft.fabric.ports import Ports
 from weft.fabric.records import NetworkRecord
@@ -27,8 +27,8 @@ ECHO = "import socket; s = socket.create_connection(('10.0.0.1', 80))\nwhile b :
 
 @pytest.fixture
 async def ports(links: KernelLinks, tmp_path: Path) -> AsyncIterator[tuple[Ports, NetworkRecord]]:
-    async with open_paper_fabric(tmp_path / "paper") as fabric:
-        yield Ports(replace(fabric.site, links=links)), fabric.site.shelves.networks.get("lan")
+    async with open_paper_room(tmp_path / "paper") as room:
+        yield Ports(replace(room.site, links=links)), room.site.shelves.networks.get("lan")
 
 
 async def see(links: KernelLinks) -> dict[str, object]:

@@ -4,20 +4,27 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, cast
 
-from weft.fabric.events import EventLog
-from weft.fabric.fabric import Fabric, assemble
+from weft.fabric.events import EventLog, RoomEvents
+from weft.fabric.fabric import Fabric
+from weft.fabric.images import Images
 from weft.fabric.layout import Layout
-from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shelf, VolumeRecord
+from weft.fabric.records import NetworkRecord, RoomRecord
+from weft.fabric.room import Room, assemble
+from weft.fabric.rooms import Rooms
+from weft.fabric.shared import Shared
 from weft.fabric.site import Shelves, Site, Tasks
+from weft.host.cgroup import CgroupMode, Cgroups
 from weft.host.facts import HostFacts
 from weft.host.fake_links import FakeLinks
 from weft.image.store import ImageStore, KernelStore
 from weft.model.image import ImageManifest, ImageNic, KernelInfo, NicRole
 from weft.model.network import NetworkSpec
+from weft.model.room import DEFAULT_ROOM
 from weft.settings import load_settings
 from weft.store.sqlite import SqliteStore
 
@@ -38,41 +45,76 @@ SIDES = (ImageNic(name="eth0", role=NicRole.NETWORK), ImageNic(name="eth1", role
 
 @asynccontextmanager
 async def open_paper_fabric(home: Path) -> AsyncIterator[Fabric]:
-    """With the images `base` and `sniffer`, a kernel, and the network `lan`. With every look it is a second later."""
+    """With the images `base` and `sniffer`, a kernel, and the network `lan` in each room. With every look it is a
+    second later."""
     layout = Layout(home)
     layout.create()
     _add_files(home)
     store = SqliteStore(layout.store)
-    shelves = Shelves(
-        Shelf(store, "machines", MachineRecord),
-        Shelf(store, "networks", NetworkRecord),
-        Shelf(store, "inserts", InsertRecord),
-        Shelf(store, "volumes", VolumeRecord),
-    )
     ticks = itertools.count(1000)
-    links = FakeLinks()
-    site = Site(
-        id="paper",
+    shared = Shared(
+        id="0badcafe",
         layout=layout,
         settings=load_settings(home),
         facts=FACTS,
-        namespace=cast(Any, None),
-        links=links,
-        cgroups=cast(Any, None),
         images=ImageStore(home),
         kernels=KernelStore(home),
-        shelves=shelves,
+        store=store,
         events=EventLog(lambda: float(next(ticks))),
         clock=lambda: float(next(ticks)),
-        tasks=Tasks(),
+        same_boot=True,
         init=b"",
     )
-    lan = NetworkSpec(name="lan", subnet=IPv4Network("10.0.0.0/29"))
-    await shelves.networks.save(NetworkRecord(spec=lan, slot=1, created=1.0))
+    rooms = Rooms(shared, partial(_open_paper_room, shared))
+    await rooms.open()
+    yield Fabric(shared, rooms, Images(shared, rooms))
+    await rooms.close()
+    await store.close()
+
+
+@asynccontextmanager
+async def open_paper_room(home: Path) -> AsyncIterator[Room]:
+    """The default room of such a fabric."""
+    async with open_paper_fabric(home) as fabric:
+        yield fabric.default
+
+
+@asynccontextmanager
+async def _open_paper_room(shared: Shared, record: RoomRecord, shelves: Shelves) -> AsyncIterator[Room]:
+    layout = shared.layout if record.name == DEFAULT_ROOM else shared.layout.room(record.name)
+    layout.create()
+    links = FakeLinks()
+    site = Site(
+        room=record.name,
+        block=record.block,
+        home=shared.layout.home,
+        layout=layout,
+        settings=shared.settings,
+        facts=shared.facts,
+        namespace=cast(Any, PaperNamespace()),
+        links=links,
+        cgroups=Cgroups(CgroupMode.NONE, (), "on paper"),
+        images=shared.images,
+        kernels=shared.kernels,
+        shelves=shelves,
+        events=RoomEvents(shared.events, record.name),
+        clock=shared.clock,
+        tasks=Tasks(),
+        init=shared.init,
+    )
+    if shelves.networks.find("lan") is None:
+        lan = NetworkSpec(name="lan", subnet=IPv4Network("10.0.0.0/29"))
+        await shelves.networks.save(NetworkRecord(spec=lan, slot=1, created=1.0))
     await links.create_bridge("n1", mtu=1500, alias="weft network lan")
     yield assemble(site)
     await site.tasks.cancel()
-    await store.close()
+
+
+class PaperNamespace:
+    """One that nothing can be started in, and that can be given up."""
+
+    async def stop(self) -> None:
+        """Nothing is there to be stopped."""
 
 
 def _add_files(home: Path) -> None:

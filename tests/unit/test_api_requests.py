@@ -119,17 +119,17 @@ async def test_what_is_wrong_is_refused_and_changes_nothing(api: Api) -> None:
     await api.make("web", "lan")
     paths = ("/machines?all=true", "/networks", "/inserts", "/ports")
     before = [await api.ask("GET", path) for path in paths]
-    links = await api.fabric.site.links.list_links()
+    links = await api.fabric.default.site.links.list_links()
     told = {f"{method} {path} {body}": await api.refuses(method, path, body) for method, path, body, _ in REFUSED}
     wanted = {f"{method} {path} {body}": code for method, path, body, code in REFUSED}
     assert told == wanted
     assert [await api.ask("GET", path) for path in paths] == before
-    assert await api.fabric.site.links.list_links() == links
+    assert await api.fabric.default.site.links.list_links() == links
     assert api.ended == []
 
 
 async def test_a_machine_is_given_its_place_and_leaves_nothing(api: Api) -> None:
-    links = api.fabric.site.links
+    links = api.fabric.default.site.links
     before = set(await links.list_links())
     web, client = await api.make("web", "lan"), await api.make("client", "lan", "lan")
     assert [nic["address"] for nic in (*web["networks"], *client["networks"])] == ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
@@ -147,9 +147,9 @@ async def test_a_machine_is_given_its_place_and_leaves_nothing(api: Api) -> None
 async def test_a_full_network_takes_nobody_and_half_a_machine_is_none(api: Api) -> None:
     for number in range(5):
         await api.make(f"m{number}", "lan")
-    links = set(await api.fabric.site.links.list_links())
+    links = set(await api.fabric.default.site.links.list_links())
     assert await api.refuses("POST", "/machines", machine(nics=[{"network": "lan"}])) == "no-room"
-    assert set(await api.fabric.site.links.list_links()) == links
+    assert set(await api.fabric.default.site.links.list_links()) == links
     assert len((await api.ask("GET", "/machines?all=true"))[1]) == 5
     await api.ask("DELETE", "/machines/m2")
     assert (await api.make("next", "lan"))["networks"][0]["address"] == "10.0.0.4"
@@ -199,7 +199,7 @@ async def test_events_are_filtered_by_time_kind_and_name(api: Api) -> None:
     assert await ask(kind="machine.created") == ["web created", "db created"]
     assert await ask(kind="machine.removed", machine="db") == ["db removed"]
     assert await ask(kind=["network", "machin"]) == []
-    moments = [event.time for event in api.fabric.site.events.since(0)]
+    moments = [event.time for event in api.fabric.default.site.events.since(0)]
     assert await ask(after=moments[1], until=moments[2]) == everything[1:3]
     # The clock on paper is far behind ours, so the end has been reached.
     assert await ask(follow=True, after=moments[2], until=moments[3]) == everything[2:]

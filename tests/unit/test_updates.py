@@ -13,6 +13,7 @@ from tests.unit.paper_fabric import open_paper_fabric
 from weft.api.app import make_app
 from weft.fabric.fabric import Fabric
 from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord
+from weft.fabric.room import Room
 from weft.model.errors import Invalid, NotFound, WrongState
 from weft.model.insert import InsertSpec
 from weft.model.machine import MachineRestart, MachineSpec, NicSpec, State
@@ -23,50 +24,55 @@ from weft.model.network import NetworkSpec
 async def fabric(tmp_path: Path) -> AsyncIterator[Fabric]:
     async with open_paper_fabric(tmp_path / "home") as opened:
         dmz = NetworkSpec(name="dmz", subnet=IPv4Network("10.1.0.0/29"))
-        await opened.site.shelves.networks.save(NetworkRecord(spec=dmz, slot=2, created=1.0))
-        await opened.site.links.create_bridge("n2", mtu=1500, alias="weft network dmz")
+        await opened.default.site.shelves.networks.save(NetworkRecord(spec=dmz, slot=2, created=1.0))
+        await opened.default.site.links.create_bridge("n2", mtu=1500, alias="weft network dmz")
         yield opened
 
 
-async def make(fabric: Fabric, *networks: str, **more: Any) -> MachineRecord:
+@pytest.fixture
+def room(fabric: Fabric) -> Room:
+    return fabric.default
+
+
+async def make(room: Room, *networks: str, **more: Any) -> MachineRecord:
     nics = tuple(NicSpec(network=name) for name in networks)
-    return await fabric.machines.create(MachineSpec(name="web", image="base", nics=nics, **more))
+    return await room.machines.create(MachineSpec(name="web", image="base", nics=nics, **more))
 
 
-def find(fabric: Fabric) -> MachineRecord:
-    return fabric.site.shelves.machines.get("web")
+def find(room: Room) -> MachineRecord:
+    return room.site.shelves.machines.get("web")
 
 
-async def test_what_is_not_named_stays(fabric: Fabric) -> None:
-    before = await make(fabric, "lan", env={"A": "1"})
-    change = await fabric.updates.update("web", before.spec.model_copy(update={"memory": 128 << 20, "cpus": 2}))
+async def test_what_is_not_named_stays(room: Room) -> None:
+    before = await make(room, "lan", env={"A": "1"})
+    change = await room.updates.update("web", before.spec.model_copy(update={"memory": 128 << 20, "cpus": 2}))
     assert set(change.restart) == {"memory", "cpus"}
-    after = find(fabric)
+    after = find(room)
     assert (after.memory, after.spec.cpus, after.spec.env) == (128 << 20, 2, {"A": "1"})
     assert (after.slot, after.uuid, after.nics) == (before.slot, before.uuid, before.nics)
     assert after.change is None and after.state is State.CREATED and after.again_at is None
 
 
-async def test_a_nic_on_a_network_that_stays_keeps_its_addresses(fabric: Fabric) -> None:
-    before = await make(fabric, "lan", "dmz")
+async def test_a_nic_on_a_network_that_stays_keeps_its_addresses(room: Room) -> None:
+    before = await make(room, "lan", "dmz")
     nics = (NicSpec(network="dmz"), NicSpec(network="lan"), NicSpec(network="lan"))
-    await fabric.updates.update("web", before.spec.model_copy(update={"nics": nics}))
-    after = find(fabric)
+    await room.updates.update("web", before.spec.model_copy(update={"nics": nics}))
+    after = find(room)
     assert after.nics[:2] == (before.nics[1], before.nics[0])
     assert after.nics[2].mac not in {nic.mac for nic in before.nics}
     assert str(after.nics[2].address) == "10.0.0.3"
-    links = await fabric.site.links.list_links()
+    links = await room.site.links.list_links()
     assert {name for name in links if name.startswith(("b1", "p1", "t1"))} == {
         f"{kind}1.{number}" for kind in "bpt" for number in range(3)
     }
     assert [links[f"b1.{number}"].master for number in range(3)] == ["n2", "n1", "n1"]
-    await fabric.updates.update("web", after.spec.model_copy(update={"nics": (NicSpec(network="lan"),)}))
-    assert find(fabric).nics == (before.nics[0],)
-    assert {name for name in await fabric.site.links.list_links() if "1." in name} == {"b1.0", "p1.0", "t1.0"}
+    await room.updates.update("web", after.spec.model_copy(update={"nics": (NicSpec(network="lan"),)}))
+    assert find(room).nics == (before.nics[0],)
+    assert {name for name in await room.site.links.list_links() if "1." in name} == {"b1.0", "p1.0", "t1.0"}
 
 
-async def test_what_cannot_be_changes_nothing(fabric: Fabric) -> None:
-    before = await make(fabric, "lan")
+async def test_what_cannot_be_changes_nothing(room: Room) -> None:
+    before = await make(room, "lan")
     for changes, error in (
         ({"image": "nothing"}, NotFound),
         ({"kernel": "nothing"}, NotFound),
@@ -74,29 +80,29 @@ async def test_what_cannot_be_changes_nothing(fabric: Fabric) -> None:
         ({"name": "other"}, Invalid),
     ):
         with pytest.raises(error):
-            await fabric.updates.update("web", before.spec.model_copy(update=changes))
-    assert find(fabric) == before
+            await room.updates.update("web", before.spec.model_copy(update=changes))
+    assert find(room) == before
 
 
-async def test_a_port_with_an_insert_stays(fabric: Fabric) -> None:
-    before = await make(fabric, "lan", "dmz")
+async def test_a_port_with_an_insert_stays(room: Room) -> None:
+    before = await make(room, "lan", "dmz")
     spec = InsertSpec(name="eye", appliance="sniffer", before="web:1")
-    await fabric.site.shelves.inserts.save(InsertRecord(spec=spec, rank=Fraction(0), created=1.0))
+    await room.site.shelves.inserts.save(InsertRecord(spec=spec, rank=Fraction(0), created=1.0))
     for nics in ((NicSpec(network="lan"),), (NicSpec(network="dmz"), NicSpec(network="lan"))):
         with pytest.raises(WrongState, match="insert 'eye' is at web:1, which goes"):
-            await fabric.updates.update("web", before.spec.model_copy(update={"nics": nics}))
-    await fabric.updates.update("web", before.spec.model_copy(update={"nics": (NicSpec(network="dmz"),) * 2}))
+            await room.updates.update("web", before.spec.model_copy(update={"nics": nics}))
+    await room.updates.update("web", before.spec.model_copy(update={"nics": (NicSpec(network="dmz"),) * 2}))
 
 
-async def test_a_machine_that_runs_is_not_restarted_unasked(fabric: Fabric) -> None:
-    machine = await make(fabric, "lan")
-    await fabric.site.shelves.machines.save(machine.with_(state=State.RUNNING))
+async def test_a_machine_that_runs_is_not_restarted_unasked(room: Room) -> None:
+    machine = await make(room, "lan")
+    await room.site.shelves.machines.save(machine.with_(state=State.RUNNING))
     with pytest.raises(WrongState, match="would have to be restarted for another memory"):
-        await fabric.updates.update("web", machine.spec.model_copy(update={"memory": 128 << 20, "labels": {"a": ""}}))
-    assert find(fabric).spec == machine.spec
+        await room.updates.update("web", machine.spec.model_copy(update={"memory": 128 << 20, "labels": {"a": ""}}))
+    assert find(room).spec == machine.spec
     live = {"labels": {"a": ""}, "restart": MachineRestart.ALWAYS}
-    await fabric.updates.update("web", machine.spec.model_copy(update=live))
-    assert find(fabric).spec.labels == {"a": ""} and find(fabric).state is State.RUNNING
+    await room.updates.update("web", machine.spec.model_copy(update=live))
+    assert find(room).spec.labels == {"a": ""} and find(room).state is State.RUNNING
 
 
 class Died(BaseException):
@@ -105,11 +111,11 @@ class Died(BaseException):
 
 @pytest.mark.parametrize("steps", range(5))
 async def test_whatever_step_a_daemon_dies_at_the_next_one_goes_on(
-    fabric: Fabric, steps: int, monkeypatch: pytest.MonkeyPatch
+    room: Room, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = await make(fabric, "lan")
+    before = await make(room, "lan")
     left = steps
-    shelf, links = fabric.site.shelves.machines, fabric.site.links
+    shelf, links = room.site.shelves.machines, room.site.links
 
     def counted(act: Any) -> Any:
         async def count(*args: Any, **more: Any) -> Any:
@@ -127,11 +133,11 @@ async def test_whatever_step_a_daemon_dies_at_the_next_one_goes_on(
         patched.setattr(links, "create_tap", counted(links.create_tap))
         nics = (NicSpec(network="lan"), NicSpec(network="dmz"))
         with pytest.raises(Died):
-            await fabric.updates.update("web", before.spec.model_copy(update={"nics": nics, "memory": 128 << 20}))
-    await fabric.ports.attach(find(fabric))
-    await fabric.ports.splice_all(find(fabric))
-    await fabric.updates.adopt("web")
-    after = find(fabric)
+            await room.updates.update("web", before.spec.model_copy(update={"nics": nics, "memory": 128 << 20}))
+    await room.ports.attach(find(room))
+    await room.ports.splice_all(find(room))
+    await room.updates.adopt("web")
+    after = find(room)
     assert after.change is None
     assert (after.memory, len(after.nics)) == ((128 << 20, 2) if steps else (before.memory, 1))
     assert after.nics[0] == before.nics[0]
@@ -139,12 +145,12 @@ async def test_whatever_step_a_daemon_dies_at_the_next_one_goes_on(
     assert wired == {f"{kind}1.{number}" for kind in "bpt" for number in range(len(after.nics))}
 
 
-async def test_the_api_changes_parts(fabric: Fabric) -> None:
-    await make(fabric, "lan", labels={"a": "1"})
+async def test_the_api_changes_parts(fabric: Fabric, room: Room) -> None:
+    await make(room, "lan", labels={"a": "1"})
     app = make_app(fabric, lambda _machines: None)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://weft") as http:
         plan = await http.patch("/v1/machines/web", json={"changes": {"memory": 128 << 20}, "plan": True})
-        assert (plan.json()["restart"], find(fabric).memory) == (["memory"], 64 << 20)
+        assert (plan.json()["restart"], find(room).memory) == (["memory"], 64 << 20)
         done = await http.patch("/v1/machines/web", json={"changes": {"memory": 128 << 20, "labels": {}}})
         assert done.json()["machine"]["memory"] == 128 << 20
         assert (done.json()["live"], done.json()["restart"]) == (["labels"], ["memory"])

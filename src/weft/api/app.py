@@ -21,6 +21,7 @@ from weft.api import (
     kernels,
     machines,
     networks,
+    rooms,
     streams,
     system,
     updates,
@@ -31,6 +32,10 @@ from weft.fabric.fabric import Fabric
 from weft.model.errors import Invalid, NotFound, WeftError
 
 API_VERSION = "v1"
+SHARED = (system, rooms, images, kernels, floppies)
+"""Routes of what all rooms have in common."""
+OF_A_ROOM = (machines, updates, files, insight, streams, networks, inserts, volumes, configs, events)
+"""Routes of what each room has for itself: at /v1 those of the room `default`, at /v1/rooms/ROOM those of any."""
 
 
 class ErrorBody(BaseModel):
@@ -65,23 +70,12 @@ def make_app(fabric: Fabric, on_shutdown: "system.Shutdown") -> FastAPI:
     app.state.fabric = fabric
     app.state.shutdown = on_shutdown
     app.state.started = time.time()
-    for module in (
-        system,
-        machines,
-        updates,
-        files,
-        insight,
-        streams,
-        networks,
-        inserts,
-        images,
-        kernels,
-        volumes,
-        configs,
-        floppies,
-        events,
-    ):
+    for module in SHARED:
         app.include_router(module.router, prefix=f"/{API_VERSION}")
+    for module in OF_A_ROOM:
+        app.include_router(module.router, prefix=f"/{API_VERSION}")
+        # Not in the OpenAPI document: the same routes again, which would say nothing new twice over.
+        app.include_router(module.router, prefix=f"/{API_VERSION}/rooms/{{room}}", include_in_schema=False)
     app.add_exception_handler(WeftError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_no_route)

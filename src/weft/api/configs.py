@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from weft.api.deps import TheFabric
+from weft.api.deps import TheRoom
 from weft.api.shield import finish
-from weft.fabric.fabric import Fabric
+from weft.fabric.room import Room
 from weft.model.config import ConfigChange, ConfigView, RevisionView
 from weft.model.json_schema import dump_json_schema
 from weft.model.machine import MachineView
@@ -58,83 +58,81 @@ class ResetRequest(BaseModel):
 
 
 @router.get("/config")
-async def show_config(fabric: TheFabric, name: str, running: Running = None, secrets: bool = False) -> ConfigView:
+async def show_config(room: TheRoom, name: str, running: Running = None, secrets: bool = False) -> ConfigView:
     """An appliance's settings."""
-    return await fabric.configs.show(name, running=running, secrets=secrets)
+    return await room.configs.show(name, running=running, secrets=secrets)
 
 
 @router.patch("/config")
-async def change_config(fabric: TheFabric, name: str, body: ConfigRequest) -> ConfigView:
+async def change_config(room: TheRoom, name: str, body: ConfigRequest) -> ConfigView:
     """Change settings: checked, applied if it runs, saved; or an error and nothing of it."""
-    return await finish(fabric.configs.change(name, body.set, body.unset, revision=body.revision))
+    return await finish(room.configs.change(name, body.set, body.unset, revision=body.revision))
 
 
 @router.get("/config/schema")
-async def show_schema(fabric: TheFabric, name: str) -> SettingsSchema:
+async def show_schema(room: TheRoom, name: str) -> SettingsSchema:
     """What can be set."""
-    return fabric.configs.schema(name)
+    return room.configs.schema(name)
 
 
 @router.get("/config/json-schema")
-async def show_json_schema(fabric: TheFabric, name: str) -> dict[str, Any]:
+async def show_json_schema(room: TheRoom, name: str) -> dict[str, Any]:
     """The same as a JSON Schema."""
-    return dump_json_schema(fabric.configs.schema(name), name)
+    return dump_json_schema(room.configs.schema(name), name)
 
 
 @router.get("/config/export", response_class=PlainTextResponse)
-async def export_config(fabric: TheFabric, name: str, running: bool = False) -> PlainTextResponse:
+async def export_config(room: TheRoom, name: str, running: bool = False) -> PlainTextResponse:
     """The settings as a TOML file, secrets included."""
-    return PlainTextResponse(await fabric.configs.export(name, running=running), media_type="application/toml")
+    return PlainTextResponse(await room.configs.export(name, running=running), media_type="application/toml")
 
 
 @router.post("/config/import")
-async def import_config(fabric: TheFabric, name: str, body: ImportRequest) -> ConfigView:
+async def import_config(room: TheRoom, name: str, body: ImportRequest) -> ConfigView:
     """Take a TOML file as the settings."""
     data = body.text.encode()
-    return await finish(fabric.configs.import_(name, data, revision=body.revision, by=body.by))
+    return await finish(room.configs.import_(name, data, revision=body.revision, by=body.by))
 
 
 @router.get("/config/history")
-async def list_revisions(fabric: TheFabric, name: str) -> list[RevisionView]:
+async def list_revisions(room: TheRoom, name: str) -> list[RevisionView]:
     """The last revisions, the newest first."""
-    return await fabric.configs.history(name)
+    return await room.configs.history(name)
 
 
 @router.get("/config/diff")
-async def diff_config(
-    fabric: TheFabric, name: str, before: Revision = None, after: Revision = None
-) -> list[ConfigChange]:
+async def diff_config(room: TheRoom, name: str, before: Revision = None, after: Revision = None) -> list[ConfigChange]:
     """What is different in `after`. Left out: what is saved; both left out: what runs against what is saved."""
-    return await fabric.configs.diff(name, before, after)
+    return await room.configs.diff(name, before, after)
 
 
 @router.post("/config/revert")
-async def revert_config(fabric: TheFabric, name: str, body: RevertRequest) -> ConfigView:
+async def revert_config(room: TheRoom, name: str, body: RevertRequest) -> ConfigView:
     """Go back to a revision, which becomes a new one."""
-    return await finish(fabric.configs.revert(name, body.revision))
+    return await finish(room.configs.revert(name, body.revision))
 
 
 @router.post("/config/commit")
-async def commit_config(fabric: TheFabric, name: str) -> ConfigView:
+async def commit_config(room: TheRoom, name: str) -> ConfigView:
     """Save what the machine says it runs with."""
-    return await finish(fabric.configs.commit(name))
+    return await finish(room.configs.commit(name))
 
 
 @router.post("/reset")
-async def reset_machine(fabric: TheFabric, name: str, body: ResetRequest) -> MachineView:
+async def reset_machine(room: TheRoom, name: str, body: ResetRequest) -> MachineView:
     """Factory state: an empty floppy, and a restart if the machine runs."""
-    await finish(_reset(fabric, name, body))
-    return fabric.machines.view(fabric.site.shelves.machines.get(name))
+    await finish(_reset(room, name, body))
+    return room.machines.view(room.site.shelves.machines.get(name))
 
 
-async def _reset(fabric: Fabric, name: str, body: ResetRequest) -> None:
-    fabric.configs.schema(name)
-    live = fabric.site.shelves.machines.get(name).state.is_live
+async def _reset(room: Room, name: str, body: ResetRequest) -> None:
+    room.configs.schema(name)
+    live = room.site.shelves.machines.get(name).state.is_live
     if not body.failsafe:
-        await fabric.configs.reset(name)
+        await room.configs.reset(name)
         if not live:
             return
-    await fabric.lifecycle.stop(name, timeout=body.timeout)
-    await fabric.lifecycle.start(name, failsafe=body.failsafe)
+    await room.lifecycle.stop(name, timeout=body.timeout)
+    await room.lifecycle.start(name, failsafe=body.failsafe)
     if body.wait:
-        await fabric.lifecycle.wait_ready(name)
+        await room.lifecycle.wait_ready(name)

@@ -6,12 +6,26 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from weft.fabric.fabric import Fabric
+from weft.fabric.room import Room
+from weft.model.room import DEFAULT_ROOM
 
 
-def get_fabric(connection: HTTPConnection) -> Fabric:
+async def get_fabric(connection: HTTPConnection) -> Fabric:
     """The fabric that this application serves."""
     fabric: Fabric = connection.app.state.fabric
     return fabric
 
 
+def find_room(connection: HTTPConnection) -> Room:
+    """The room that a path names; where it names none, the default one. Raises NotFound, WrongState, Unavailable."""
+    fabric: Fabric = connection.app.state.fabric
+    return fabric.room(connection.path_params.get("room", DEFAULT_ROOM))
+
+
+async def get_room(connection: HTTPConnection) -> Room:
+    """As `find_room`, for routes."""
+    return find_room(connection)
+
+
 TheFabric = Annotated[Fabric, Depends(get_fabric)]
+TheRoom = Annotated[Room, Depends(get_room)]

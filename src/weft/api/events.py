@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from weft.api.deps import TheFabric
+from weft.api.deps import TheFabric, TheRoom
 from weft.fabric.events import Event, EventLog, Filter
 
 Moment = Annotated[float | None, Query(description="seconds since the epoch")]
@@ -18,17 +18,21 @@ router = APIRouter(tags=["events"])
 @router.get("/events", response_class=StreamingResponse)
 async def events(
     fabric: TheFabric,
+    room: TheRoom,
     since: Annotated[int | None, Query(description="only events after the one with this id")] = None,
     follow: bool = False,
     after: Moment = None,
     until: Moment = None,
     kind: Annotated[list[str] | None, Query(description="like `machine.ready`, or `machine` for all of these")] = None,
     machine: Annotated[list[str] | None, Query(description="or insert or network: what it happened to")] = None,
+    all_rooms: Annotated[bool, Query(description="of all rooms; of the one that the path names if not")] = False,
 ) -> StreamingResponse:
     """Events that are kept, and with `follow` those to come until `until`; without a beginning only these."""
-    wanted = Filter(after, until, tuple(kind or ()), tuple(machine or ()))
+    of_room = None if all_rooms else room.site.room
+    wanted = Filter(after, until, tuple(kind or ()), tuple(machine or ()), of_room)
+    log = fabric.shared.events
     begin = 0 if since is None and (after is not None or not follow) else since
-    stream = _follow(fabric.site.events, begin, wanted) if follow else _kept(fabric.site.events, begin or 0, wanted)
+    stream = _follow(log, begin, wanted) if follow else _kept(log, begin or 0, wanted)
     return StreamingResponse(stream, media_type="text/event-stream")
 
 

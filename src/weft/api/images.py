@@ -69,7 +69,7 @@ class ImagePrune(_Body):
 @router.get("")
 async def list_images(fabric: TheFabric) -> list[ImageManifest]:
     """All images."""
-    return fabric.site.images.list()
+    return fabric.shared.images.list()
 
 
 @router.post("/build", response_class=StreamingResponse)
@@ -78,11 +78,11 @@ async def build(fabric: TheFabric, body: ImageBuild) -> StreamingResponse:
     return answer_with_progress(
         lambda progress: build_image(
             body.recipe,
-            fabric.site.layout.home,
+            fabric.shared.layout.home,
             name=body.name,
             progress=progress,
             force=body.force,
-            trial=fabric.trials.check_memory,
+            trial=fabric.default.trials.check_memory,
         )
     )
 
@@ -131,7 +131,7 @@ async def prune(fabric: TheFabric, body: ImagePrune) -> PruneReport:
 @router.get("/{name:path}/schema")
 async def get_schema(fabric: TheFabric, name: str) -> dict[str, Any]:
     """The settings of an appliance, as a JSON Schema."""
-    image = fabric.site.images.get(name)
+    image = fabric.shared.images.get(name)
     if image.settings is None:
         raise NotFound(f"image {name!r} has no settings", hint="appliances have; they are built from a recipe")
     return dump_json_schema(image.settings, f"{image.name} {image.version}")
@@ -140,17 +140,17 @@ async def get_schema(fabric: TheFabric, name: str) -> dict[str, Any]:
 @router.get("/{name:path}/sbom")
 async def get_sbom(fabric: TheFabric, name: str) -> dict[str, Any]:
     """What an appliance is made of, as the CycloneDX document that lies in its image."""
-    image = fabric.site.images.get(name)
+    image = fabric.shared.images.get(name)
     if not image.sbom:
         raise NotFound(f"image {name!r} has no list of what it is made of", hint="images built from a recipe have one")
-    document: dict[str, Any] = json.loads(await read_from_squashfs(fabric.site.images.root_path(image), image.sbom))
+    document: dict[str, Any] = json.loads(await read_from_squashfs(fabric.shared.images.root_path(image), image.sbom))
     return document
 
 
 @router.get("/{name:path}")
 async def get_image(fabric: TheFabric, name: str) -> ImageManifest:
     """One image, by name or digest."""
-    return fabric.site.images.get(name)
+    return fabric.shared.images.get(name)
 
 
 @router.delete("/{name:path}", status_code=204)

@@ -3,10 +3,10 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from weft.api.deps import TheFabric
+from weft.api.deps import TheRoom
 from weft.api.shield import finish
 from weft.api.specs import InsertDraft
-from weft.fabric.fabric import Fabric
+from weft.fabric.room import Room
 from weft.model.insert import FailPolicy, InsertSpec, InsertView, PortView
 from weft.model.reference import find_stem
 
@@ -32,60 +32,60 @@ class InsertChange(BaseModel):
 
 
 @router.get("/inserts")
-async def list_inserts(fabric: TheFabric) -> list[InsertView]:
+async def list_inserts(room: TheRoom) -> list[InsertView]:
     """All inserts."""
-    return [fabric.inserts.view(insert) for insert in fabric.site.shelves.inserts]
+    return [room.inserts.view(insert) for insert in room.site.shelves.inserts]
 
 
 @router.post("/inserts", status_code=201)
-async def create_insert(fabric: TheFabric, body: InsertRequest) -> InsertView:
+async def create_insert(room: TheRoom, body: InsertRequest) -> InsertView:
     """Slip an appliance in front of a machine."""
-    spec = _name(fabric, body.spec)
-    await finish(_create(fabric, spec, wait=body.wait))
-    return _view(fabric, spec.name)
+    spec = _name(room, body.spec)
+    await finish(_create(room, spec, wait=body.wait))
+    return _view(room, spec.name)
 
 
 @router.get("/inserts/{name}")
-async def get_insert(fabric: TheFabric, name: str) -> InsertView:
+async def get_insert(room: TheRoom, name: str) -> InsertView:
     """One insert."""
-    return _view(fabric, name)
+    return _view(room, name)
 
 
 @router.patch("/inserts/{name}")
-async def change_insert(fabric: TheFabric, name: str, change: InsertChange) -> InsertView:
+async def change_insert(room: TheRoom, name: str, change: InsertChange) -> InsertView:
     """Change the fail policy or the lifetime."""
-    await finish(fabric.inserts.change(name, fail=change.fail, lifetime=change.lifetime))
-    return _view(fabric, name)
+    await finish(room.inserts.change(name, fail=change.fail, lifetime=change.lifetime))
+    return _view(room, name)
 
 
 @router.delete("/inserts/{name}", status_code=204)
-async def eject_insert(fabric: TheFabric, name: str, keep: bool = False) -> None:
+async def eject_insert(room: TheRoom, name: str, keep: bool = False) -> None:
     """Take an insert out; with `keep` its machine goes on, parked, and can be inserted again by its name."""
-    await finish(fabric.inserts.eject(name, keep=keep))
+    await finish(room.inserts.eject(name, keep=keep))
 
 
 @router.get("/ports")
-async def list_ports(fabric: TheFabric, machine: str | None = None) -> list[PortView]:
+async def list_ports(room: TheRoom, machine: str | None = None) -> list[PortView]:
     """Ports with their chains, from the network side to the machine side."""
     if machine is not None:
-        fabric.site.shelves.machines.get(machine)
-    return fabric.inserts.views_of_ports(machine)
+        room.site.shelves.machines.get(machine)
+    return room.inserts.views_of_ports(machine)
 
 
-def _name(fabric: Fabric, draft: InsertDraft) -> InsertSpec:
+def _name(room: Room, draft: InsertDraft) -> InsertSpec:
     """A parked appliance goes in under its own name."""
-    parked = fabric.site.shelves.machines.find(draft.appliance)
-    in_use = fabric.site.shelves.inserts.find(draft.appliance) is not None
+    parked = room.site.shelves.machines.find(draft.appliance)
+    in_use = room.site.shelves.inserts.find(draft.appliance) is not None
     is_parked = parked is not None and parked.is_appliance and not in_use
-    name = draft.name or (draft.appliance if is_parked else fabric.inserts.choose_name(find_stem(draft.appliance)))
+    name = draft.name or (draft.appliance if is_parked else room.inserts.choose_name(find_stem(draft.appliance)))
     return InsertSpec.model_validate({**draft.model_dump(), "name": name})
 
 
-async def _create(fabric: Fabric, spec: InsertSpec, *, wait: bool) -> None:
-    bringing_in = await fabric.inserts.create(spec)
+async def _create(room: Room, spec: InsertSpec, *, wait: bool) -> None:
+    bringing_in = await room.inserts.create(spec)
     if wait:
         await bringing_in
 
 
-def _view(fabric: Fabric, name: str) -> InsertView:
-    return fabric.inserts.view(fabric.site.shelves.inserts.get(name))
+def _view(room: Room, name: str) -> InsertView:
+    return room.inserts.view(room.site.shelves.inserts.get(name))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from weft.api.deps import TheFabric
+from weft.api.deps import TheRoom
 from weft.model.stats import ProcessView, StatsView
 
 router = APIRouter(tags=["insight"])
@@ -12,13 +12,13 @@ router = APIRouter(tags=["insight"])
 
 @router.get("/stats")
 async def get_stats(
-    fabric: TheFabric, machine: Annotated[list[str] | None, Query(description="which; all that run if none")] = None
+    room: TheRoom, machine: Annotated[list[str] | None, Query(description="which; all that run if none")] = None
 ) -> list[StatsView]:
     """What machines use now. Shares of a processor come from two answers."""
-    return await fabric.insight.stats(machine or ())
+    return await room.insight.stats(machine or ())
 
 
 @router.get("/machines/{name}/processes")
-async def list_processes(fabric: TheFabric, name: str) -> list[ProcessView]:
+async def list_processes(room: TheRoom, name: str) -> list[ProcessView]:
     """What runs in a machine, whether or not its image has a program that could say."""
-    return await fabric.insight.processes(name)
+    return await room.insight.processes(name)

@@ -39,13 +39,13 @@ class KernelImport(BaseModel):
 @router.get("")
 async def list_kernels(fabric: TheFabric) -> list[KernelInfo]:
     """All kernels."""
-    return fabric.site.kernels.list()
+    return fabric.shared.kernels.list()
 
 
 @router.post("/build", response_class=StreamingResponse)
 async def build(fabric: TheFabric, body: KernelBuild) -> StreamingResponse:
     """Build a kernel: a stream of progress lines, then the result."""
-    home = fabric.site.layout.home
+    home = fabric.shared.layout.home
     return answer_with_progress(
         lambda progress: build_kernel(home, name=body.name, source=body.source, progress=progress, force=body.force)
     )
@@ -54,13 +54,13 @@ async def build(fabric: TheFabric, body: KernelBuild) -> StreamingResponse:
 @router.post("/import", status_code=201)
 async def import_file(fabric: TheFabric, body: KernelImport) -> KernelInfo:
     """Take a kernel that is there."""
-    return await import_kernel(body.file, fabric.site.layout.home, name=body.name)
+    return await import_kernel(body.file, fabric.shared.layout.home, name=body.name)
 
 
 @router.delete("/{name}", status_code=204)
 async def remove_kernel(fabric: TheFabric, name: str) -> None:
     """Remove a kernel that no machine uses."""
-    users = [machine.name for machine in fabric.site.shelves.machines if machine.kernel == name]
+    users = fabric.rooms.machines_that(lambda machine: machine.kernel == name)
     if users:
         raise WrongState(f"kernel {name!r} is used by {', '.join(users)}", hint="remove these machines first")
-    fabric.site.kernels.remove(name)
+    fabric.shared.kernels.remove(name)

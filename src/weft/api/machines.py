@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from weft.api.deps import TheFabric
+from weft.api.deps import TheRoom
 from weft.api.shield import finish
 from weft.api.specs import MachineDraft
-from weft.fabric.fabric import Fabric
 from weft.fabric.logreading import Wanted, follow_log
+from weft.fabric.room import Room
 from weft.fabric.sniff import Capture
 from weft.model.errors import WrongState
 from weft.model.filters import all_hold, parse_filter
@@ -48,76 +48,76 @@ class ActionRequest(BaseModel):
 
 
 @router.get("")
-async def list_machines(fabric: TheFabric, all: bool = False, filter: Filters = ()) -> list[MachineView]:
+async def list_machines(room: TheRoom, all: bool = False, filter: Filters = ()) -> list[MachineView]:
     """Machines that run, or all."""
     wanted = [parse_filter(text) for text in filter]
-    found = sorted(fabric.site.shelves.machines, key=lambda machine: machine.created)
-    views = [fabric.machines.view(machine) for machine in found if all or machine.state.is_live]
+    found = sorted(room.site.shelves.machines, key=lambda machine: machine.created)
+    views = [room.machines.view(machine) for machine in found if all or machine.state.is_live]
     return [view for view in views if all_hold(wanted, view)]
 
 
 @router.post("", status_code=201)
-async def create_machine(fabric: TheFabric, body: MachineRequest) -> MachineView:
+async def create_machine(room: TheRoom, body: MachineRequest) -> MachineView:
     """Make a machine and start it."""
-    spec = _name(fabric, body.spec)
-    return await finish(_create(fabric, spec, body))
+    spec = _name(room, body.spec)
+    return await finish(_create(room, spec, body))
 
 
 @router.get("/{name}")
-async def get_machine(fabric: TheFabric, name: str) -> MachineView:
+async def get_machine(room: TheRoom, name: str) -> MachineView:
     """One machine."""
-    return _view(fabric, name)
+    return _view(room, name)
 
 
 @router.delete("/{name}", status_code=204)
-async def remove_machine(fabric: TheFabric, name: str, force: bool = False) -> None:
+async def remove_machine(room: TheRoom, name: str, force: bool = False) -> None:
     """Remove a machine; with `force` also one that runs."""
-    if (insert := fabric.site.shelves.inserts.find(name)) is not None:
+    if (insert := room.site.shelves.inserts.find(name)) is not None:
         raise WrongState(f"machine {name!r} is an insert at {insert.port}", hint=f"weft eject {name}")
-    await finish(fabric.machines.remove(name, force=force))
+    await finish(room.machines.remove(name, force=force))
 
 
 @router.post("/{name}/start")
-async def start_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
+async def start_machine(room: TheRoom, name: str, body: ActionRequest) -> MachineView:
     """Start a machine that does not run."""
-    await finish(_start(fabric, name, wait=body.wait, failsafe=body.failsafe))
-    return _view(fabric, name)
+    await finish(_start(room, name, wait=body.wait, failsafe=body.failsafe))
+    return _view(room, name)
 
 
 @router.post("/{name}/stop")
-async def stop_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
+async def stop_machine(room: TheRoom, name: str, body: ActionRequest) -> MachineView:
     """Ask for a power-off; insist when it takes too long."""
-    return await _end(fabric, name, fabric.lifecycle.stop(name, timeout=body.timeout), wait=body.wait)
+    return await _end(room, name, room.lifecycle.stop(name, timeout=body.timeout), wait=body.wait)
 
 
 @router.post("/{name}/restart")
-async def restart_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
+async def restart_machine(room: TheRoom, name: str, body: ActionRequest) -> MachineView:
     """Stop and start; the chain in front of it stays."""
-    await finish(_restart(fabric, name, body))
-    return _view(fabric, name)
+    await finish(_restart(room, name, body))
+    return _view(room, name)
 
 
 @router.post("/{name}/kill")
-async def kill_machine(fabric: TheFabric, name: str, body: ActionRequest) -> MachineView:
+async def kill_machine(room: TheRoom, name: str, body: ActionRequest) -> MachineView:
     """Pull the plug."""
-    return await _end(fabric, name, fabric.lifecycle.kill(name), wait=body.wait)
+    return await _end(room, name, room.lifecycle.kill(name), wait=body.wait)
 
 
 @router.get("/{name}/wait")
-async def wait_machine(fabric: TheFabric, name: str) -> MachineView:
+async def wait_machine(room: TheRoom, name: str) -> MachineView:
     """The machine, once it does not run any more or a while has passed."""
-    fabric.site.shelves.machines.get(name)
+    room.site.shelves.machines.get(name)
     try:
         async with asyncio.timeout(LONG_POLL):
-            await fabric.lifecycle.wait_end(name)
+            await room.lifecycle.wait_end(name)
     except TimeoutError:
         pass
-    return _view(fabric, name)
+    return _view(room, name)
 
 
 @router.get("/{name}/logs", response_class=StreamingResponse)
 async def read_logs(
-    fabric: TheFabric,
+    room: TheRoom,
     name: str,
     follow: bool = False,
     tail: Tail = None,
@@ -126,11 +126,11 @@ async def read_logs(
     timestamps: Annotated[bool, Query(description="put before each line when it was written")] = False,
 ) -> StreamingResponse:
     """What the machine wrote to its serial line. Times of it are right to half a second."""
-    fabric.site.shelves.machines.get(name)
-    path = fabric.site.layout.machine(name).log
+    room.site.shelves.machines.get(name)
+    path = room.site.layout.machine(name).log
 
     def ended() -> bool:
-        machine = fabric.site.shelves.machines.find(name)
+        machine = room.site.shelves.machines.find(name)
         return not follow or machine is None or not machine.state.is_live
 
     wanted = Wanted(tail, since, until, timestamps)
@@ -139,7 +139,7 @@ async def read_logs(
 
 @router.get("/{name}/sniff", response_class=StreamingResponse)
 async def sniff(
-    fabric: TheFabric,
+    room: TheRoom,
     name: str,
     nic: int = 0,
     filter: Annotated[str | None, Query(description="as in pcap-filter(7)")] = None,
@@ -150,14 +150,14 @@ async def sniff(
 ) -> StreamingResponse:
     """Packets at a port: a sniffer is inserted for as long as this answer is read."""
     capture = Capture(f"{name}:{nic}", filter, count, seconds, format == "text", mode)
-    stream = _capture(fabric, capture)
+    stream = _capture(room, capture)
     first = await anext(stream)  # errors before the first byte become an error, not a broken stream
     media_type = "text/plain" if capture.text else "application/x-pcapng"
     return StreamingResponse(_chain(first, stream), media_type=media_type)
 
 
-async def _capture(fabric: Fabric, capture: Capture) -> AsyncIterator[bytes]:
-    async with fabric.sniffers.open(capture) as pieces:
+async def _capture(room: Room, capture: Capture) -> AsyncIterator[bytes]:
+    async with room.sniffers.open(capture) as pieces:
         async for piece in pieces:
             yield piece
 
@@ -168,48 +168,48 @@ async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
         yield piece
 
 
-def _name(fabric: Fabric, draft: MachineDraft) -> MachineSpec:
-    name = draft.name or fabric.machines.choose_name(draft.image)
+def _name(room: Room, draft: MachineDraft) -> MachineSpec:
+    name = draft.name or room.machines.choose_name(draft.image)
     return MachineSpec.model_validate({**draft.model_dump(), "name": name})
 
 
-async def _create(fabric: Fabric, spec: MachineSpec, body: MachineRequest) -> MachineView:
+async def _create(room: Room, spec: MachineSpec, body: MachineRequest) -> MachineView:
     """The machine as it is when all has been done; one that has been removed at its end as it was when it was made."""
-    made = await fabric.machines.create(spec)
+    made = await room.machines.create(spec)
     if body.start:
         try:
-            await _start(fabric, spec.name, wait=body.wait)
+            await _start(room, spec.name, wait=body.wait)
             if body.wait and body.healthy:
-                await fabric.checks.wait_healthy(spec.name)
+                await room.checks.wait_healthy(spec.name)
         except BaseException:
-            await fabric.machines.remove(spec.name, force=True)
+            await room.machines.remove(spec.name, force=True)
             raise
-    return fabric.machines.view(fabric.site.shelves.machines.find(spec.name) or made)
+    return room.machines.view(room.site.shelves.machines.find(spec.name) or made)
 
 
-async def _start(fabric: Fabric, name: str, *, wait: bool, failsafe: bool = False) -> None:
+async def _start(room: Room, name: str, *, wait: bool, failsafe: bool = False) -> None:
     if failsafe:
-        fabric.configs.schema(name)
-    await fabric.lifecycle.start(name, failsafe=failsafe)
+        room.configs.schema(name)
+    await room.lifecycle.start(name, failsafe=failsafe)
     if wait:
-        await fabric.lifecycle.wait_ready(name)
+        await room.lifecycle.wait_ready(name)
 
 
-async def _end(fabric: Fabric, name: str, ending: Coroutine[Any, Any, None], *, wait: bool) -> MachineView:
+async def _end(room: Room, name: str, ending: Coroutine[Any, Any, None], *, wait: bool) -> MachineView:
     """Wait for a machine's end, or let it come to it in the background. One that goes with it is shown as it was."""
-    before = fabric.site.shelves.machines.find(name)
+    before = room.site.shelves.machines.find(name)
     if wait:
         await finish(ending)
     else:
-        fabric.site.tasks.start(ending, f"end-{name}")
-    machine = fabric.site.shelves.machines.find(name) or before
-    return fabric.machines.view(machine or fabric.site.shelves.machines.get(name))
+        room.site.tasks.start(ending, f"end-{name}")
+    machine = room.site.shelves.machines.find(name) or before
+    return room.machines.view(machine or room.site.shelves.machines.get(name))
 
 
-async def _restart(fabric: Fabric, name: str, body: ActionRequest) -> None:
-    await fabric.lifecycle.stop(name, timeout=body.timeout)
-    await _start(fabric, name, wait=body.wait)
+async def _restart(room: Room, name: str, body: ActionRequest) -> None:
+    await room.lifecycle.stop(name, timeout=body.timeout)
+    await _start(room, name, wait=body.wait)
 
 
-def _view(fabric: Fabric, name: str) -> MachineView:
-    return fabric.machines.view(fabric.site.shelves.machines.get(name))
+def _view(room: Room, name: str) -> MachineView:
+    return room.machines.view(room.site.shelves.machines.get(name))

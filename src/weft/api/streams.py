@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from weft.api.deps import TheFabric
-from weft.fabric.fabric import Fabric
+from weft.api.deps import find_room
+from weft.fabric.room import Room
 from weft.guest.agent import Agent
 from weft.guest.protocol import NO_TERMINAL
 from weft.guest.streams import ExecStream
@@ -39,12 +39,12 @@ class ExecStart(BaseModel):
 
 
 @router.websocket("/{name}/exec")
-async def exec_in(websocket: WebSocket, fabric: TheFabric, name: str) -> None:
+async def exec_in(websocket: WebSocket, name: str) -> None:
     """Run a program in a machine."""
     await websocket.accept()
     try:
         start = _parse_start(await websocket.receive_text())
-        agent = fabric.lifecycle.agent(name)
+        agent = find_room(websocket).lifecycle.agent(name)
         process = await agent.exec(
             start.argv,
             env=start.env,
@@ -67,12 +67,13 @@ async def exec_in(websocket: WebSocket, fabric: TheFabric, name: str) -> None:
 
 
 @router.websocket("/{name}/console")
-async def console(websocket: WebSocket, fabric: TheFabric, name: str) -> None:
+async def console(websocket: WebSocket, name: str) -> None:
     """The machine's serial line, both ways. One at a time."""
     await websocket.accept()
     try:
-        async with fabric.consoles.open(name) as (reader, writer):
-            await _until_first(_console_out(websocket, reader), _console_in(websocket, writer, fabric, name))
+        room = find_room(websocket)
+        async with room.consoles.open(name) as (reader, writer):
+            await _until_first(_console_out(websocket, reader), _console_in(websocket, writer, room, name))
     except WeftError as err:
         await _refuse(websocket, err)
     await _close(websocket)
@@ -154,14 +155,14 @@ async def _console_out(websocket: WebSocket, reader: asyncio.StreamReader) -> No
         await websocket.send_bytes(data)
 
 
-async def _console_in(websocket: WebSocket, writer: asyncio.StreamWriter, fabric: Fabric, name: str) -> None:
+async def _console_in(websocket: WebSocket, writer: asyncio.StreamWriter, room: Room, name: str) -> None:
     while (message := await websocket.receive())["type"] == "websocket.receive":
         if data := message.get("bytes"):
             writer.write(data)
             await writer.drain()
         elif text := message.get("text"):
             with contextlib.suppress(WeftError):  # a machine whose agent is not there has only its line
-                await _control_entry(fabric.lifecycle.agent(name), _parse_control(text))
+                await _control_entry(room.lifecycle.agent(name), _parse_control(text))
 
 
 async def _control_entry(agent: Agent, control: dict[str, Any]) -> None:

@@ -50,8 +50,8 @@ async def version(request: Request, fabric: TheFabric) -> VersionView:
         version=__version__,
         api="v1",
         pid=os.getpid(),
-        home=str(fabric.site.layout.home),
-        accel=fabric.site.facts.accel,
+        home=str(fabric.shared.layout.home),
+        accel=fabric.shared.facts.accel,
         started=request.app.state.started,
     )
 
@@ -59,7 +59,7 @@ async def version(request: Request, fabric: TheFabric) -> VersionView:
 @router.get("/doctor")
 async def doctor(fabric: TheFabric) -> list[CheckView]:
     """What this host has and lacks."""
-    return [CheckView.model_validate(check, from_attributes=True) for check in await diagnose(fabric.site.layout.run)]
+    return [CheckView.model_validate(check, from_attributes=True) for check in await diagnose(fabric.shared.layout.run)]
 
 
 @router.post("/shutdown", status_code=202)

@@ -5,10 +5,10 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from weft.api.deps import TheFabric
+from weft.api.deps import TheRoom
 from weft.api.shield import finish
 from weft.api.specs import dump_problems
-from weft.fabric.fabric import Fabric
+from weft.fabric.room import Room
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, MachineUpdate
 from weft.plan.update import SpecChange
@@ -32,14 +32,14 @@ class UpdateRequest(BaseModel):
 
 
 @router.patch("/{name}")
-async def update_machine(fabric: TheFabric, name: str, body: UpdateRequest) -> MachineUpdate:
+async def update_machine(room: TheRoom, name: str, body: UpdateRequest) -> MachineUpdate:
     """Change parts of a machine's spec: at once where that can be, with a restart where it has to be."""
-    spec = _merge(fabric.site.shelves.machines.get(name).spec, body.changes)
+    spec = _merge(room.site.shelves.machines.get(name).spec, body.changes)
     if body.plan:
-        change = await fabric.updates.plan(name, spec)
+        change = await room.updates.plan(name, spec)
     else:
-        change = await finish(_update(fabric, name, spec, body))
-    view = fabric.machines.view(fabric.site.shelves.machines.get(name))
+        change = await finish(_update(room, name, spec, body))
+    view = room.machines.view(room.site.shelves.machines.get(name))
     return MachineUpdate(machine=view, live=list(change.live), restart=list(change.restart))
 
 
@@ -50,9 +50,9 @@ def _merge(spec: MachineSpec, changes: dict[str, Any]) -> MachineSpec:
         raise Invalid(dump_problems(err.errors())) from err
 
 
-async def _update(fabric: Fabric, name: str, spec: MachineSpec, body: UpdateRequest) -> SpecChange:
-    ran = fabric.site.shelves.machines.get(name).state.is_live
-    change = await fabric.updates.update(name, spec, restart=body.restart)
+async def _update(room: Room, name: str, spec: MachineSpec, body: UpdateRequest) -> SpecChange:
+    ran = room.site.shelves.machines.get(name).state.is_live
+    change = await room.updates.update(name, spec, restart=body.restart)
     if change.restart and ran and body.wait:
-        await fabric.lifecycle.wait_ready(name)
+        await room.lifecycle.wait_ready(name)
     return change

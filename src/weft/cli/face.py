@@ -14,21 +14,22 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
 class Face:
-    """One invocation: which fabric, and a client for it, made when it is first wanted."""
+    """One invocation: which fabric and which room of it, and a client for it, made when it is first wanted."""
 
-    def __init__(self, home: Path | None = None) -> None:
+    def __init__(self, home: Path | None = None, room: str | None = None) -> None:
         self._home = home
+        self._room = room
 
     @property
     def home(self) -> Path:
         """The fabric's folder, absolute."""
         return self.client().home
 
-    def client(self, *, start: bool = True, timeout: float = 30.0) -> "Client":
-        """A client; with `start`, it starts the daemon if none answers."""
+    def client(self, *, room: str | None = None, start: bool = True, timeout: float = 30.0) -> "Client":
+        """A client of our room or another; with `start`, it starts the daemon if none answers."""
         from weft.client import Client
 
-        return Client(self._home, start=start, timeout=timeout)
+        return Client(self._home, room=room or self._room, start=start, timeout=timeout)
 
 
 def format_option(command: Command) -> Command:

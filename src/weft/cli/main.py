@@ -8,6 +8,7 @@ import click
 
 from weft.cli.face import Face
 from weft.cli.lazy import LazyGroup
+from weft.cli.params import ROOM
 from weft.cli.report import report_defect, report_error, report_usage
 from weft.model.errors import WeftError
 
@@ -81,13 +82,14 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
     type=click.Path(path_type=Path),
     help="The fabric's folder. Default: $WEFT_HOME, else /var/lib/weft as root, ~/.local/share/weft as a user.",
 )
+@click.option("--room", type=ROOM, help="Whose machines and networks it is about. Default: $WEFT_ROOM, else `default`.")
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
 )
 @click.pass_context
-def weft(ctx: click.Context, home: Path | None) -> None:
+def weft(ctx: click.Context, home: Path | None, room: str | None) -> None:
     """Small machines, and a network whose physical structure changes while traffic flows."""
-    ctx.obj = Face(home)
+    ctx.obj = Face(home, room)
 
 
 def run_command(args: list[str]) -> int:

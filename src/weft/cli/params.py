@@ -47,7 +47,9 @@ class Named(ParamType):
         from weft.client import Client
 
         try:
-            names = list(self._find_names(Client(_find_home(ctx), start=False, timeout=_COMPLETION_TIMEOUT)))
+            root = ctx.find_root().params
+            client = Client(root.get("home"), room=root.get("room"), start=False, timeout=_COMPLETION_TIMEOUT)
+            names = list(self._find_names(client))
         except (WeftError, OSError):
             return []
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
@@ -60,10 +62,6 @@ class Mount(Parsed):
         if ":" in incomplete:
             return []
         return [CompletionItem(f"{item.value}:") for item in VOLUME.shell_complete(ctx, param, incomplete)]
-
-
-def _find_home(ctx: click.Context) -> Any:
-    return ctx.find_root().params.get("home")
 
 
 def _parse_size(text: str) -> int:
@@ -91,6 +89,7 @@ def _names(views: Iterable[dict[str, Any]]) -> list[str]:
 SIZE = Parsed("size", _parse_size)
 DURATION = Parsed("duration", _parse_duration)
 MOMENT = Parsed("time", _parse_moment)
+ROOM = Named("room", lambda client: _names(client.rooms()))
 MACHINE = Named("machine", lambda client: _names(client.machines(all=True)))
 PORT = Named("port", lambda client: (str(port["port"]) for port in client.ports()))
 NETWORK = Named("network", lambda client: _names(client.networks()))

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Client(ConfigRoutes):
     """One fabric's API. Every call is a connection of its own, so one client may be used from several threads.
 
-    `home` is the fabric's folder; None means what WEFT_HOME or the user's default says. With `start`, the first call
-    that finds no daemon starts one. Every method may raise any WeftError that the API answers, and Unavailable.
+    `home` is the fabric's folder; None means what WEFT_HOME or the user's default says. `room` is whose machines,
+    networks and so on this is about; None means what WEFT_ROOM says, or `default`. With `start`, the first call that
+    finds no daemon starts one. Every method may raise any WeftError that the API answers, and Unavailable.
     """
 
     # The fabric
@@ -42,8 +43,10 @@ class Client(ConfigRoutes):
         until: float | None = None,
         kinds: Sequence[str] = (),
         machines: Sequence[str] = (),
+        all_rooms: bool = False,
     ) -> Iterator[Json]:
-        """What happened: id, time, kind, subject, text. With `follow`, goes on as things happen, until `until`.
+        """What happened, here or in all rooms: id, time, kind, subject, text, room. With `follow`, goes on as things
+        happen, until `until`.
 
         `since` is an event's id, `after` and `until` are seconds since the epoch; `kinds` are like `machine.ready` or
         `machine`.
@@ -51,8 +54,28 @@ class Client(ConfigRoutes):
         from weft.client.events import parse_events
 
         query = {"since": since, "follow": follow, "after": after, "until": until, "kind": kinds, "machine": machines}
+        query |= {"all_rooms": all_rooms or None}
         with self._open_stream("/v1/events", query) as answer:
             yield from parse_events(answer.lines())
+
+    # Rooms
+
+    def rooms(self) -> list[Json]:
+        """Every room."""
+        return self._ask_list("GET", "/v1/rooms")
+
+    def room_view(self, name: str) -> Json:
+        """One room's view."""
+        return self._ask_object("GET", f"/v1/rooms/{quote_name(name)}")
+
+    def create_room(self, name: str, *, description: str = "") -> Json:
+        """Makes a room."""
+        return self._ask_object("POST", "/v1/rooms", body={"name": name, "description": description})
+
+    def remove_room(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
+        """Removes a room with its networks; `force`: its machines and inserts too, `volumes`: its volumes."""
+        query = {"force": force, "volumes": volumes}
+        self._ask("DELETE", f"/v1/rooms/{quote_name(name)}", query=query, timeout=WORK_TIMEOUT)
 
     # Machines
 
@@ -170,7 +193,7 @@ class Client(ConfigRoutes):
             "tty": list(tty) if tty else None,
             "stdin": stdin,
         }
-        return open_exec(self._connect(self._timeout), f"{_machine(name)}/exec", request)
+        return open_exec(self._connect(self._timeout), self._locate(f"{_machine(name)}/exec"), request)
 
     def start_exec(
         self,
@@ -185,14 +208,14 @@ class Client(ConfigRoutes):
         from weft.client.session import open_exec
 
         request = {"argv": list(argv), "env": dict(env or {}), "cwd": cwd, "user": user, "detach": True}
-        with open_exec(self._connect(self._timeout), f"{_machine(name)}/exec", request) as session:
+        with open_exec(self._connect(self._timeout), self._locate(f"{_machine(name)}/exec"), request) as session:
             return session.wait_started()
 
     def open_console(self, name: str) -> "AbstractContextManager[ConsoleSession]":
         """The machine's serial console, both ways."""
         from weft.client.session import open_console
 
-        return open_console(self._connect(self._timeout), f"{_machine(name)}/console")
+        return open_console(self._connect(self._timeout), self._locate(f"{_machine(name)}/console"))
 
     def stats(self, machines: Sequence[str] = ()) -> list[Json]:
         """What machines use now: these, or all that run. Shares of a processor come from two answers."""

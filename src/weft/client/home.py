@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+DEFAULT_ROOM = "default"
 SOCKET_NAME = "weft.sock"
 LOG_NAME = "daemon.log"
 # sun_path holds 108 bytes, the last of them NUL (unix(7)).
@@ -21,6 +22,11 @@ def default_home() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/weft")
     return Path("~/.local/share/weft").expanduser()
+
+
+def default_room() -> str:
+    """`WEFT_ROOM` if set, else the room that is always there."""
+    return os.environ.get("WEFT_ROOM") or DEFAULT_ROOM
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weft.client.home import connect_socket, default_home
+from weft.client.home import DEFAULT_ROOM, connect_socket, default_home, default_room
 from weft.client.http import Answer, Disconnected, send_request, send_stream
 from weft.model.errors import Internal, Invalid, NotFound, Unavailable, WeftError, error_from_dict
 
@@ -23,14 +23,31 @@ WORK_TIMEOUT = 300.0
 SILENCE = 15.0
 """Seconds without a byte on a stream after which we ask whether the daemon is still there."""
 
+_SHARED = ("version", "doctor", "shutdown", "rooms", "images", "kernels", "floppies")
+"""Routes of what all rooms have in common; every other one is a room's."""
+
 
 class Transport:
     """What all routes have in common."""
 
-    def __init__(self, home: Path | None = None, *, start: bool = True, timeout: float = ANSWER_TIMEOUT) -> None:
+    def __init__(
+        self,
+        home: Path | None = None,
+        *,
+        room: str | None = None,
+        start: bool = True,
+        timeout: float = ANSWER_TIMEOUT,
+    ) -> None:
         self.home = home.absolute() if home else default_home()
+        self.room = room or default_room()
         self._start = start
         self._timeout = timeout
+
+    def _locate(self, path: str) -> str:
+        """A route of `/v1/` as it is for our room."""
+        if self.room == DEFAULT_ROOM or path.split("/", 3)[2] in _SHARED:
+            return path
+        return f"/v1/rooms/{quote_name(self.room)}{path.removeprefix('/v1')}"
 
     def _build(self, path: str, body: Json, progress: Progress) -> Json:
         with self._open("POST", path, body=body, timeout=WORK_TIMEOUT) as answer:
@@ -38,13 +55,13 @@ class Transport:
             return _follow_progress(answer.lines(), progress)
 
     def _import(self, path: str, query: Mapping[str, Any], pieces: Iterable[bytes], progress: Progress) -> Json:
-        target = path + _dump_query(query)
+        target = self._locate(path) + _dump_query(query)
         with self._accept(send_stream(self._connect(WORK_TIMEOUT), "POST", target, pieces), f"POST {path}") as answer:
             answer.watch_silence(SILENCE, self._check_alive)
             return _follow_progress(answer.lines(), progress)
 
     def _put(self, path: str, query: Mapping[str, Any], pieces: Iterable[bytes]) -> None:
-        target = path + _dump_query(query)
+        target = self._locate(path) + _dump_query(query)
         with self._accept(send_stream(self._connect(WORK_TIMEOUT), "PUT", target, pieces), f"PUT {path}") as answer:
             answer.read()
 
@@ -78,7 +95,7 @@ class Transport:
         body: object = None,
         timeout: float | None = None,
     ) -> Answer:
-        answer = self._send(method, path + _dump_query(query), body, timeout or self._timeout)
+        answer = self._send(method, self._locate(path) + _dump_query(query), body, timeout or self._timeout)
         return self._accept(answer, f"{method} {path}")
 
     def _accept(self, answer: Answer, request: str) -> Answer:

@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 KEPT = 2000
 
 KINDS = {
+    "room.created": "A room was made.",
+    "room.removed": "A room and all it had is gone.",
     "machine.created": "A machine was made; it does not run yet.",
     "machine.changed": "Its spec was changed. `data.parts`: what of it.",
     "machine.ready": "Its agent answers for the first time since it was started.",
@@ -45,7 +47,9 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`kind` is like `machine.ready`; `subject` the name of what it happened to; `time` seconds since the epoch."""
+    """`kind` is like `machine.ready`; `subject` the name of what it happened to; `time` seconds since the epoch.
+    `room`: where; None for what belongs to all, such as images.
+    """
 
     id: int
     time: float
@@ -53,6 +57,7 @@ class Event:
     subject: str
     text: str
     data: dict[str, Any] = field(default_factory=dict)
+    room: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -61,12 +66,13 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which events are wanted: between two times, of one of these kinds (`machine` is all of them), about one of these
-    machines or whatever else has the name. What is empty or None leaves all."""
+    machines or whatever else has the name, in this room or in none. What is empty or None leaves all."""
 
     since: float | None = None
     until: float | None = None
     kinds: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
+    room: str | None = None
 
     def takes(self, event: Event) -> bool:
         return (
@@ -74,6 +80,7 @@ class Filter:
             and (self.until is None or event.time <= self.until)
             and (not self.kinds or any(event.kind == kind or event.kind.startswith(f"{kind}.") for kind in self.kinds))
             and (not self.subjects or event.subject in self.subjects)
+            and (self.room is None or event.room is None or event.room == self.room)
         )
 
 
@@ -86,12 +93,16 @@ class EventLog:
         self._kept: deque[Event] = deque(maxlen=KEPT)
         self._listeners: set[asyncio.Queue[Event | None]] = set()
 
-    def publish(self, kind: str, subject: str, text: str, **data: Any) -> None:
+    def publish(self, kind: str, subject: str, text: str, *, room: str | None = None, **data: Any) -> None:
         """Tell everybody."""
-        event = Event(self._next, self._clock(), kind, subject, text, data)
+        self.add(kind, subject, text, data, room)
+
+    def add(self, kind: str, subject: str, text: str, data: dict[str, Any], room: str | None) -> None:
+        """What `publish` does, for those who publish for others."""
+        event = Event(self._next, self._clock(), kind, subject, text, data, room)
         self._next += 1
         self._kept.append(event)
-        log.info("%s %s: %s", kind, subject, text)
+        log.info("%s %s: %s", kind, f"{room}:{subject}" if room else subject, text)
         for queue in self._listeners:
             queue.put_nowait(event)
 
@@ -116,6 +127,22 @@ class EventLog:
         """End everybody's `follow`."""
         for queue in self._listeners:
             queue.put_nowait(None)
+
+
+class RoomEvents:
+    """The log as one room has it."""
+
+    def __init__(self, log: EventLog, room: str) -> None:
+        self._log = log
+        self._room = room
+
+    def publish(self, kind: str, subject: str, text: str, **data: Any) -> None:
+        """Tell everybody that something happened in the room."""
+        self._log.add(kind, subject, text, data, self._room)
+
+    def since(self, last: int) -> list[Event]:
+        """The kept events of the room after id `last`."""
+        return [event for event in self._log.since(last) if event.room == self._room]
 
 
 async def _get_before(queue: "asyncio.Queue[Event | None]", deadline: float | None) -> Event | None:

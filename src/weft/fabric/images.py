@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weft.fabric.site import Site
+from weft.fabric.rooms import Rooms
+from weft.fabric.shared import Shared
 from weft.image.oci.blobs import BlobStore
 from weft.image.progress import Progress
 from weft.model.errors import Invalid, NotFound, WrongState
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 class Images:
     """The images of a fabric."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._store = site.images
-        self._blobs = BlobStore(site.layout.home)
+    def __init__(self, shared: Shared, rooms: Rooms) -> None:
+        self._shared = shared
+        self._rooms = rooms
+        self._store = shared.images
+        self._blobs = BlobStore(shared.layout.home)
         self._blobs.sweep()
 
     async def pull(self, reference: str, progress: Progress) -> ImageManifest:
@@ -36,7 +38,7 @@ class Images:
 
         parsed = parse_reference(reference)
         image = await pull_image(parsed, self._store, self._blobs, self._access(), progress)
-        self._site.events.publish("image.added", image.name, f"image {image.name} was pulled")
+        self._shared.events.publish("image.added", image.name, f"image {image.name} was pulled")
         return image
 
     async def push(self, name: str, reference: str | None, progress: Progress) -> PushedImage:
@@ -61,7 +63,7 @@ class Images:
 
         imported = await take_in(received, name, self._store, self._blobs, progress)
         for image in imported.images:
-            self._site.events.publish("image.added", image.name, f"image {image.name} was imported")
+            self._shared.events.publish("image.added", image.name, f"image {image.name} was imported")
         return imported
 
     def export(self, name: str) -> AsyncIterator[bytes]:
@@ -75,12 +77,12 @@ class Images:
     async def tag(self, name: str, new: str) -> ImageManifest:
         """Give an image another name as well. Raises NotFound, Invalid, Exists."""
         image = await asyncio.to_thread(self._store.tag, name, new)
-        self._site.events.publish("image.added", image.name, f"image {image.name} is another name of {name}")
+        self._shared.events.publish("image.added", image.name, f"image {image.name} is another name of {name}")
         return image
 
     def users(self, image: ImageManifest) -> list[str]:
-        """The machines that boot this image, by whatever name they were given it."""
-        return [record.name for record in self._site.shelves.machines if self._boots(record.spec.image) == image.name]
+        """The machines of all rooms that boot this image, by whatever name they were given it."""
+        return self._rooms.machines_that(lambda machine: self._boots(machine.spec.image) == image.name)
 
     def remove(self, reference: str) -> None:
         """Remove an image. Raises NotFound, WrongState while a machine uses it."""
@@ -108,7 +110,7 @@ class Images:
 
     def _drop(self, name: str) -> None:
         self._store.remove(name)
-        self._site.events.publish("image.removed", name, f"image {name} removed")
+        self._shared.events.publish("image.removed", name, f"image {name} removed")
 
     def _boots(self, reference: str) -> str | None:
         try:
@@ -119,7 +121,7 @@ class Images:
     def _access(self) -> "Access":
         from weft.image.oci.registry import Access
 
-        settings = self._site.settings
+        settings = self._shared.settings
         return Access(settings.insecure_registries, settings.registry_ca, os.environ, Path.home())
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Paths of one fabric."""
+    """Paths of one fabric, or of a room of it; store, socket and lock are the fabric's alone."""
 
     home: Path
 
@@ -32,6 +32,10 @@ class Layout:
     @property
     def machines(self) -> Path:
         return self.home / "machines"
+
+    def room(self, name: str) -> "Layout":
+        """The layout of a room other than the default one, whose folder is the fabric's."""
+        return Layout(self.home / "rooms" / name)
 
     def volume(self, name: str) -> Path:
         """The folder of one volume; its content is in `disk.img`."""

@@ -54,7 +54,7 @@ class Shares:
 
 def check_folders(site: Site, spec: MachineSpec) -> None:
     """Raises Invalid for a folder of the host that is not there, or that no machine may have."""
-    home = site.layout.home.resolve()
+    home = site.home.resolve()
     for mount in spec.mounts:
         if mount.kind is MountKind.HOST:
             check_folder(Path(mount.source))

@@ -1,4 +1,4 @@
-"""What the store remembers of machines, networks, inserts and volumes, and typed shelves to keep it on.
+"""What the store remembers of rooms, machines, networks, inserts and volumes, and typed shelves to keep it on.
 
 A record is written before the act that it speaks of, so a daemon that dies at any instant leaves either the intention
 or the result behind, and the next one goes on from there.
@@ -18,6 +18,7 @@ from weft.model.insert import InsertSpec, InsertState
 from weft.model.machine import Exit, MachineSpec, PublishedPort, State
 from weft.model.names import PortName, parse_port
 from weft.model.network import NetworkSpec
+from weft.model.room import RoomSpec
 from weft.model.volume import VolumeSpec
 from weft.plan.address import gateway_of, plan_gateway_mac
 from weft.plan.linknames import (
@@ -213,7 +214,24 @@ class VolumeRecord(Record):
         return self.spec.name
 
 
-R = TypeVar("R", MachineRecord, NetworkRecord, InsertRecord, VolumeRecord)
+class RoomRecord(Record):
+    """A room. `block`: of its user ids. `file` and `applied`: the fabric file it was last made to match, where that was
+    and what it said, as JSON.
+    """
+
+    spec: RoomSpec
+    block: int
+    created: float
+    file: str | None = None
+    applied: str | None = None
+    removing: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+R = TypeVar("R", MachineRecord, NetworkRecord, InsertRecord, VolumeRecord, RoomRecord)
 
 
 class Shelf(Generic[R]):
@@ -228,11 +246,13 @@ class Shelf(Generic[R]):
     @property
     def what(self) -> str:
         """The kind's name for messages: `machine`."""
-        return self._prefix.rstrip("s")
+        return self._prefix.rpartition("/")[2].rstrip("s")
 
     async def load(self) -> None:
-        """Read everything the store has."""
+        """Read everything the store has. Keys that go on behind a name are other shelves'."""
         for entry in await self._store.list(f"{self._prefix}/"):
+            if "/" in entry.key.removeprefix(f"{self._prefix}/"):
+                continue
             record = self._kind.model_validate_json(entry.value)
             self._records[record.name] = record
 

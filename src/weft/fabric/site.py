@@ -1,4 +1,4 @@
-"""What all controllers of a fabric share: adapters, shelves, settings, the clock."""
+"""What all controllers of a room share: adapters, shelves, settings, the clock."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weft.fabric.events import EventLog
+from weft.fabric.events import RoomEvents
 from weft.fabric.layout import Layout
 from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shelf, VolumeRecord
 from weft.host.cgroup import Cgroups
@@ -18,16 +18,20 @@ from weft.host.namespace import Namespace
 from weft.host.sandbox import Identity
 from weft.image.store import ImageStore, KernelStore
 from weft.model.errors import NoRoom, WeftError
+from weft.model.room import DEFAULT_ROOM
 from weft.settings import Settings
+from weft.store.contract import Store
 
 log = logging.getLogger(__name__)
 
+ROOMS = "rooms"
+"""Where records and folders of all rooms but the default one are."""
 KVM = Path("/dev/kvm")
-UID_FABRICS, UIDS_PER_FABRIC = 4096, 4096
-"""Fabrics side by side use user ids of their own."""
+UIDS_PER_ROOM = 4096
+"""Rooms and fabrics side by side use user ids of their own."""
 MACHINE_SLOTS, NETWORK_SLOTS = range(1, 3000), range(1, 1000)
-"""Slots are in names of links and in user ids: machines have the first of a fabric's ids, name servers those behind."""
-DISK_USER = UIDS_PER_FABRIC - 1
+"""Slots are in names of links and in user ids: machines have the first of a room's ids, name servers those behind."""
+DISK_USER = UIDS_PER_ROOM - 1
 """Whom programs run as that look into a volume which no machine has."""
 FORWARDERS = MACHINE_SLOTS.stop + NETWORK_SLOTS.stop
 """The number of the user id that all forwarders of published ports have: they are alike, and know no secret."""
@@ -35,23 +39,41 @@ FORWARDERS = MACHINE_SLOTS.stop + NETWORK_SLOTS.stop
 
 @dataclass(frozen=True, slots=True)
 class Shelves:
-    """Everything a fabric remembers."""
+    """Everything a room remembers."""
 
     machines: Shelf[MachineRecord]
     networks: Shelf[NetworkRecord]
     inserts: Shelf[InsertRecord]
     volumes: Shelf[VolumeRecord]
 
+    @classmethod
+    def of(cls, store: Store, room: str) -> "Shelves":
+        """Those of a room, empty until they are loaded. Keys of the room `default` have no prefix."""
+        prefix = "" if room == DEFAULT_ROOM else f"{ROOMS}/{room}/"
+        return cls(
+            Shelf(store, f"{prefix}machines", MachineRecord),
+            Shelf(store, f"{prefix}networks", NetworkRecord),
+            Shelf(store, f"{prefix}inserts", InsertRecord),
+            Shelf(store, f"{prefix}volumes", VolumeRecord),
+        )
+
     async def load(self) -> None:
+        """Read what the store has."""
         for shelf in (self.machines, self.networks, self.inserts, self.volumes):
             await shelf.load()
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a fabric is built. `id` tells fabrics of one host apart, `clock` gives seconds since the epoch."""
+    """What a room is built on. Settings, facts, images, kernels, the clock (seconds since the epoch) and the guest's
+    init are those of the whole fabric, whose folder is `home`; everything else is the room's own.
 
-    id: str
+    `block` is the number of its user ids' block.
+    """
+
+    room: str
+    block: int
+    home: Path
     layout: Layout
     settings: Settings
     facts: HostFacts
@@ -61,16 +83,16 @@ class Site:
     images: ImageStore
     kernels: KernelStore
     shelves: Shelves
-    events: EventLog
+    events: RoomEvents
     clock: Callable[[], float]
     tasks: "Tasks"
     init: bytes
 
     def identity(self, number: int) -> Identity | None:
-        """A user id for the `number`th thing of this fabric, where the daemon may give one away."""
+        """A user id for the `number`th thing of this room, where the daemon may give one away."""
         if os.geteuid() != 0:
             return None
-        uid = self.settings.uid_base + int(self.id, 16) % UID_FABRICS * UIDS_PER_FABRIC + number
+        uid = self.settings.uid_base + self.block * UIDS_PER_ROOM + number
         groups = (KVM.stat().st_gid,) if self.facts.accel == "kvm" else ()
         return Identity(uid, uid, groups)
 
@@ -81,11 +103,11 @@ def free_slot(slots: range, taken: Iterable[int], what: str) -> int:
     for slot in slots:
         if slot not in used:
             return slot
-    raise NoRoom(f"this fabric has {len(slots)} {what} already, and no room for more")
+    raise NoRoom(f"this room has {len(slots)} {what} already, and no room for more")
 
 
 class Tasks:
-    """Background work of a fabric: named, known, and cancelled with it. An error in one ends up in the log."""
+    """Background work of a room: named, known, and cancelled with it. An error in one ends up in the log."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -22,7 +22,7 @@ class RoomSpec(Spec):
 
 
 class RoomView(BaseModel):
-    """A room as `weft room ls` and `inspect` show it. Memory is in bytes."""
+    """A room as it is listed. Memory is in bytes."""
 
     name: str
     description: str = ""
@@ -33,3 +33,4 @@ class RoomView(BaseModel):
     running: int = 0
     inserts: int = 0
     memory: int = Field(default=0, description="promised to its machines that run")
+    broken: str | None = Field(default=None, description="why it could not be opened when the daemon started")

@@ -1,0 +1,117 @@
+"""A room: its controllers, joined to each other."""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from weft.fabric.checks import Checks
+from weft.fabric.consoles import Consoles
+from weft.fabric.files import Files
+from weft.fabric.hearts import Hearts
+from weft.fabric.inserts import Inserts
+from weft.fabric.insight import Insight
+from weft.fabric.lifecycle import Lifecycle
+from weft.fabric.machines import Machines
+from weft.fabric.networks import Networks
+from weft.fabric.ports import Ports
+from weft.fabric.published import Publishing
+from weft.fabric.restarts import Restarts
+from weft.fabric.settings.configs import Configs
+from weft.fabric.site import Site
+from weft.fabric.sniff import Sniffers
+from weft.fabric.trials import Trials
+from weft.fabric.updates import Updates
+from weft.fabric.volumes import Volumes
+from weft.model.errors import NotFound, WrongState
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """All controllers of one room. What the rooms of a fabric have in common is in its site."""
+
+    site: Site
+    networks: Networks
+    ports: Ports
+    lifecycle: Lifecycle
+    machines: Machines
+    hearts: Hearts
+    inserts: Inserts
+    sniffers: Sniffers
+    consoles: Consoles
+    trials: Trials
+    volumes: Volumes
+    checks: Checks
+    restarts: Restarts
+    configs: Configs
+    files: Files
+    insight: Insight
+    updates: Updates
+
+    async def dismantle(self) -> None:
+        """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
+        live = [machine.name for machine in self.site.shelves.machines if machine.state.is_live]
+        await asyncio.gather(*(self.lifecycle.stop(name, wanted=True) for name in live))
+        await self.networks.take_down_all()
+        await self.site.namespace.stop()
+        self.site.cgroups.remove()
+
+    async def clear(self) -> None:
+        """Take everything away that the room has, on record too: machines, inserts, networks, volumes, its namespace.
+
+        Can be done again when it was cut short.
+        """
+        shelves = self.site.shelves
+        await asyncio.gather(*(_unless_gone(self.inserts.eject(insert.name)) for insert in shelves.inserts))
+        while machines := list(shelves.machines):
+            await asyncio.gather(*(_unless_gone(self.machines.remove(one.name, force=True)) for one in machines))
+        for insert in shelves.inserts:
+            await shelves.inserts.drop(insert.name)
+        for network in shelves.networks:
+            await self.networks.remove(network.name)
+        for volume in shelves.volumes:
+            await self.volumes.remove(volume.name)
+        await self.dismantle()
+
+
+async def _unless_gone(removal: Awaitable[None]) -> None:
+    """Somebody else may be removing it, or have removed it just now."""
+    with suppress(NotFound, WrongState):
+        await removal
+
+
+def assemble(site: Site) -> Room:
+    """The controllers of a site, joined to each other; nothing is adopted or started."""
+    ports, volumes, hearts = Ports(site), Volumes(site), Hearts(site)
+    networks = Networks(site, ports)
+    publishing = Publishing(site)
+    lifecycle = Lifecycle(site, volumes, publishing)
+    machines = Machines(site, networks, ports, lifecycle, volumes, publishing)
+    checks, restarts = Checks(site, lifecycle), Restarts(site, lifecycle, machines.remove)
+    machines.find_health = checks.view
+    inserts = Inserts(site, machines, ports, lifecycle, hearts)
+    machines.before_remove = inserts.remove_from
+    lifecycle.on_ready += [hearts.on_ready, inserts.on_ready, checks.on_ready]
+    lifecycle.on_end += [hearts.on_end, inserts.on_end, checks.on_end, restarts.on_end]
+    configs = Configs(site, lifecycle)
+    lifecycle.before_ready.append(configs.prepare)
+    lifecycle.on_commit = configs.on_commit
+    return Room(
+        site=site,
+        networks=networks,
+        ports=ports,
+        lifecycle=lifecycle,
+        machines=machines,
+        hearts=hearts,
+        inserts=inserts,
+        sniffers=Sniffers(inserts, lifecycle),
+        consoles=Consoles(site),
+        trials=Trials(machines, lifecycle),
+        volumes=volumes,
+        checks=checks,
+        restarts=restarts,
+        configs=configs,
+        files=Files(lifecycle),
+        insight=Insight(site, lifecycle),
+        updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks),
+    )

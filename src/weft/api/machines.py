@@ -12,6 +12,7 @@ from weft.api.deps import TheRoom
 from weft.api.shield import finish
 from weft.api.specs import MachineDraft
 from weft.fabric.logreading import Wanted, follow_log
+from weft.fabric.records import FirstSettings
 from weft.fabric.room import Room
 from weft.fabric.sniff import Capture
 from weft.model.errors import WrongState
@@ -29,11 +30,15 @@ Filters = Annotated[Sequence[str], Query(description="conditions like `label=tie
 
 
 class MachineRequest(BaseModel):
-    """`start`: at once; `wait`: the answer comes when the agent answers; `healthy`: when the health check passes."""
+    """`start`: at once; `wait`: the answer comes when the agent answers; `healthy`: when the health check passes.
+
+    `settings`: what an appliance is to begin with, by the types of its schema or as text.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     spec: MachineDraft
+    settings: dict[str, Any] = {}
     start: bool = True
     wait: bool = True
     healthy: bool = False
@@ -175,7 +180,8 @@ def _name(room: Room, draft: MachineDraft) -> MachineSpec:
 
 async def _create(room: Room, spec: MachineSpec, body: MachineRequest) -> MachineView:
     """The machine as it is when all has been done; one that has been removed at its end as it was when it was made."""
-    made = await room.machines.create(spec)
+    first = FirstSettings(values=body.settings, by="weft run") if body.settings else None
+    made = await room.machines.create(spec, first)
     if body.start:
         try:
             await _start(room, spec.name, wait=body.wait)

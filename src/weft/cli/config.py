@@ -11,6 +11,7 @@ from weft.cli.face import Face, format_option, wait_option
 from weft.cli.lifecycle import for_each
 from weft.cli.params import MACHINE
 from weft.cli.printing import dump_time, print_json, print_table
+from weft.cli.setting_options import split_setting
 from weft.model.errors import Invalid
 
 _MACHINE = click.argument("machine", type=MACHINE)
@@ -64,7 +65,7 @@ def schema(face: Face, machine: str, json_schema: bool, output: str) -> None:
 @click.pass_obj
 def set_(face: Face, machine: str, values: tuple[str, ...], output: str) -> None:
     """Give settings of MACHINE other values, all or none: applied if it runs, and saved. Lists have commas."""
-    _print_saved(face.client().change_config(machine, dict(map(_split, values))), output)
+    _print_saved(face.client().change_config(machine, dict(map(split_setting, values))), output)
 
 
 @config.command(short_help="Go back to defaults.")
@@ -198,13 +199,6 @@ def reset(face: Face, failsafe: bool, yes: bool, names: tuple[str, ...], wait: b
     for_each(names, lambda name: client.reset_machine(name, failsafe=failsafe, wait=wait), output)
 
 
-def _split(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise click.UsageError(f"{text!r} is not KEY=VALUE", click.get_current_context())
-    return key.strip(), value
-
-
 def _keep(machine: str, text: str) -> Path:
     import tempfile
 
@@ -249,7 +243,10 @@ def _dump_limits(setting: Mapping[str, Any]) -> str:
 def _dump_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    if not isinstance(value, list):
+        return str(value)
+    parts = list(map(str, value))
+    return ("; " if any("," in part for part in parts) else ",").join(parts)
 
 
 def _dump_fit(revision: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from weft.cli.face import Face, format_option, wait_option
 from weft.cli.lifecycle import for_each
 from weft.cli.params import DURATION, IMAGE, INSERT, PORT, SIZE
 from weft.cli.printing import print_json
+from weft.cli.setting_options import read_settings, settings_options
 
 
 @click.command(short_help="Slip an appliance in front of a machine.")
@@ -22,6 +23,7 @@ from weft.cli.printing import print_json
               help="Place in the chain, 0 at the network. Default: next to the machine.")  # fmt: skip
 @click.option("--for", "lifetime", type=DURATION, help="Eject it by itself after this long.")
 @click.option("--memory", type=SIZE, help="Its memory. Default: what the image says.")
+@settings_options
 @wait_option
 @format_option
 @click.pass_obj
@@ -30,7 +32,9 @@ def insert(face: Face, /, appliance: str, wait: bool, output: str, **wanted: Any
 
     Returns when frames flow through it.
     """
-    spec = {"appliance": appliance} | {key: value for key, value in wanted.items() if value is not None}
+    settings = read_settings(wanted.pop("values"), wanted.pop("settings_file"))
+    spec: dict[str, Any] = {"appliance": appliance} | ({"settings": settings} if settings else {})
+    spec |= {key: value for key, value in wanted.items() if value is not None}
     view = face.client().create_insert(spec, wait=wait)
     if output == "json":
         print_json(view)

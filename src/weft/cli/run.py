@@ -13,6 +13,7 @@ from weft.cli.face import Face, format_option, wait_option
 from weft.cli.params import IMAGE, KERNEL, NETWORK, SIZE
 from weft.cli.printing import print_json
 from weft.cli.run_options import container_options, make_spec
+from weft.cli.setting_options import read_settings, settings_options
 from weft.model.errors import Internal, WrongState
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _STOP_GRACE = 10.0
 @click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing", show_default=True,
               help="When to fetch IMAGE; what is missing is only fetched if it begins with a registry.")  # fmt: skip
 @container_options
+@settings_options
 @wait_option
 @format_option
 @click.argument("image", type=IMAGE)
@@ -65,16 +67,17 @@ def run(
     docker.io/library/nginx is pulled.
     """
     policy = wanted.pop("pull")
+    settings = read_settings(wanted.pop("values"), wanted.pop("settings_file"))
     spec = make_spec(**wanted)
     if remove and spec.get("restart", "never") != "never":
         raise click.UsageError("--rm and --restart contradict each other", click.get_current_context())
     have_image(face.client(), spec["image"], policy)
     if not detach:
         visit = _find_visit(interactive, tty)
-        raise click.exceptions.Exit(_run_foreground(face.client(), spec, remove, visit))
+        raise click.exceptions.Exit(_run_foreground(face.client(), spec, settings, remove, visit))
     if remove:
         spec["remove"] = True
-    view = face.client().create_machine(spec, wait=wait, healthy=wait_healthy)
+    view = face.client().create_machine(spec, wait=wait, healthy=wait_healthy, settings=settings)
     if output == "json":
         print_json(view)
     else:
@@ -104,10 +107,12 @@ def _find_visit(interactive: bool, tty: bool) -> bool | None:
     return interactive if interactive or (tty and sys.stdout.isatty()) else None
 
 
-def _run_foreground(client: "Client", spec: dict[str, Any], remove: bool, visit: bool | None) -> int:
+def _run_foreground(
+    client: "Client", spec: dict[str, Any], settings: dict[str, Any], remove: bool, visit: bool | None
+) -> int:
     """Prints the log, or attaches, until the machine has ended; its entry point's status."""
     with _open_termination():
-        name = client.create_machine(spec, wait=False)["name"]
+        name = client.create_machine(spec, wait=False, settings=settings)["name"]
         try:
             if visit is None:
                 _print_log(client, name)

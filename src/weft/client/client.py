@@ -88,12 +88,20 @@ class Client(ConfigRoutes):
         return self._ask_object("GET", _machine(name))
 
     def create_machine(
-        self, spec: Mapping[str, Any], *, start: bool = True, wait: bool = True, healthy: bool = False
+        self,
+        spec: Mapping[str, Any],
+        *,
+        start: bool = True,
+        wait: bool = True,
+        healthy: bool = False,
+        settings: Mapping[str, Any] | None = None,
     ) -> Json:
         """Makes a machine. `wait`: answers when its agent is ready, or fails with the end of its serial log. `healthy`:
-        answers when its health check has passed, or fails if that says that it is unhealthy.
+        answers when its health check has passed, or fails if that says that it is unhealthy. `settings`: what an
+        appliance is to begin with.
         """
-        body = {"spec": dict(spec), "start": start, "wait": wait} | ({"healthy": True} if healthy else {})
+        body: dict[str, Any] = {"spec": dict(spec), "start": start, "wait": wait}
+        body |= ({"healthy": True} if healthy else {}) | ({"settings": dict(settings)} if settings else {})
         return self._ask_object("POST", "/v1/machines", body=body, timeout=WORK_TIMEOUT)
 
     def update_machine(

@@ -1,14 +1,16 @@
 """Inserts: appliances slipped into a port's chain, watched, and taken out again."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 from weft.fabric.hearts import Hearts
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.machines import Machines
 from weft.fabric.ports import Ports
-from weft.fabric.records import InsertRecord, MachineRecord
+from weft.fabric.records import FirstSettings, InsertRecord, MachineRecord
+from weft.fabric.settings.creating import check_insert
 from weft.fabric.site import Site
 from weft.model.errors import Exists, Invalid, Unavailable, WeftError, WrongState
 from weft.model.image import NicRole
@@ -33,6 +35,8 @@ class Inserts:
         self._hearts = hearts
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._bringing: dict[str, asyncio.Task[None]] = {}
+        self.move: Callable[[str, Mapping[str, Any]], Awaitable[None]] = _move_nothing
+        """Tells a parked appliance that it is to stand elsewhere, with other settings."""
         hearts.tell = self.on_verdict
 
     def choose_name(self, stem: str) -> str:
@@ -181,6 +185,7 @@ class Inserts:
             raise Invalid(f"image {spec.appliance!r} is not made for mode {spec.mode}", hint=", ".join(image.modes))
         if self._site.shelves.machines.find(spec.name):
             raise Exists(f"machine {spec.name!r} exists already", hint="an insert's machine has the insert's name")
+        check_insert(self._site, spec, image)
         return port
 
     def _check_mtu(self, parked: MachineRecord, port: PortName) -> None:
@@ -226,8 +231,12 @@ class Inserts:
         machine = self._site.shelves.machines.find(record.name)
         if machine is None:
             spec = MachineSpec(name=record.name, image=record.spec.appliance, memory=record.spec.memory, nics=SIDES)
-            await self._machines.create(spec)
+            settings = record.spec.settings
+            first = FirstSettings(values=settings, by="weft insert") if settings else None
+            await self._machines.create(spec, first)
         await self._lifecycle.wait_ready(record.name)
+        if record.parked:
+            await self.move(record.name, record.spec.settings)
         if record.spec.mode is Mode.INLINE:
             await self._hearts.wait_alive(record.name)
 
@@ -284,6 +293,10 @@ class Inserts:
         await asyncio.sleep(max(0.0, when - self._site.clock()))
         self._site.events.publish("insert.expired", name, f"the time of {name} is up")
         await self.eject(name)
+
+
+async def _move_nothing(_name: str, _settings: Mapping[str, Any]) -> None:
+    """Until somebody is there to tell."""
 
 
 def _rank_at(chain: Sequence[InsertRecord], position: int | None) -> Fraction:

@@ -12,8 +12,10 @@ from weft.fabric.mounts import check_folders
 from weft.fabric.networks import DEFAULT_NETWORK, Networks
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
-from weft.fabric.records import MachineRecord, NicRecord
-from weft.fabric.settings.floppies import check_floppy, floppy_path, is_appliance, refuse_shared
+from weft.fabric.records import FirstSettings, MachineRecord, NicRecord
+from weft.fabric.settings.creating import plan_first
+from weft.fabric.settings.floppies import check_floppy, ensure_floppy, floppy_path, is_appliance, refuse_shared
+from weft.fabric.settings.models import check_model
 from weft.fabric.site import MACHINE_SLOTS, Site, free_slot
 from weft.fabric.volumes import Volumes
 from weft.model.errors import Exists, WrongState
@@ -60,16 +62,18 @@ class Machines:
         self._publishing = publishing
         self.find_health: Callable[[str], HealthView | None] = lambda _name: None
         self.before_remove: Callable[[str], Awaitable[None]] | None = None
+        self.on_change: list[Callable[[], None]] = []
 
     def choose_name(self, image: str) -> str:
         """A free name for somebody who gave none: `web-1`. Raises NotFound when there is no such image."""
         stem = find_stem(self._site.images.get(image).name)
         return next(name for number in itertools.count(1) if self._shelf.find(name := f"{stem}-{number}") is None)
 
-    async def create(self, spec: MachineSpec) -> MachineRecord:
+    async def create(self, spec: MachineSpec, first: FirstSettings | None = None) -> MachineRecord:
         """Make a machine, its links and its place on its networks; start nothing.
 
-        Raises Exists, NotFound (image, kernel, network), Invalid, NoRoom; nothing is left behind then.
+        `first`: settings that an appliance is to begin with. Raises Exists, NotFound (image, kernel, network), Invalid,
+        NoRoom; nothing is left behind then.
         """
         checked = await self.check(spec)
         spec = checked.spec
@@ -89,8 +93,12 @@ class Machines:
             memory=checked.memory,
             nics=with_addresses(self._site, nics),
         )
+        if first is not None:
+            record = record.with_(first=plan_first(self._site, record, first))
         await self._shelf.save(record)
         try:
+            if first is not None:
+                await ensure_floppy(self._site, record)
             await self._ports.attach(record)
             await self._ports.splice_all(record)
             self.tell_networks(record)
@@ -106,6 +114,7 @@ class Machines:
         if self._site.images.find(spec.image):  # no digest: the full name says the same tomorrow, whatever comes in
             spec = spec.model_copy(update={"image": image.name})
         await check_floppy(self._site, spec, image)
+        check_model(image)
         kernel = self._site.kernels.get(spec.kernel or DEFAULT_KERNEL)
         wanted, mounts = _wanted_nics(spec, image), plan_mounts(spec, image)
         disks, shares, floppy = len(mounts.disks), len(mounts.shares), spec.floppy is not None
@@ -178,6 +187,8 @@ class Machines:
         """A machine came, went or moved: the name servers of its networks learn of it."""
         for network in {nic.network for nic in machine.nics if nic.network is not None}:
             self._networks.tell_names(network)
+        for hook in self.on_change:
+            hook()
 
 
 def _wanted_nics(spec: MachineSpec, image: ImageManifest) -> tuple[NicSpec, ...]:

@@ -74,6 +74,20 @@ class SpecUpdate(Record):
     start: bool
 
 
+class FirstSettings(Record):
+    """What a machine was made with, until it is on its floppy; `by` whom or what."""
+
+    values: dict[str, Any]
+    by: str
+
+
+class Told(Record):
+    """What a machine was told besides its settings, as digests: of its place, and of what it had to apply."""
+
+    place: str
+    applied: str
+
+
 class MachineRecord(Record):
     """A machine: what was asked, what it was given, and its present run."""
 
@@ -96,6 +110,8 @@ class MachineRecord(Record):
     failsafe: bool = False
     settings: str = ""
     fallback: bool = False
+    first: FirstSettings | None = None
+    told: Told | None = None
     removing: bool = False
     published: tuple[PublishedPort, ...] = ()
     wanted: bool = False

@@ -17,7 +17,9 @@ from weft.fabric.networks import Networks
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
 from weft.fabric.restarts import Restarts
+from weft.fabric.settings.changing import Changes
 from weft.fabric.settings.configs import Configs
+from weft.fabric.settings.placing import Placing
 from weft.fabric.site import Site
 from weft.fabric.sniff import Sniffers
 from weft.fabric.trials import Trials
@@ -93,8 +95,13 @@ def assemble(site: Site) -> Room:
     machines.before_remove = inserts.remove_from
     lifecycle.on_ready += [hearts.on_ready, inserts.on_ready, checks.on_ready]
     lifecycle.on_end += [hearts.on_end, inserts.on_end, checks.on_end, restarts.on_end]
-    configs = Configs(site, lifecycle)
+    changes = Changes(site, lifecycle)
+    configs = Configs(site, changes)
+    placing = Placing(site, lifecycle, changes, configs)
+    inserts.move = placing.move
+    machines.on_change.append(placing.on_change)
     lifecycle.before_ready.append(configs.prepare)
+    lifecycle.on_ready.append(placing.on_ready)
     lifecycle.on_commit = configs.on_commit
     return Room(
         site=site,

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,11 @@ class Tasks:
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
+
+    @property
+    def running(self) -> Set["asyncio.Task[Any]"]:
+        """What has not ended."""
+        return self._tasks
 
     async def cancel(self) -> None:
         """End them all and wait for it."""

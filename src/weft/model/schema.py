@@ -23,7 +23,8 @@ NUMBERS = ("integer", "number")
 class Setting(BaseModel):
     """One setting. `help` is a sentence; `default` is what a factory-new appliance has.
 
-    `pattern` has to match the whole of a text, or each of a list's. What is set has to fit all that is said here;
+    `pattern` has to match the whole of a text, or each of a list's; a list whose parts have commas in them has another
+    `separator` on the command line. What is set has to fit all that is said here;
     so has the default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +35,7 @@ class Setting(BaseModel):
     required: bool = False
     choices: tuple[str, ...] = ()
     pattern: str | None = None
+    separator: str = Field(default=",", min_length=1, max_length=1, description="between the parts of a list as text")
     minimum: float | None = None
     maximum: float | None = None
 

@@ -41,7 +41,7 @@ def complete_schema(schema: SettingsSchema | None, name: str, hostname: str | No
 
 
 def parse_value(name: str, setting: Setting, text: str) -> Value:
-    """A setting's value as people type it; a list has commas. Raises Invalid naming the setting."""
+    """A setting's value as people type it; a list has its separators. Raises Invalid naming the setting."""
     kind, word = setting.type, text.strip()
     try:
         if kind == "integer":
@@ -55,7 +55,7 @@ def parse_value(name: str, setting: Setting, text: str) -> Value:
             raise Invalid(f"{name}: {text!r} is not true or false")
         return word.lower() in _TRUE
     if kind == "list":
-        return tuple(item.strip() for item in text.split(",") if item.strip())
+        return tuple(item.strip() for item in re.split(f"[\n{re.escape(setting.separator)}]", text) if item.strip())
     return text if kind in ("string", "secret") else word
 
 

@@ -67,7 +67,7 @@ def parse_document(data: bytes, name: str) -> Document:
     head, unknown = found.pop(WEFT, {}), found.pop(UNKNOWN, {})
     if not isinstance(head, dict) or not isinstance(unknown, dict):
         raise Invalid(f"{name}: `{WEFT}` and `{UNKNOWN}` have to be tables")
-    values, unknown = dict(_flatten(found)), dict(_flatten(unknown))
+    values, unknown = dict(flatten(found)), dict(flatten(unknown))
     return Document(values, unknown, _parse_stamp(head), head.get("check") == _check(values, unknown))
 
 
@@ -84,10 +84,11 @@ def _parse_stamp(head: Mapping[str, Any]) -> Stamp:
     return Stamp(number("revision", 0), max(number("schema", 1), 1), seconds, by, why)
 
 
-def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by their whole names: what is in a table has its name and a dot before its own."""
     for key, value in table.items():
         if isinstance(value, dict) and value:
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

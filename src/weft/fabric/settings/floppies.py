@@ -3,23 +3,25 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from weft.fabric.records import MachineRecord
+from weft.fabric.records import FirstSettings, MachineRecord
 from weft.fabric.settings.live import settings_files
+from weft.fabric.settings.models import Terms
+from weft.fabric.settings.places import find_place
 from weft.fabric.site import Site
 from weft.guest.config import GuestConfig, GuestMount
 from weft.image.floppy import Floppy, create_floppy, open_floppy
-from weft.image.settings import is_settings, read_document, rescue_history
+from weft.image.settings import is_settings, load_saved, read_document, rescue_history, save
 from weft.model.errors import Invalid, WeftError, WrongState
 from weft.model.image import ImageKind, ImageManifest
 from weft.model.machine import MachineSpec, Profile
 from weft.model.schema import SettingsSchema
 from weft.plan.boot import FLOPPY_SERIAL
 from weft.plan.mounts import MICROVM_SLOTS, plan_mounts
-from weft.plan.settings import HOSTNAME, Fit, complete_schema, effective_values
-from weft.plan.settings_file import Document
+from weft.plan.settings import HOSTNAME, Fit, complete_schema
+from weft.plan.settings_file import Document, Stamp
 
 MOUNT = GuestMount(serial=FLOPPY_SERIAL, at="/media/floppy", type="vfat", read_only=True)
-NO_SETTINGS: dict[str, object] = {"settings": "", "fallback": False}
+NO_SETTINGS: dict[str, object] = {"settings": "", "fallback": False, "told": None}
 """What the record of a machine says that has none."""
 FAILSAFE = "failsafe: the floppy is ignored"
 FACTORY = "factory defaults"
@@ -50,18 +52,16 @@ class Choice:
 class BootSettings:
     """What an appliance is told at boot. `floppy`: the image that it gets to see, if it does."""
 
-    schema: SettingsSchema
+    terms: Terms
     choice: Choice
     floppy: Path | None = None
 
     @property
     def record(self) -> dict[str, object]:
         """What a machine's record says of them."""
-        return {"settings": self.choice.text, "fallback": self.choice.reason not in ("", FAILSAFE)}
-
-    @property
-    def effective(self) -> dict[str, object]:
-        return effective_values(self.schema, self.choice.fit.values)
+        told = self.terms.weigh(self.choice.fit.values)
+        fallback = self.choice.reason not in ("", FAILSAFE)
+        return {"settings": self.choice.text, "fallback": fallback, "told": told, "first": None}
 
 
 def is_appliance(image: ImageManifest) -> bool:
@@ -74,6 +74,11 @@ def schema_of(machine: MachineRecord, image: ImageManifest) -> SettingsSchema:
     return complete_schema(image.settings, machine.name, machine.spec.hostname)
 
 
+def find_terms(site: Site, machine: MachineRecord, image: ImageManifest) -> Terms:
+    """What the settings of a machine have to fit."""
+    return Terms(schema_of(machine, image), find_place(site, machine))
+
+
 def floppy_path(site: Site, machine: MachineRecord) -> Path:
     """The file with a machine's floppy: its own, or the one that it was given."""
     given = machine.spec.floppy
@@ -81,12 +86,22 @@ def floppy_path(site: Site, machine: MachineRecord) -> Path:
 
 
 async def ensure_floppy(site: Site, machine: MachineRecord) -> Path:
-    """The floppy of a machine, made if it is its own and not there."""
+    """A machine's floppy, made if it is its own and not there, with the settings that the machine was made with."""
     path = floppy_path(site, machine)
     if not machine.spec.floppy and not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         await create_floppy(path)
+    if machine.first is not None:
+        await _save_first(site, machine, machine.first, path)
     return path
+
+
+async def _save_first(site: Site, machine: MachineRecord, first: FirstSettings, path: Path) -> None:
+    if (await load_saved(path)).document.stamp.revision == 0:
+        schema = schema_of(machine, site.images.get(machine.spec.image))
+        stamp = Stamp(time=site.clock(), by=first.by, why="made with it")
+        await save(path, schema, Fit(first.values), stamp, f"machine {machine.name}, image {machine.spec.image}")
+    await site.shelves.machines.save(site.shelves.machines.get(machine.name).with_(first=None))
 
 
 async def check_floppy(site: Site, spec: MachineSpec, image: ImageManifest) -> None:
@@ -118,14 +133,14 @@ async def load_boot_settings(site: Site, machine: MachineRecord, image: ImageMan
     """What a machine is to be booted with; None when its image is no appliance."""
     if not is_appliance(image):
         return None
-    schema = schema_of(machine, image)
+    terms = find_terms(site, machine, image)
     if machine.failsafe:
-        return BootSettings(schema, Choice(reason=FAILSAFE))
+        return BootSettings(terms, Choice(reason=FAILSAFE))
     path = await ensure_floppy(site, machine)
     floppy, damage = await _find_sound(path)
-    choice, *_ = await _list_choices(path, floppy, damage, schema, most=1)
+    choice, *_ = await _list_choices(path, floppy, damage, terms, most=1)
     shown = floppy is not None and _has_room(machine, image) and await _has_files(machine, floppy)
-    return BootSettings(schema, choice, path if shown else None)
+    return BootSettings(terms, choice, path if shown else None)
 
 
 async def _has_files(machine: MachineRecord, floppy: Floppy) -> bool:
@@ -139,9 +154,9 @@ def with_settings(config: GuestConfig, settings: BootSettings | None) -> GuestCo
         return config
     return replace(
         config,
-        hostname=str(settings.effective[HOSTNAME]),
+        hostname=str(settings.terms.effective(settings.choice.fit.values)[HOSTNAME]),
         mounts=(*config.mounts, *((MOUNT,) if settings.floppy else ())),
-        files=(*config.files, *settings_files(settings.schema, settings.effective)),
+        files=(*config.files, *settings_files(settings.terms, settings.choice.fit.values)),
     )
 
 
@@ -160,34 +175,34 @@ async def _find_sound(path: Path) -> tuple[Floppy | None, str]:
         return None, err.message
 
 
-async def list_choices(path: Path, schema: SettingsSchema) -> list[Choice]:
+async def list_choices(path: Path, terms: Terms) -> list[Choice]:
     """What a machine could be booted with, the best first: what is saved, the last revisions that fit, and nothing.
 
     The first is what counts; the others are for an appliance that refuses it.
     """
-    return await _list_choices(path, *await _find_sound(path), schema)
+    return await _list_choices(path, *await _find_sound(path), terms)
 
 
 async def _list_choices(
-    path: Path, floppy: Floppy | None, damage: str, schema: SettingsSchema, *, most: int = MOST_CHOICES
+    path: Path, floppy: Floppy | None, damage: str, terms: Terms, *, most: int = MOST_CHOICES
 ) -> list[Choice]:
     found, reason = None, damage
     if floppy is not None:
         try:
-            found, reason = _judge(await read_document(floppy), schema)
+            found, reason = _judge(await read_document(floppy), terms)
         except WeftError as err:
             reason = err.message
     choices = [found] if found else []
     for document in await rescue_history(path) if len(choices) < most else []:
-        kept, _ = _judge(document, schema, reason)
+        kept, _ = _judge(document, terms, reason)
         if kept and kept.fit.values not in [choice.fit.values for choice in choices]:
             choices.append(kept)
     return [*choices[:most], Choice(reason=reason)]
 
 
-def _judge(document: Document, schema: SettingsSchema, reason: str = "") -> tuple[Choice | None, str]:
+def _judge(document: Document, terms: Terms, reason: str = "") -> tuple[Choice | None, str]:
     """A document as a choice, or why it is none. A new floppy is one, whatever has to be set yet."""
-    fit, revision = document.fit(schema), document.stamp.revision
+    fit, revision = terms.judge(document.fit(terms.schema)), document.stamp.revision
     if fit.problems and document.values:
         return None, f"what is saved does not fit: {'; '.join(fit.problems)}"
     return Choice(fit, revision, reason), reason

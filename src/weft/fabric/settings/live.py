@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from weft.fabric.settings.models import Terms
 from weft.guest.agent import Agent
 from weft.guest.config import GuestFile
 from weft.guest.streams import ExecStream
@@ -37,9 +38,9 @@ class Ended:
     errors: str
 
 
-async def put_settings(agent: Agent, schema: SettingsSchema, effective: Values) -> None:
-    """Tell a machine its settings. Raises Unavailable when it cannot take them."""
-    await _do(agent, ["tar-extract", str(FOLDER)], pack_files(settings_files(schema, effective)))
+async def put_settings(agent: Agent, terms: Terms, values: Values) -> None:
+    """Tell a machine its settings, and where it stands. Raises Unavailable when it cannot take them."""
+    await _do(agent, ["tar-extract", str(FOLDER)], pack_files(settings_files(terms, values)))
 
 
 async def put_hostname(agent: Agent, hostname: str) -> None:
@@ -93,11 +94,15 @@ def dump_json(effective: Values) -> bytes:
     return json.dumps(dict(effective), indent=1).encode() + b"\n"
 
 
-def settings_files(schema: SettingsSchema, effective: Values) -> tuple[GuestFile, ...]:
-    """The files in which programs of a machine find its settings. Where some are secret, only root may read them."""
-    mode = 0o600 if has_secrets(schema) else 0o644
-    texts = {JSON_FILE: dump_json(effective).decode(), SHELL_FILE: dump_shell(effective)}
-    return tuple(GuestFile(str(path), text, mode) for path, text in texts.items())
+def settings_files(terms: Terms, values: Values) -> tuple[GuestFile, ...]:
+    """The files in which programs of a machine find its settings, what a model makes of them, and its place.
+
+    Where some are secret, only root may read them.
+    """
+    mode, effective = 0o600 if has_secrets(terms.schema) else 0o644, terms.effective(values)
+    texts = {JSON_FILE.name: dump_json(effective).decode(), SHELL_FILE.name: dump_shell(effective)}
+    texts = {**terms.files(values), **texts}
+    return tuple(GuestFile(str(FOLDER / name), text, mode) for name, text in texts.items())
 
 
 def pack_files(files: Sequence[GuestFile]) -> bytes:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from weft.fabric.records import MachineRecord
+from weft.fabric.settings.models import Terms
 from weft.guest.agent import Agent
 from weft.image.floppy import Draft
 from weft.image.settings import Saved, load_history, load_saved
@@ -18,9 +19,13 @@ class Subject:
     """A machine whose settings are looked at, with its agent if it runs by them."""
 
     machine: MachineRecord
-    schema: SettingsSchema
+    terms: Terms
     path: Path
     agent: Agent | None
+
+    @property
+    def schema(self) -> SettingsSchema:
+        return self.terms.schema
 
     @property
     def name(self) -> str:

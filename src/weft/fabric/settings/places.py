@@ -1,0 +1,101 @@
+"""Where appliances stand: the networks around a machine's NICs, as its programs and its settings' model see them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address
+
+from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
+from weft.fabric.site import Site
+from weft.model.insert import InsertSpec, Mode
+from weft.model.names import parse_port
+from weft.model.place import Neighbour, Place, Stance, Zone
+from weft.plan.place_files import name_zones
+
+SIDES = ("network", "machine")
+"""What an insert's zones are called."""
+
+
+def find_place(site: Site, machine: MachineRecord) -> Place:
+    """Where a machine stands now; a parked appliance stands between nothing and nothing."""
+    insert = site.shelves.inserts.find(machine.name)
+    if insert is not None:
+        return place_insert(site, insert.spec, machine.nics)
+    if machine.is_appliance:
+        return Place(stance=Stance.BRIDGE, zones=_sides(machine.nics, None))
+    return place_machine(site, machine.name, machine.nics)
+
+
+def place_insert(site: Site, spec: InsertSpec, nics: Sequence[NicRecord]) -> Place:
+    """Where an insert is to stand, or does."""
+    port = parse_port(spec.before)
+    machine = site.shelves.machines.get(port.machine)
+    network = site.shelves.networks.get(machine.nics[port.nic].network or "")
+    stance = Stance.LISTENER if spec.mode is Mode.COPY else Stance.BRIDGE
+    return Place(stance=stance, zones=_sides(nics, network), resolvers=_resolvers([network], spec.name))
+
+
+def place_machine(site: Site, name: str, nics: Sequence[NicRecord]) -> Place:
+    """Where a machine with these NICs stands. The outside is reached by the zone that its default route leads to."""
+    joined = [(number, nic, site.shelves.networks.get(nic.network)) for number, nic in enumerate(nics) if nic.network]
+    out = next((number for number, _, network in joined if network.spec.gateway != name), None)
+    names = name_zones([network.name for _, _, network in joined])
+    zones = tuple(
+        Zone(
+            name=zone,
+            nic=f"eth{number}",
+            mac=nic.mac,
+            addresses=tuple(_addresses(nic, network)),
+            subnets=tuple(_subnets(network)),
+            uplink=number == out,
+            mtu=network.spec.mtu,
+        )
+        for zone, (number, nic, network) in zip(names, joined, strict=True)
+    )
+    networks = [network for _, _, network in joined]
+    return Place(
+        stance=Stance.ROUTER,
+        zones=zones,
+        gateway=next((str(network.gateway) for number, _, network in joined if number == out), None),
+        resolvers=_resolvers(networks, name),
+        neighbours=tuple(_neighbours(site, name, zip(names, networks, strict=True))),
+    )
+
+
+def _sides(nics: Sequence[NicRecord], network: NetworkRecord | None) -> tuple[Zone, ...]:
+    """An insert's two zones. Their frames are the network's, so both have its range."""
+    subnets = tuple(_subnets(network)) if network else ()
+    mtu = network.spec.mtu if network else 1500
+    macs = [nic.mac for nic in nics[:2]] or ["", ""]
+    return tuple(
+        Zone(name=side, nic=f"eth{number}", mac=mac, subnets=subnets, mtu=mtu)
+        for number, (side, mac) in enumerate(zip(SIDES, macs, strict=True))
+    )
+
+
+def _addresses(nic: NicRecord, network: NetworkRecord) -> Iterator[str]:
+    if nic.address is not None:
+        yield f"{nic.address}/{network.subnet.prefixlen}"
+
+
+def _subnets(network: NetworkRecord) -> Iterator[str]:
+    yield str(network.subnet)
+    if network.spec.subnet6 is not None:
+        yield str(network.spec.subnet6)
+
+
+def _resolvers(networks: Iterable[NetworkRecord], name: str) -> tuple[str, ...]:
+    """The name servers that a machine of this name is to ask; one that serves a network does not ask itself."""
+    asked: list[str] = []
+    for network in networks:
+        own: Sequence[str | IPv4Address] = () if network.spec.gateway == name else (network.gateway,)
+        asked += map(str, network.spec.dns or own)
+    return tuple(dict.fromkeys(asked))
+
+
+def _neighbours(site: Site, name: str, zones: Iterable[tuple[str, NetworkRecord]]) -> Iterator[Neighbour]:
+    """The other machines of its networks."""
+    machines = sorted((other for other in site.shelves.machines if other.name != name), key=lambda other: other.name)
+    for zone, network in zones:
+        for other in machines:
+            for nic in other.nics:
+                if nic.network == network.name and nic.address is not None:
+                    yield Neighbour(zone=zone, name=other.name, address=str(nic.address), mac=nic.mac)

@@ -1,0 +1,28 @@
+"""What a settings model is: the part of Weft that knows more of an appliance's settings than their schema can say."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from weft.model.place import Place
+
+
+class SettingsModel(Protocol):
+    """Checks settings that fit their schema, and writes files from them. Pure: no input or output, no clock.
+
+    Values are those that count, defaults included; what is not set and has no default is missing.
+    """
+
+    def check(self, values: Mapping[str, Any], place: Place | None) -> list[str]:
+        """Everything that is wrong with them at this place, one sentence each.
+
+        A sentence begins with the setting, of a list with the item too: `rules[3]: …`. Without a place, what does not
+        depend on one.
+        """
+        ...
+
+    def render(self, values: Mapping[str, Any], place: Place) -> dict[str, str]:
+        """The files that the appliance's program activates: plain names, and contents.
+
+        Values that `check` has nothing against. The names are always the same: a file that is not needed is empty.
+        """
+        ...

@@ -21,7 +21,8 @@ from typing import Any
 from benchmarks.harness.bare import Twin, find_twin
 from benchmarks.harness.fabric import PATIENCE, BenchFabric, open_bench_fabric
 from benchmarks.harness.report import Report, say
-from weft.guest.agent import Agent, open_agent
+from weft.guest.agent import Agent
+from weft.guest.connecting import open_agent
 from weft.host.disks import create_disk, takes_direct
 from weft.host.file_server import start_file_server
 from weft.host.sockets import listen_unix

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.harness.fabric import PATIENCE, BenchFabric
-from weft.guest.agent import open_agent
+from weft.guest.connecting import open_agent
 from weft.host.facts import HostFacts, find_facts
 from weft.host.sockets import listen_unix
 from weft.image.store import ImageStore

@@ -53,6 +53,10 @@ static void try_dumps(const uint8_t *payload, size_t size)
 	memcpy(text, payload, length);
 	text[length] = 0;
 	struct ready ready = {.nonce = (const uint8_t *)"0123456789abcdef", .boot_id = text, .release = text, .hostname = text};
+	static uint8_t event[sizeof text];
+	size_t told = dump_event(event, text);
+	if (told && (told != strlen(text) + 1 || event[told - 1] || strlen((char *)event) >= told - 1))
+		abort();
 	if (dump_ready(out, sizeof out, &ready) > sizeof out || dump_error(out, 64, 1, text) > 64)
 		abort();
 }

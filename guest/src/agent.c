@@ -17,6 +17,7 @@
 #include "files.h"
 #include "frame.h"
 #include "log.h"
+#include "news.h"
 #include "oom.h"
 #include "outq.h"
 #include "port.h"
@@ -47,6 +48,7 @@ void agent_start(const struct config *config, uint64_t init_started_ns)
 	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
 	port_start();
 	commit_start();
+	news_start();
 }
 
 static void send_error(uint16_t stream, int code, const char *text)
@@ -305,6 +307,7 @@ void agent_step(void)
 	exec_step();
 	send_entry_change();
 	commit_step(session && session_minor >= 1);
+	news_step(session && session_minor >= 2);
 	if (session || !outq_is_empty())
 		outq_flush(port_fd());
 }
@@ -321,6 +324,7 @@ void agent_poll(struct pollset *set)
 	port_poll(set, events);
 	exec_poll(set);
 	commit_poll(set);
+	news_poll(set, session && session_minor >= 2);
 }
 
 /* QEMU takes what is written a moment later: a reset in this moment would be the end of it. */

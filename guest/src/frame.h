@@ -35,6 +35,7 @@ enum kind {
 	KIND_COMMIT = 21,
 	KIND_COMMITTED = 22,
 	KIND_REASON = 23,
+	KIND_EVENT = 24,
 };
 
 struct frame {

@@ -165,3 +165,13 @@ size_t dump_error(uint8_t *out, size_t room, uint32_t code, const char *text)
 	put_u32(out, code);
 	return (size_t)(put_string(out + 4, out + room, text) - out);
 }
+
+size_t dump_event(uint8_t *out, const char *event)
+{
+	size_t kind = strspn(event, "abcdefghijklmnopqrstuvwxyz0123456789-"), length = strlen(event);
+	if (event[0] < 'a' || event[0] > 'z' || event[kind] != ' ')
+		return 0;
+	memcpy(out, event, length + 1);
+	out[kind] = 0;
+	return length + 1;
+}

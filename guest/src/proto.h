@@ -7,7 +7,7 @@
 
 enum {
 	PROTO_MAJOR = 1,
-	PROTO_MINOR = 1,
+	PROTO_MINOR = 2,
 	PROTO_NONCE = 16,
 	PROTO_WINDOW = 64 * 1024, /* bytes a peer may send on a stream before it is given more */
 	PROTO_MAX_STREAMS = 128,
@@ -71,3 +71,6 @@ size_t dump_ready(uint8_t *out, size_t room, const struct ready *ready);
 size_t dump_exit(uint8_t *out, enum ended_by ended_by, int32_t value);
 size_t dump_entry(uint8_t *out, const struct entry_status *entry);
 size_t dump_error(uint8_t *out, size_t room, uint32_t code, const char *text);
+
+/* Of `KIND TEXT`. 0: it is none; a kind is a small letter, then small letters, digits and hyphens. Never longer than that. */
+size_t dump_event(uint8_t *out, const char *event);

@@ -8,8 +8,9 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } tools[] = {
-	{"commit", tool_commit}, {"hostname", tool_hostname},	    {"processes", tool_processes},
-	{"stat", tool_stat},	 {"tar-create", tool_tar_create}, {"tar-extract", tool_tar_extract},
+	{"commit", tool_commit},	 {"event", tool_event}, {"hostname", tool_hostname},
+	{"processes", tool_processes},	 {"stat", tool_stat},	{"tar-create", tool_tar_create},
+	{"tar-extract", tool_tar_extract},
 };
 
 static const char *running = "weft-init";

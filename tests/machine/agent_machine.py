@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from tests.machine.fabrics import PREPARED
 
-from weft.guest.agent import Agent, open_agent
+from weft.guest.agent import Agent
 from weft.guest.config import GuestConfig, GuestRoot
+from weft.guest.connecting import open_agent
 from weft.guest.initramfs import build_initramfs
 from weft.host.facts import parse_khz
 from weft.image.store import KernelStore

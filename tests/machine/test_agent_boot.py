@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tests.machine.agent_machine import READY_TIMEOUT, SQUASHFS, Profile, boot, boot_agent, build_root, wait_until
 
-from weft.guest.agent import Agent, open_agent
+from weft.guest.agent import Agent
 from weft.guest.config import GuestConfig, GuestHost, GuestMount, GuestNic, GuestRoot
+from weft.guest.connecting import open_agent
 
 pytestmark = pytest.mark.machine
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.machine.agent_machine import READY_TIMEOUT, Machine, boot, wait_until
 
-from weft.guest.agent import open_agent
 from weft.guest.config import GuestConfig, Restart
+from weft.guest.connecting import open_agent
 from weft.guest.protocol import NO_TERMINAL, EntryStatus, ExitStatus
 
 pytestmark = pytest.mark.machine

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from tests.machine.agent_machine import READY_TIMEOUT, SQUASHFS, boot, build_root
 
-from weft.guest.agent import Agent, open_agent
+from weft.guest.agent import Agent
 from weft.guest.config import GuestConfig
+from weft.guest.connecting import open_agent
 from weft.guest.protocol import WINDOW, ExitStatus
 from weft.guest.streams import ExecStream
 from weft.model.errors import Invalid, NoRoom, NotFound, Unavailable, WrongState

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from tests.machine.agent_machine import READY_TIMEOUT, SQUASHFS, Machine, boot, build_root
 
-from weft.guest.agent import Agent, open_agent
+from weft.guest.agent import Agent
 from weft.guest.config import GuestConfig
+from weft.guest.connecting import open_agent
 from weft.guest.frames import PADDING, Frame, FrameParser, Kind, dump_frame
 from weft.guest.protocol import (
     MAJOR,

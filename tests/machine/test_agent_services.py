@@ -16,8 +16,8 @@ from tests.machine.agent_machine import (
     wait_until,
 )
 
-from weft.guest.agent import open_agent
 from weft.guest.config import GuestConfig, GuestService
+from weft.guest.connecting import open_agent
 from weft.guest.protocol import EntryStatus, ExitStatus
 
 pytestmark = pytest.mark.machine

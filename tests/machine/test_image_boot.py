@@ -9,8 +9,9 @@ import pytest
 from tests.machine.agent_machine import READY_TIMEOUT, Machine, boot
 from tests.machine.fabrics import PREPARED
 
-from weft.guest.agent import Agent, open_agent
+from weft.guest.agent import Agent
 from weft.guest.config import GuestConfig, GuestHost, GuestNic, GuestRoot
+from weft.guest.connecting import open_agent
 from weft.image.store import ImageStore
 from weft.model.image import NicRole
 

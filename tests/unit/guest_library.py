@@ -40,6 +40,7 @@ def load() -> ctypes.CDLL:
     library.parse_exec.restype = ctypes.c_bool
     library.parse_hello.restype = ctypes.c_bool
     library.parse_committed.restype = ctypes.c_bool
+    library.dump_event.restype = ctypes.c_size_t
     return library
 
 
@@ -71,6 +72,13 @@ def accepts_committed(payload: bytes) -> bool:
     buffer = ctypes.create_string_buffer(payload, len(payload) + 1)
     length = ctypes.c_size_t(len(payload))
     return bool(load().parse_committed(buffer, length, ctypes.byref(accepted), ctypes.byref(why)))
+
+
+def dump_event(text: bytes) -> bytes:
+    """The payload that the guest makes of what a program tells it."""
+    out = ctypes.create_string_buffer(len(text) + 2)
+    length = load().dump_event(out, ctypes.c_char_p(text))
+    return out.raw[:length]
 
 
 def accepts_hello(payload: bytes) -> bool:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from weft.guest import protocol as p
-from weft.guest.agent import Agent, open_agent
+from weft.guest.agent import Agent
 from weft.guest.commits import OnCommit
+from weft.guest.connecting import open_agent
 from weft.guest.frames import Frame, FrameParser, Kind, dump_frame
 from weft.guest.opening import ReadyFinder
 from weft.model.errors import Invalid, NoRoom, NotFound, Unavailable, WrongState

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.guest_library import accepts_committed, accepts_exec, accepts_hello
+from tests.unit.guest_library import accepts_committed, accepts_exec, accepts_hello, dump_event
 
 from weft.guest import protocol as p
 from weft.guest.facts import Pressure, parse_facts
@@ -91,6 +91,25 @@ def test_both_ends_agree_on_any_answer_to_a_commit(payload: bytes) -> None:
     except Invalid:
         mine = False
     assert accepts_committed(payload) == mine
+
+
+@given(st.sampled_from(["alert", "a", "ids-2"]), texts)
+def test_events(kind: str, text: str) -> None:
+    event = p.MachineEvent(kind, text)
+    assert p.parse_event(p.dump_event(event)) == event
+    if "\n" not in text:
+        assert dump_event(f"{kind} {text}".encode()) == p.dump_event(event)
+
+
+@pytest.mark.parametrize("text", [b"", b"alert", b" x", b"Alert x", b"9 x", b"-a x"])
+def test_what_is_no_event_is_not_sent(text: bytes) -> None:
+    assert dump_event(text) == b""
+
+
+@pytest.mark.parametrize("payload", [b"", b"alert\0", b"alert\0x", b"alert\0x\0y\0", b"A\0x\0", b"a" * 32 + b"\0x\0"])
+def test_what_is_no_event_is_refused(payload: bytes) -> None:
+    with pytest.raises(Invalid):
+        p.parse_event(payload)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ KINDS = {
     "machine.cut": "It has lost a folder of the host, whose server died; who reads there waits until it starts anew.",
     "machine.ended": "It does not run any more, or could not be started. The text says why.",
     "machine.removed": "A machine and all it had is gone.",
+    "machine.told": "A program in it tells something. `data.what`: a word for it, such as `alert`; `data.said`.",
     "network.created": "A network was made.",
     "network.removed": "A network is gone.",
     "volume.created": "A volume was made.",

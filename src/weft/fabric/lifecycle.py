@@ -23,8 +23,9 @@ from weft.fabric.published import Publishing
 from weft.fabric.records import MachineRecord, Stamp
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
-from weft.guest.agent import Agent, open_agent
-from weft.guest.protocol import EntryStatus
+from weft.guest.agent import Agent
+from weft.guest.connecting import open_agent
+from weft.guest.protocol import EntryStatus, MachineEvent
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.host.qemu import open_qmp
 from weft.model.errors import Invalid, Unavailable, WeftError, WrongState
@@ -65,6 +66,7 @@ class Lifecycle:
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.before_ready: list[Callable[[MachineRecord, Agent], Awaitable[None]]] = []
         self.on_commit: Callable[[str, str], Awaitable[None]] = _refuse_commit
+        self.on_event: Callable[[str, MachineEvent], None] = lambda _name, _event: None
         self.on_ready: list[Hook] = []
         self.on_end: list[Hook] = []
 
@@ -205,8 +207,13 @@ class Lifecycle:
         path = self._site.layout.machine(machine.name).agent
         timeout = self._site.settings.boot_timeout
         try:
-            on_entry, on_commit = partial(self._on_entry, machine.name), partial(self.on_commit, machine.name)
-            async with open_agent(path, timeout=timeout, on_entry=on_entry, on_commit=on_commit) as agent:
+            async with open_agent(
+                path,
+                timeout=timeout,
+                on_entry=partial(self._on_entry, machine.name),
+                on_commit=partial(self.on_commit, machine.name),
+                on_event=partial(self.on_event, machine.name),
+            ) as agent:
                 live.agent = agent
                 self._on_entry(machine.name, agent.entry)
                 await self._prepare(machine.name, agent)

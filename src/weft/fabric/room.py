@@ -22,6 +22,7 @@ from weft.fabric.settings.configs import Configs
 from weft.fabric.settings.placing import Placing
 from weft.fabric.site import Site
 from weft.fabric.sniff import Sniffers
+from weft.fabric.telling import Telling
 from weft.fabric.trials import Trials
 from weft.fabric.updates import Updates
 from weft.fabric.volumes import Volumes
@@ -103,6 +104,9 @@ def assemble(site: Site) -> Room:
     lifecycle.before_ready.append(configs.prepare)
     lifecycle.on_ready.append(placing.on_ready)
     lifecycle.on_commit = configs.on_commit
+    telling = Telling(site.events, site.clock)
+    lifecycle.on_event = telling.on_event
+    lifecycle.on_end.append(telling.on_end)
     return Room(
         site=site,
         networks=networks,

@@ -1,8 +1,7 @@
 """The host end of a machine's agent: one connection to the unix socket behind its virtio-serial port.
 
-    async with open_agent(path, timeout=10) as agent:
-        async with await agent.exec(["uname", "-r"]) as process:
-            status, out, err = await process.collect()
+    async with await agent.exec(["uname", "-r"]) as process:
+        status, out, err = await process.collect()
 
 One reader task never waits for anybody: what a slow user of one stream has not taken is bounded by its window.
 """
@@ -10,11 +9,9 @@ One reader task never waits for anybody: what a slow user of one stream has not 
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 from weft.guest.commits import Commits, OnCommit
 from weft.guest.facts import Facts, parse_facts
@@ -28,6 +25,7 @@ from weft.guest.protocol import (
     EntryStatus,
     ExecRequest,
     Hello,
+    MachineEvent,
     Ready,
     ShutdownKind,
     dump_exec,
@@ -37,12 +35,12 @@ from weft.guest.protocol import (
     dump_signal,
     dump_time,
     parse_entry,
+    parse_event,
     parse_ready,
     parse_reason,
     parse_u32,
 )
 from weft.guest.streams import ExecStream
-from weft.host.sockets import connect_unix
 from weft.model.errors import Invalid, NoRoom, Unavailable, WeftError
 
 CLOCK_TOLERANCE_NS = 5_000_000
@@ -50,9 +48,9 @@ CLOCK_TOLERANCE_NS = 5_000_000
 _READ_BYTES = 64 * 1024
 _FIRST_REPEAT_SECONDS = 0.1
 _LONGEST_REPEAT_SECONDS = 1.0
-_LONGEST_PATIENCE_SECONDS = 12.0
 
 OnEntry = Callable[[EntryStatus], None]
+OnEvent = Callable[[MachineEvent], None]
 
 
 class Agent:
@@ -67,6 +65,7 @@ class Agent:
         writer: asyncio.StreamWriter,
         on_entry: OnEntry | None,
         on_commit: OnCommit | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = loop.create_future()
@@ -75,6 +74,7 @@ class Agent:
         self._reader = reader
         self._writer = writer
         self._on_entry = on_entry
+        self._on_event = on_event
         self._nonce = os.urandom(NONCE_BYTES)
         self._streams: dict[int, ExecStream] = {}
         self._answers: dict[tuple[Kind, int], asyncio.Future[bytes]] = {}
@@ -140,6 +140,8 @@ class Agent:
             self._reason = parse_reason(frame.payload)
         elif frame.kind == Kind.COMMIT:
             self._commits.take(frame)
+        elif frame.kind == Kind.EVENT:
+            self._take_event(parse_event(frame.payload))
         elif frame.kind in (Kind.FACTS, Kind.PONG):
             self._answer(Kind(frame.kind), frame)
         elif stream := self._streams.get(frame.stream):
@@ -162,6 +164,10 @@ class Agent:
         self.entry = entry
         if self._on_entry:
             self._on_entry(entry)
+
+    def _take_event(self, event: MachineEvent) -> None:
+        if self._on_event:
+            self._on_event(event)
 
     def _answer(self, kind: Kind, frame: Frame) -> None:
         waiting = self._answers.get((kind, frame.stream))
@@ -294,66 +300,3 @@ class Agent:
         """
         self._require_open()
         self._send(Kind.SHUTDOWN, 0, dump_shutdown(kind, round(min(grace, 60.0) * 1000)))
-
-
-@asynccontextmanager
-async def open_agent(
-    path: Path,
-    *,
-    timeout: float,
-    on_entry: OnEntry | None = None,
-    on_commit: OnCommit | None = None,
-    wall_clock: Callable[[], int] = time.time_ns,
-    patience: float = 3.0,
-) -> AsyncIterator[Agent]:
-    """Connects to a machine's agent and waits for it, `timeout` seconds at most; the machine may still be booting.
-
-    `on_entry` is called with each change of the entry point (not with the first state, which is `agent.entry`), and
-    when the machine's kernel has killed a process for want of memory. `on_commit` is called with each text that the
-    machine wants kept: it accepts by returning and refuses by raising a WeftError. Leaving the context ends the
-    connection, and with it what was started over it. Raises Unavailable.
-    A connection on which nothing is heard for `patience` seconds is given up for another.
-    """
-    silence = f"no agent answered on {path} within {timeout:g} s"
-    async with _bounded(asyncio.get_running_loop().time() + timeout, silence):
-        agent, reading = await _open_until_ready(
-            path, partial(Agent, on_entry=on_entry, on_commit=on_commit), wall_clock, patience
-        )
-    try:
-        yield agent
-    finally:
-        await agent.hang_up(reading)
-
-
-async def _open_until_ready(
-    path: Path, make: Callable[..., Agent], wall_clock: Callable[[], int], patience: float
-) -> tuple[Agent, "asyncio.Task[None]"]:
-    """Connect, and connect anew when nothing is heard for a while.
-
-    QEMU tells the guest of a connection by a message, and drops that when the guest has no room for it, as after many
-    connections in a row. The guest then believes itself alone and may not write. Another connection is told again.
-    """
-    while True:
-        reader, writer = await asyncio.open_unix_connection(sock=await connect_unix(path, "the agent's socket"))
-        agent = make(reader, writer)
-        reading = asyncio.create_task(agent.run(), name=f"agent {path.name}")
-        try:
-            async with asyncio.timeout(patience):
-                await agent.open(wall_clock)
-            return agent, reading
-        except TimeoutError:
-            await agent.hang_up(reading)
-            patience = min(2 * patience, _LONGEST_PATIENCE_SECONDS)
-        except BaseException:
-            await agent.hang_up(reading)
-            raise
-
-
-@asynccontextmanager
-async def _bounded(deadline: float, message: str) -> AsyncIterator[None]:
-    """Until `deadline` on the loop's clock, then Unavailable."""
-    try:
-        async with asyncio.timeout_at(deadline):
-            yield
-    except TimeoutError as err:
-        raise Unavailable(message) from err

@@ -40,6 +40,7 @@ class Kind(IntEnum):
     COMMIT = 21
     COMMITTED = 22
     REASON = 23
+    EVENT = 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ See docs/agent-protocol.md. Numbers are little-endian, strings are UTF-8 and end
 what the protocol does not allow; nothing a guest sends makes them raise anything else.
 """
 
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from weft.guest.frames import MAX_PAYLOAD, Kind
 from weft.model.errors import Invalid
 
 MAJOR = 1
-MINOR = 1
+MINOR = 2
 NONCE_BYTES = 16
 MAX_COMMIT = 64 * 1024
 """Bytes in the text of one commit."""
@@ -34,6 +35,8 @@ _U32 = struct.Struct("<I")
 
 _TTY, _STDIN, _BUILTIN, _DETACHED = 1, 2, 4, 8
 _FLAGS = _TTY | _STDIN | _BUILTIN | _DETACHED
+EVENT_KIND = r"[a-z][a-z0-9-]{0,30}"
+"""What the words of events look like."""
 NO_TERMINAL = 0xFFFF
 """Rows of a console that nobody looks at."""
 
@@ -353,3 +356,22 @@ def parse_reason(payload: bytes) -> str:
     if rest:
         raise _malformed(Kind.REASON)
     return strings[0]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineEvent:
+    """What a program in a machine tells the host: a word of its choice, and a line of text."""
+
+    kind: str
+    text: str
+
+
+def dump_event(event: MachineEvent) -> bytes:
+    return _dump_strings(event.kind, event.text)
+
+
+def parse_event(payload: bytes) -> MachineEvent:
+    strings, rest = _parse_strings(Kind.EVENT, payload, 2)
+    if rest or not re.fullmatch(EVENT_KIND, strings[0]):
+        raise _malformed(Kind.EVENT)
+    return MachineEvent(*strings)

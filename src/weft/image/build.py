@@ -56,7 +56,7 @@ async def build_image(
     if recipe.min_available and trial is None:
         raise Unavailable("min_available: nothing here can boot the image", hint="weft image build can")
     progress(f"{name}: fetching packages", 0.0)
-    packages = await fetch_packages(recipe.packages, cache or cache_home())
+    packages = await fetch_packages(recipe.packages, cache or cache_home(), recipe.suite)
     progress(f"{name}: collecting files", 0.4)
     root = await _collect(recipe, place if place.is_dir() else place.parent, PackageFiles(packages))
     progress(f"{name}: writing the root file system", 0.7)

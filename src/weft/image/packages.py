@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from weft.host.process import ProcessFailed, run
 from weft.image.cache import open_cache_folder
+from weft.image.suites import add_suite
 from weft.image.tree import Directory, File, Node, Symlink, normal_path
 from weft.model.errors import Invalid, NotFound, Unavailable
 
@@ -69,15 +70,16 @@ def _likeness(name: str, other: str) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(name.lower(), other.lower(), strict=False)))
 
 
-async def fetch_packages(names: Sequence[str], cache: Path) -> list[Package]:
-    """The packages and all they depend on, from apt's cache or the network.
+async def fetch_packages(names: Sequence[str], cache: Path, suite: str = "") -> list[Package]:
+    """The packages and all they depend on, from apt's cache or the network; out of this suite where it has them.
 
     Raises NotFound for a name that apt does not know, Unavailable without apt, its lists or the network."""
     async with open_cache_folder(cache / "debs", timeout=APT_TIMEOUT) as archives:
-        wanted = await _choose_packages(names, archives)
+        options = await add_suite(suite, cache, APT_LISTS) if suite else []
+        wanted = await _choose_packages([*options, *names], archives)
         if not all(package.archive.is_file() for package in wanted):
             (archives / "partial").mkdir(exist_ok=True)
-            await _apt(archives, "--download-only", *names)
+            await _apt(archives, *options, "--download-only", *names)
     missing = [package.archive.name for package in wanted if not package.archive.is_file()]
     if missing:
         raise Unavailable(f"apt did not deliver {missing[0]}", hint="look at the space left and at apt's sources")
@@ -108,7 +110,7 @@ def _apt_error(err: ProcessFailed, arguments: Sequence[str]) -> NotFound | Unava
     complaint = next((line[3:] for line in (err.detail or "").splitlines() if line.startswith("E: ")), err.message)
     if "Unable to locate package" in complaint or "no installation candidate" in complaint:
         return NotFound(f"apt: {complaint}", hint="apt-get update brings its lists up to date")
-    names = " ".join(name for name in arguments if not name.startswith("-"))
+    names = " ".join(name for name in arguments if name[0].isalnum() and "=" not in name)
     return Unavailable(f"apt cannot fetch {names}: {complaint}", hint="apt-get update may help", detail=err.detail)
 
 

@@ -76,6 +76,9 @@ class Recipe(BaseModel):
     version: str = Field(min_length=1)
     description: str = ""
     packages: tuple[str, ...] = Field(min_length=1, description="Debian packages to take files from")
+    suite: Literal["", "backports", "updates", "proposed-updates"] = Field(
+        default="", description="of Debian, to prefer"
+    )
     binaries: tuple[GuestPath, ...] = Field(default=(), description="programs, with all libraries they need")
     files: tuple[GuestPath, ...] = Field(default=(), description="globs; shared objects bring their libraries too")
     applets: Literal["all"] | tuple[str, ...] = Field(default="all", description="busybox links to make")

@@ -16,7 +16,10 @@ async def test_what_a_machine_tells_is_an_event() -> None:
 
 
 async def test_a_machine_that_tells_too_much_is_passed_over_and_that_is_told() -> None:
-    events, clock = RoomEvents(EventLog(lambda: 1.0), "default"), itertools.chain([0.0] * (BURST + 7), itertools.repeat(1.0))
+    events, clock = (
+        RoomEvents(EventLog(lambda: 1.0), "default"),
+        itertools.chain([0.0] * (BURST + 7), itertools.repeat(1.0)),
+    )
     telling = Telling(events, lambda: next(clock))
     for number in range(BURST + 8):
         telling.on_event("ids", MachineEvent("alert", str(number)))

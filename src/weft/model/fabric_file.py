@@ -4,10 +4,9 @@ These are the long forms, which every short form becomes when it is read (`file_
 Names stand as keys; `to_spec` makes of each part what the command of the same name would have asked for.
 """
 
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from weft.model.file_part import Part
 from weft.model.file_words import (
@@ -20,8 +19,11 @@ from weft.model.file_words import (
     Port,
     RoomName,
     Size,
+    Subnet,
+    Subnet6,
     Texts,
     VolumeName,
+    flatten,
 )
 from weft.model.insert import FailPolicy, InsertSpec, Mode
 from weft.model.machine import MAX_MEMORY, MIN_MEMORY, MachineSpec
@@ -35,8 +37,8 @@ class NetworkFile(Part):
 
     short = "subnet"
 
-    subnet: IPv4Network | None = Field(default=None, description="its address range; a free one is chosen without")
-    subnet6: IPv6Network | None = Field(default=None, description="its machines have addresses of this range, too")
+    subnet: Subnet | None = Field(default=None, description="its address range; a free one is chosen without")
+    subnet6: Subnet6 | None = Field(default=None, description="its machines have addresses of this range, too")
     mtu: int = Field(default=1500, ge=MIN_MTU, le=MAX_MTU, description="the largest packet, in bytes")
     uplink: bool = Field(default=False, description="its machines reach the outside")
     gateway: MachineName | None = Field(
@@ -62,6 +64,11 @@ class InsertFile(Part):
     memory: Size | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY, description="as its image says without")
     settings: dict[str, Any] = Field(default_factory=dict, description="its settings, by its schema")
     settings_file: Path | None = Field(default=None, description="a settings.toml; `settings` go over it")
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _flatten(cls, value: Any) -> Any:
+        return flatten(value)
 
     @property
     def image_name(self) -> str:

@@ -7,6 +7,7 @@ ValueError, which pydantic collects with its place; all of them are found in one
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
@@ -110,6 +111,19 @@ def read_list(value: Any) -> Any:
     return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
+def flatten(value: Any) -> Any:
+    """Settings, of which tables may be written as mappings: `lan: {mtu: 1400}` is `lan.mtu`."""
+    if not isinstance(value, dict):
+        return {} if value is None else value
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            found |= {f"{key}.{inner}": leaf for inner, leaf in flatten(item).items()}
+        else:
+            found[str(key)] = item
+    return found
+
+
 def _read_path(value: Any, info: ValidationInfo) -> Any:
     return join_path(str((info.context or {}).get(FOLDER, "/")), value) if isinstance(value, str) and value else value
 
@@ -125,6 +139,17 @@ def _read_mount(value: Any, info: ValidationInfo) -> Any:
     return quietly(parse_volume, value, folder) if isinstance(value, str) else value
 
 
+def _read_ip(value: Any) -> Any:
+    """Numbers are addresses, too, but nobody means it."""
+    if isinstance(value, bool | int | float):
+        raise ValueError(f"must be a text like 10.1.2.0/24 or fd00::1, not {str(value).lower()}")
+    return value
+
+
+Address = Annotated[IPv4Address, BeforeValidator(_read_ip)]
+Address6 = Annotated[IPv6Address, BeforeValidator(_read_ip)]
+Subnet = Annotated[IPv4Network, BeforeValidator(_read_ip)]
+Subnet6 = Annotated[IPv6Network, BeforeValidator(_read_ip)]
 Size = Annotated[int, _reads(parse_size, str), _schema(type=["string", "integer"], examples=["64M", "1G"])]
 Duration = Annotated[float, _reads(parse_duration, str), _schema(type=["string", "number"], examples=["10s", "1h30m"])]
 Path = Annotated[str, BeforeValidator(_read_path), _schema(type="string")]

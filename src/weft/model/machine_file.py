@@ -1,12 +1,13 @@
 """Machines as a fabric file describes them, in the words of `weft run`."""
 
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from weft.model.file_part import Part
 from weft.model.file_words import (
+    Address,
+    Address6,
     Duration,
     Env,
     Labels,
@@ -21,7 +22,9 @@ from weft.model.file_words import (
     Text,
     Tmpfs,
     Words,
+    flatten,
     quietly,
+    read_list,
 )
 from weft.model.image import USER_PATTERN
 from weft.model.machine import (
@@ -50,8 +53,8 @@ class NicFile(Part):
     short = "network"
 
     network: NetworkName
-    address: IPv4Address | None = Field(default=None, description="chosen from the subnet without")
-    address6: IPv6Address | None = Field(default=None, description="of the same host number without")
+    address: Address | None = Field(default=None, description="chosen from the subnet without")
+    address6: Address6 | None = Field(default=None, description="of the same host number without")
     mac: str | None = Field(default=None, pattern=MAC_PATTERN, description="chosen without")
     pinned: bool = Field(default=True, description="it sends with its own addresses only")
 
@@ -108,9 +111,8 @@ class MachineFile(Part):
     max_restarts: int | None = Field(default=None, ge=1, description="the N of `on-failure:N`")
     stop_signal: Signal | None = Field(default=None, description="what asks its program to end")
     stop_timeout: Duration | None = Field(default=None, gt=0, description="a stop that takes longer kills it")
-    health: HealthFile | Literal[False] | None = Field(
-        default=None, description="a health check; `none` leaves the image's out"
-    )
+    health: HealthFile | None = Field(default=None, description="a health check; `none` leaves the image's out")
+    no_healthcheck: bool = Field(default=False, description="leave the image's health check out")
     publish: tuple[Publish, ...] = Field(default=(), description="[[IP:]HOST:]PORT[/udp]: ports of the host")
     volumes: tuple[Mount, ...] = Field(default=(), description="SRC:DST[:ro]: volumes, or folders of the host")
     tmpfs: tuple[Tmpfs, ...] = Field(default=(), description="DST[:size=N]: memory to mount")
@@ -123,18 +125,21 @@ class MachineFile(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _split_restart(cls, value: Any) -> Any:
-        """`on-failure:5` is a policy and a number."""
-        if isinstance(value, dict) and isinstance(value.get("restart"), str) and ":" in value["restart"]:
-            return {**value, **quietly(parse_restart, value["restart"])}
+    def _read_words(cls, value: Any) -> Any:
+        """`on-failure:5` is a policy and a number; `health: none` is said by another key."""
+        if not isinstance(value, dict):
+            return value
+        if value.get("health") in ("none", False):
+            value = {**value, "health": None, "no_healthcheck": True}
+        if isinstance(policy := value.get("restart"), str) and policy.startswith("on-failure:"):
+            number = policy.partition(":")[2]
+            value = {**value, "restart": "on-failure", "max_restarts": number}
         return value
 
     @field_validator("restart", mode="before")
     @classmethod
     def _read_restart(cls, value: Any) -> Any:
-        return (
-            quietly(parse_restart, value)["restart"] if isinstance(value, str) and value in ("no", "never") else value
-        )
+        return quietly(parse_restart, value)["restart"] if isinstance(value, str) else value
 
     @field_validator("networks", mode="before")
     @classmethod
@@ -143,15 +148,15 @@ class MachineFile(Part):
             return ()
         return tuple(_read_nic(name, nic) for name, nic in value.items()) if isinstance(value, dict) else value
 
-    @field_validator("health", mode="before")
+    @field_validator("publish", "volumes", "tmpfs", "after", mode="before")
     @classmethod
-    def _read_health(cls, value: Any) -> Any:
-        return False if value == "none" else value
+    def _read_one(cls, value: Any) -> Any:
+        return read_list(value)
 
-    @field_validator("after", mode="before")
+    @field_validator("settings", mode="before")
     @classmethod
-    def _read_after(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
+    def _flatten(cls, value: Any) -> Any:
+        return flatten(value)
 
     @property
     def image_name(self) -> str:
@@ -167,7 +172,7 @@ class MachineFile(Part):
             nics=nics,
             cwd=self.workdir,
             health=self.health.to_spec() if self.health else None,
-            no_health=self.health is False,
+            no_health=self.no_healthcheck,
             mounts=(*self.volumes, *self.tmpfs),
             **{key: getattr(self, key) for key in _SAME},
         )

@@ -44,7 +44,7 @@ async def exec_in(websocket: WebSocket, name: str) -> None:
     await websocket.accept()
     try:
         start = _parse_start(await websocket.receive_text())
-        agent = find_room(websocket).lifecycle.agent(name)
+        agent = await find_room(websocket).lifecycle.reach(name)
         process = await agent.exec(
             start.argv,
             env=start.env,

@@ -69,7 +69,8 @@ class Files:
                 await asyncio.gather(feeding, return_exceptions=True)
 
     async def _start(self, machine: str, *argv: str, stdin: bool = False) -> ExecStream:
-        return await self._lifecycle.agent(machine).exec(argv, builtin=True, stdin=stdin)
+        agent = await self._lifecycle.reach(machine)
+        return await agent.exec(argv, builtin=True, stdin=stdin)
 
 
 async def _feed(process: ExecStream, pieces: AsyncIterable[bytes]) -> None:

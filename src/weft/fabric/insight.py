@@ -39,7 +39,8 @@ class Insight:
 
     async def processes(self, name: str) -> list[ProcessView]:
         """What runs in a machine, but for its kernel's own threads."""
-        async with await self._lifecycle.agent(name).exec(["processes"], builtin=True) as process:
+        agent = await self._lifecycle.reach(name)
+        async with await agent.exec(["processes"], builtin=True) as process:
             status, out, complaints = await process.collect()
         if status.shell_code:
             raise Unavailable(f"machine {name!r}: {complaints.decode(errors='replace').strip() or 'no answer'}")

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 LAST_WORDS = 0.5
 """Seconds to read what the agent still said before its machine went, how the entry point ended above all."""
+REACH = 10.0
+"""Seconds for the agent of a machine that was adopted to answer whoever wants it."""
 SWITCH_OFF = 2.0
 """Seconds that a machine gets to write back and switch off, when its program had to be killed in the end."""
 STARTABLE = (State.CREATED, State.STOPPED, State.FAILED)
@@ -150,6 +152,13 @@ class Lifecycle:
         if live is None or live.agent is None:
             raise Unavailable(f"the agent of machine {name!r} does not answer")
         return live.agent
+
+    async def reach(self, name: str) -> Agent:
+        """The machine's agent; one that was adopted a moment ago may be about to answer. Raises what `agent` raises."""
+        live = self._live.get(name)
+        if live is not None and live.agent is None and self._shelf.get(name).state is State.RUNNING:
+            await asyncio.wait([live.ready], timeout=REACH)
+        return self.agent(name)
 
     @asynccontextmanager
     async def locked(self, name: str) -> AsyncIterator[None]:

@@ -44,7 +44,8 @@ class Changes:
         machine = self._site.shelves.machines.get(name)
         terms = self.terms(machine)
         path = await ensure_floppy(self._site, machine)
-        agent = self._lifecycle.agent(name) if machine.state is State.RUNNING and not machine.failsafe else None
+        runs = machine.state is State.RUNNING and not machine.failsafe
+        agent = await self._lifecycle.reach(name) if runs else None
         return Subject(machine, terms, path, agent)
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ from weft.model.volume import VolumeView
 Json = dict[str, Any]
 
 NETWORK = {"name": "lan", "subnet": "10.1.0.0/24", "gateway": "10.1.0.1", "mtu": 1500, "uplink": True, "created": 1.0,
-           "members": [{"machine": "web", "nic": 0, "address": "10.1.0.2"}]}  # fmt: skip
+           "members": [{"machine": "web", "nic": 0, "address": "10.1.0.2", "mac": "52:57:00:00:00:02"}]}  # fmt: skip
 VOLUME = {"name": "data", "size": 1 << 30, "stored": 3 << 20, "created": 1.0, "labels": {},
           "users": [{"machine": "web", "target": "/srv", "read_only": False, "live": True}]}  # fmt: skip
 INSERT = {"name": "sniffer", "appliance": "sniffer", "port": "web:0", "position": 0, "mode": "inline", "fail": "open",
@@ -279,6 +279,11 @@ def test_network_create(fake: FakeDaemon, weft: Weft) -> None:
     fake.on("POST", "/v1/networks", NETWORK)
     assert weft("network", "create", "lan", "--subnet", "10.1.0.0/24", "--uplink").out == "lan 10.1.0.0/24\n"
     assert fake.last().body == {"name": "lan", "subnet": "10.1.0.0/24", "uplink": True}
+    fake.on("POST", "/v1/networks", NETWORK)
+    weft("network", "create", "lan", "--gateway", "fw", "--subnet6", "fd00:1::/64", "--dns", "10.1.0.53", "--dns", "ns")
+    assert fake.last().body == {
+        "name": "lan", "gateway": "fw", "subnet6": "fd00:1::/64", "dns": ["10.1.0.53", "ns"], "uplink": False
+    }  # fmt: skip
 
 
 def test_insert(fake: FakeDaemon, weft: Weft) -> None:

@@ -1,12 +1,13 @@
 """Networks: create, ls, inspect, rm."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from weft.cli.face import Face, format_option
 from weft.cli.lifecycle import for_each
-from weft.cli.params import NETWORK
+from weft.cli.params import MACHINE, NETWORK
 from weft.cli.printing import print_json, print_table, print_view
 
 
@@ -18,14 +19,19 @@ def network() -> None:
 @network.command(short_help="Make a network.")
 @click.argument("name")
 @click.option("--subnet", metavar="CIDR", help="Its address range. Default: a free one.")
+@click.option("--subnet6", metavar="CIDR", help="Its address range of IPv6. Default: none.")
+@click.option(
+    "--gateway", type=MACHINE, help="The machine that is its gateway; it may come later. Default: the fabric."
+)
+@click.option("--dns", multiple=True, metavar="ADDRESS|MACHINE",
+              help="Whom its machines ask for names; repeat for more. Default: the gateway.")  # fmt: skip
 @click.option("--mtu", type=int, metavar="BYTES", help="Largest packet. Default: 1500.")
 @click.option("--uplink", is_flag=True, help="Its machines reach the outside.")
 @format_option
 @click.pass_obj
-def create(face: Face, name: str, subnet: str | None, mtu: int | None, uplink: bool, output: str) -> None:
+def create(face: Face, /, name: str, output: str, **wanted: Any) -> None:
     """Make network NAME and print its name and address range."""
-    spec: dict[str, Any] = {"name": name, "uplink": uplink}
-    spec |= {key: value for key, value in (("subnet", subnet), ("mtu", mtu)) if value is not None}
+    spec = {"name": name, **{key: value for key, value in wanted.items() if value is not None and value != ()}}
     view = face.client().create_network(spec)
     if output == "json":
         print_json(view)
@@ -42,8 +48,13 @@ def ls(face: Face, output: str) -> None:
     if output == "json":
         print_json(views)
         return
-    rows = ((v["name"], v["subnet"], v["gateway"], v["mtu"], v["uplink"], len(v.get("members", []))) for v in views)
-    print_table(("NAME", "SUBNET", "GATEWAY", "MTU", "UPLINK", "MACHINES"), rows)
+    print_table(("NAME", "SUBNET", "GATEWAY", "MTU", "UPLINK", "MACHINES"), map(_ls_row, views))
+
+
+def _ls_row(view: Mapping[str, Any]) -> tuple[object, ...]:
+    subnet = ", ".join(filter(None, (view["subnet"], view.get("subnet6"))))
+    gateway = f"{view['gateway']} ({machine})" if (machine := view.get("gateway_machine")) else view["gateway"]
+    return (view["name"], subnet, gateway, view["mtu"], view["uplink"], len(view.get("members", [])))
 
 
 @network.command(short_help="Show a network and its members.")

@@ -64,6 +64,13 @@ class Mount(Parsed):
         return [CompletionItem(f"{item.value}:") for item in VOLUME.shell_complete(ctx, param, incomplete)]
 
 
+class Nic(Parsed):
+    """A NIC; the part before the first comma is a network's name."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [] if "," in incomplete else NETWORK.shell_complete(ctx, param, incomplete)
+
+
 def _parse_size(text: str) -> int:
     from weft.model.units import parse_size
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from weft.cli.face import Face, format_option, wait_option
-from weft.cli.params import IMAGE, KERNEL, NETWORK, SIZE
+from weft.cli.nic_options import network_options
+from weft.cli.params import IMAGE, KERNEL, SIZE
 from weft.cli.printing import print_json
 from weft.cli.run_options import container_options, make_spec
 from weft.cli.setting_options import read_settings, settings_options
@@ -30,8 +31,7 @@ _STOP_GRACE = 10.0
 @click.option("--wait-healthy", is_flag=True, help="With -d: return when its health check has passed.")
 @click.option("--rm", "remove", is_flag=True, help="Remove it when it ends.")
 @click.option("--name", help="Its name. Default: made up.")
-@click.option("--network", "networks", type=NETWORK, multiple=True, metavar="NET",
-              help="A network for a NIC; repeat for more; `none`: no NIC. Default: the network `default`.")  # fmt: skip
+@network_options
 @click.option("--memory", type=SIZE, help="Its memory, like 64M. Default: what the image says.")
 @click.option("--cpus", type=click.IntRange(min=1), default=1, show_default=True, help="Its number of CPUs.")
 @click.option("--profile", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True,

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from weft.cli.environment import environment_options, read_environment
+from weft.cli.nic_options import make_nics
 from weft.cli.params import DURATION, Mount, Parsed
 from weft.cli.sessions import parse_command
 from weft.model.options import (
@@ -67,7 +68,7 @@ def container_options(command: Command) -> Command:
 
 
 def make_spec(
-    networks: tuple[str, ...],
+    networks: tuple[dict[str, Any], ...],
     command: tuple[str, ...],
     environment: tuple[str, ...],
     env_files: tuple[Path, ...],
@@ -75,8 +76,9 @@ def make_spec(
 ) -> dict[str, Any]:
     """The machine's spec as the API takes it; what was not said is left to the daemon. Raises Invalid."""
     spec: dict[str, Any] = {"command": parse_command(command), "env": read_environment(environment, env_files)}
-    if networks:
-        spec["nics"] = [{"network": network} for network in networks if network != "none"]
+    nics = make_nics(networks, **{key: wanted.pop(key) for key in ("address", "address6", "mac")})
+    if nics is not None:
+        spec["nics"] = nics
     if (entrypoint := wanted.pop("entrypoint")) is not None:
         spec["entrypoint"] = [entrypoint] if entrypoint else []
     if health := parse_health(wanted.pop("health_cmd"), **{key: wanted.pop(f"health_{key}") for key in _HEALTH}):

@@ -8,12 +8,13 @@ from pathlib import Path
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
 from weft.fabric.mounts import guest_mounts, hold_shares, prepare_disks
+from weft.fabric.nics import guest_nics, guest_resolvers, networks_of
 from weft.fabric.records import MachineRecord
 from weft.fabric.services import guest_services
 from weft.fabric.settings.floppies import NO_SETTINGS, load_boot_settings, with_settings
 from weft.fabric.site import KVM, Site
 from weft.fabric.volumes import Volumes
-from weft.guest.config import GuestConfig, GuestNic, GuestRoot
+from weft.guest.config import GuestConfig, GuestRoot
 from weft.guest.initramfs import build_initramfs
 from weft.host.cgroup import Limits
 from weft.host.process import Latched, start_latched
@@ -78,19 +79,15 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
 def guest_config(site: Site, machine: MachineRecord, image: ImageManifest, plan: MountPlan) -> GuestConfig:
     """What a machine is told at boot."""
     program = plan_program(machine.spec, image.entry)
-    networks = [site.shelves.networks.get(name) for name in _networks_of(machine)]
-    # A network's name server refuses what it does not know, and the resolver asks the next one; one with an uplink
-    # passes the question on to the outside, whose no is final. So it comes last.
-    servers = sorted(networks, key=lambda network: network.spec.uplink)
-    nics = tuple(_guest_nic(site, machine, number) for number in range(len(machine.nics)))
+    nics = guest_nics(site, machine)
     return GuestConfig(
         hostname=machine.spec.hostname or machine.name,
         root=GuestRoot(serial=VERITY_DEVICE if image.verity else ROOT_SERIAL, type=image.root_type),
         overlay="50%",
         nics=nics,
         wires=((nics[0].name, nics[1].name),) if image.wire and len(nics) > 1 else (),
-        dns=tuple(str(network.gateway) for network in servers),
-        search=tuple(network.name for network in networks),
+        dns=guest_resolvers(site, machine),
+        search=tuple(network.name for network in networks_of(site, machine)),
         argv=program.argv,
         env=program.env,
         cwd=program.cwd,
@@ -101,25 +98,6 @@ def guest_config(site: Site, machine: MachineRecord, image: ImageManifest, plan:
         read_only=machine.spec.read_only,
         mounts=guest_mounts(plan),
         services=guest_services(image),
-    )
-
-
-def _networks_of(machine: MachineRecord) -> list[str]:
-    return list(dict.fromkeys(nic.network for nic in machine.nics if nic.network is not None))
-
-
-def _guest_nic(site: Site, machine: MachineRecord, number: int) -> GuestNic:
-    nic = machine.nics[number]
-    if nic.network is None:
-        mtu = max((network.spec.mtu for network in site.shelves.networks), default=1500)
-        return GuestNic(mac=nic.mac, name=f"eth{number}", mtu=mtu)
-    network = site.shelves.networks.get(nic.network)
-    return GuestNic(
-        mac=nic.mac,
-        name=f"eth{number}",
-        addresses=(f"{nic.address}/{network.subnet.prefixlen}",),
-        gateways=(str(network.gateway),) if number == 0 else (),
-        mtu=network.spec.mtu,
     )
 
 

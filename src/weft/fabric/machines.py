@@ -3,13 +3,14 @@
 import itertools
 import shutil
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.mounts import check_folders
 from weft.fabric.networks import DEFAULT_NETWORK, Networks
+from weft.fabric.nics import give_nics
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
 from weft.fabric.records import FirstSettings, MachineRecord, NicRecord
@@ -23,7 +24,6 @@ from weft.model.image import ImageManifest, NicRole
 from weft.model.machine import Address, HealthView, MachineSpec, MachineView, NicSpec, PublishedPort
 from weft.model.publish import PublishSpec
 from weft.model.reference import find_stem
-from weft.plan.address import plan_address
 from weft.plan.mounts import check_slots, plan_mounts
 
 DEFAULT_KERNEL = "default"
@@ -77,8 +77,8 @@ class Machines:
         """
         checked = await self.check(spec)
         spec = checked.spec
-        nics = [await self.give_nic(nic) for nic in checked.nics]
-        self._publishing.check(spec, on_network=any(nic.network for nic in nics))
+        await self.find_networks(checked.nics)
+        self._publishing.check(spec, on_network=any(nic.network for nic in checked.nics))
         await self._volumes.ensure(spec)
         # From here to the record nothing else runs: name, slot and addresses are still free when it is written.
         if self._shelf.find(spec.name):
@@ -91,7 +91,7 @@ class Machines:
             created=self._site.clock(),
             kernel=checked.kernel,
             memory=checked.memory,
-            nics=with_addresses(self._site, nics),
+            nics=give_nics(self._site, spec.name, checked.nics),
         )
         if first is not None:
             record = record.with_(first=plan_first(self._site, record, first))
@@ -148,10 +148,7 @@ class Machines:
             state=machine.state,
             reason=machine.reason,
             insert=str(insert.port) if insert else None,
-            networks=[
-                Address(nic=number, network=nic.network, address=str(nic.address) if nic.address else None, mac=nic.mac)
-                for number, nic in enumerate(machine.nics)
-            ],
+            networks=[_view_nic(number, nic) for number, nic in enumerate(machine.nics)],
             pid=pid.pid if pid else None,
             kernel=machine.kernel,
             memory=machine.memory,
@@ -175,13 +172,12 @@ class Machines:
         image = self._site.images.find(machine.spec.image)
         return str(floppy_path(self._site, machine)) if image is not None and is_appliance(image) else None
 
-    async def give_nic(self, nic: NicSpec) -> NicRecord:
-        """A new NIC; it has no address yet. Raises NotFound: no such network."""
-        if nic.network == DEFAULT_NETWORK:
-            await self._networks.ensure_default()
-        if nic.network is not None:
-            self._site.shelves.networks.get(nic.network)
-        return NicRecord(mac=_new_mac(), role=nic.role, network=nic.network)
+    async def find_networks(self, nics: Sequence[NicSpec]) -> None:
+        """The networks of NICs must be there; the default one is made. Raises NotFound."""
+        for name in {nic.network for nic in nics if nic.network is not None}:
+            if name == DEFAULT_NETWORK:
+                await self._networks.ensure_default()
+            self._site.shelves.networks.get(name)
 
     def tell_networks(self, machine: MachineRecord) -> None:
         """A machine came, went or moved: the name servers of its networks learn of it."""
@@ -201,31 +197,19 @@ def _wanted_nics(spec: MachineSpec, image: ImageManifest) -> tuple[NicSpec, ...]
     return (NicSpec(network=DEFAULT_NETWORK),)
 
 
-def with_addresses(site: Site, nics: list[NicRecord]) -> tuple[NicRecord, ...]:
-    """The same, each on a network with an address that nobody has. Raises NoRoom."""
-    given: list[NicRecord] = []
-    for nic in nics:
-        if nic.network is None:
-            given.append(nic)
-            continue
-        network = site.shelves.networks.get(nic.network)
-        others = [other for machine in site.shelves.machines for other in machine.nics]
-        taken = [other.address for other in [*others, *given] if other.network == nic.network and other.address]
-        given.append(nic.with_(address=plan_address(network.subnet, taken)))
-    return tuple(given)
+def _view_nic(number: int, nic: NicRecord) -> Address:
+    return Address(
+        nic=number,
+        network=nic.network,
+        address=str(nic.address) if nic.address else None,
+        address6=str(nic.address6) if nic.address6 else None,
+        mac=nic.mac,
+    )
 
 
 def _unpublished(port: PublishSpec) -> PublishedPort:
     """A port of a machine that was never started."""
     return PublishedPort(**port.model_dump(mode="json"))
-
-
-def _new_mac() -> str:
-    """Random, locally administered, unicast: two fabrics on one wire shall not meet in a MAC."""
-    raw = bytearray(uuid.uuid4().bytes[:6])
-    raw[0] = 0x52
-    raw[1] = 0x57
-    return raw.hex(":")
 
 
 def _resident(pid: int) -> int | None:

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from weft.fabric.ports import Ports
-from weft.fabric.records import NetworkRecord
+from weft.fabric.records import NetworkRecord, NicRecord
 from weft.fabric.site import MACHINE_SLOTS, NETWORK_SLOTS, Site, free_slot
 from weft.host.dns import find_name_server, start_name_server
 from weft.host.links import keep_whole
 from weft.host.uplink import RESOLVER, find_uplink, load_ruleset, set_forwarding, start_uplink
 from weft.model.errors import Exists, WrongState
 from weft.model.network import Member, NetworkSpec, NetworkView
-from weft.plan.address import plan_subnet
+from weft.plan.address import check_subnet6, plan_subnet
 from weft.plan.ruleset import RuledNetwork, plan_ruleset
 
 DEFAULT_NETWORK = "default"
@@ -80,7 +80,10 @@ class Networks:
         return NetworkView(
             name=record.name,
             subnet=str(record.subnet),
+            subnet6=str(record.subnet6) if record.subnet6 else None,
             gateway=str(record.gateway),
+            gateway_machine=record.spec.gateway,
+            dns=list(record.spec.dns),
             mtu=record.spec.mtu,
             uplink=record.spec.uplink,
             created=record.created,
@@ -91,6 +94,8 @@ class Networks:
         if self._shelf.find(spec.name):
             raise Exists(f"network {spec.name!r} exists already")
         subnet = plan_subnet(spec.subnet, [record.subnet for record in self._shelf])
+        if spec.subnet6 is not None:
+            check_subnet6(spec.subnet6, subnet, [record.subnet6 for record in self._shelf if record.subnet6])
         record = NetworkRecord(
             spec=spec.model_copy(update={"subnet": subnet}),
             slot=free_slot(NETWORK_SLOTS, (other.slot for other in self._shelf), "networks"),
@@ -112,8 +117,9 @@ class Networks:
         alias = f"weft network {record.name}"
         if not await keep_whole(self._site.links, await self._site.links.list_links(), record.bridge, alias):
             await self._site.links.create_bridge(record.bridge, mtu=record.spec.mtu, alias=alias)
-        if record.has_gateway_port:
-            await self._ports.attach_gateway(record)
+        if not record.has_gateway_port:
+            return
+        await self._ports.attach_gateway(record)
         await start_name_server(
             self._site.namespace,
             self._site.layout.network(record.name),
@@ -149,7 +155,7 @@ class Networks:
 
     def _members(self, record: NetworkRecord) -> list[Member]:
         return [
-            Member(machine=machine.name, nic=number, address=str(nic.address))
+            _view_member(machine.name, number, nic)
             for machine in self._site.shelves.machines
             for number, nic in enumerate(machine.nics)
             if nic.network == record.name
@@ -160,3 +166,8 @@ class Networks:
         for member in self._members(record):
             hosts.setdefault(member.machine, []).append(member.address)
         return hosts
+
+
+def _view_member(machine: str, number: int, nic: NicRecord) -> Member:
+    address6 = str(nic.address6) if nic.address6 else None
+    return Member(machine=machine, nic=number, address=str(nic.address), address6=address6, mac=nic.mac)

@@ -6,7 +6,7 @@ or the result behind, and the next one goes on from there.
 
 from collections.abc import Iterator
 from fractions import Fraction
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -65,6 +65,8 @@ class NicRecord(Record):
     role: NicRole
     network: str | None = None
     address: IPv4Address | None = None
+    address6: IPv6Address | None = None
+    pinned: bool = True
 
 
 class SpecUpdate(Record):
@@ -162,6 +164,15 @@ class NetworkRecord(Record):
     @property
     def gateway(self) -> IPv4Address:
         return gateway_of(self.subnet)
+
+    @property
+    def subnet6(self) -> IPv6Network | None:
+        return self.spec.subnet6
+
+    @property
+    def gateway6(self) -> IPv6Address | None:
+        """None also where the fabric is the gateway: it has no IPv6."""
+        return self.subnet6[1] if self.subnet6 is not None and self.spec.gateway is not None else None
 
     @property
     def bridge(self) -> str:

@@ -9,7 +9,8 @@ from collections import defaultdict
 
 from weft.fabric.checks import Checks
 from weft.fabric.lifecycle import Lifecycle
-from weft.fabric.machines import Checked, Machines, with_addresses
+from weft.fabric.machines import Checked, Machines
+from weft.fabric.nics import give_nics
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
 from weft.fabric.records import MachineRecord, NicRecord, SpecUpdate
@@ -137,12 +138,12 @@ class Updates:
         await self._ports.splice_all(machine)
 
     async def _find_nics(self, machine: MachineRecord, wanted: tuple[NicSpec, ...]) -> tuple[NicRecord, ...]:
-        """NICs that stay have the MAC and the addresses they had."""
+        """NICs that stay have the MAC and the addresses they had, unless they are to have others."""
         old = [NicSpec(network=nic.network, role=nic.role) for nic in machine.nics]
         kept = match_nics(old, wanted)
-        new = [await self._machines.give_nic(nic) for nic, place in zip(wanted, kept, strict=True) if place is None]
-        given = iter(with_addresses(self._site, new))
-        return tuple(next(given) if place is None else machine.nics[place] for place in kept)
+        await self._machines.find_networks(wanted)
+        places = [None if place is None else machine.nics[place] for place in kept]
+        return give_nics(self._site, machine.name, wanted, places)
 
     def _check_running(self, machine: MachineRecord, change: SpecChange, *, restart: bool) -> None:
         if machine.state.is_live and not restart:

@@ -91,6 +91,17 @@ class NicSpec(Spec):
     mac: str | None = Field(default=None, pattern=MAC_PATTERN)
     pinned: bool = True
 
+    @field_validator("mac", mode="before")
+    @classmethod
+    def _lower_mac(cls, mac: object) -> object:
+        return mac.lower() if isinstance(mac, str) else mac
+
+    @model_validator(mode="after")
+    def _check_place(self) -> "NicSpec":
+        if self.network is None and (self.address is not None or self.address6 is not None):
+            raise Invalid("a NIC that is on no network has no address")
+        return self
+
 
 class MachineSpec(Spec):
     """What a user asks a machine to be. Memory is in bytes; None means what the image says."""
@@ -169,7 +180,9 @@ class Address(BaseModel):
     nic: int
     network: str | None
     address: str | None
+    address6: str | None = None
     mac: str
+    pinned: bool = Field(default=False, description="it sends with its own addresses only")
 
 
 class MachineView(BaseModel):

@@ -1,6 +1,6 @@
 """Networks: one layer-2 segment with an address range."""
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -11,6 +11,9 @@ from weft.model.names import parse_name
 MIN_MTU, MAX_MTU = 576, 9216
 SPECIAL = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
 """Addresses that no machine can have, or that mean something else to every host (RFC 6890); multicast and above."""
+SPECIAL6 = tuple(map(IPv6Network, ("::/8", "fe80::/10", "fec0::/10", "ff00::/8")))
+"""The same of IPv6: mapped and local ones; link-local addresses a machine has anyway."""
+MAX_DNS = 8
 
 
 class NetworkSpec(Spec):
@@ -25,7 +28,11 @@ class NetworkSpec(Spec):
     mtu: int = Field(default=1500, ge=MIN_MTU, le=MAX_MTU)
     uplink: bool = False
     gateway: str | None = Field(default=None, description="the machine that is it; None: the fabric")
-    dns: tuple[str, ...] = Field(default=(), description="name servers of its machines; none: the gateway")
+    dns: tuple[str, ...] = Field(
+        default=(),
+        max_length=MAX_DNS,
+        description="name servers of its machines: addresses, or machines of it; none: the gateway",
+    )
 
     @field_validator("name")
     @classmethod
@@ -52,6 +59,31 @@ class NetworkSpec(Spec):
             raise Invalid(f"subnet {subnet} has addresses that machines cannot have", hint="take one like 10.1.2.0/24")
         return subnet
 
+    @field_validator("subnet6")
+    @classmethod
+    def _check_subnet6(cls, subnet: IPv6Network | None) -> IPv6Network | None:
+        if subnet is not None and not 16 <= subnet.prefixlen <= 124:
+            raise Invalid(f"subnet {subnet}: the prefix must be between /16 and /124")
+        if subnet is not None and any(subnet.overlaps(special) for special in SPECIAL6):
+            raise Invalid(f"subnet {subnet} has addresses that machines cannot have", hint="take one like fd00:1::/64")
+        return subnet
+
+    @field_validator("dns")
+    @classmethod
+    def _check_dns(cls, dns: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in dns:
+            if find_address(entry) is None:
+                parse_name(entry, "machine")
+        return dns
+
+
+def find_address(text: str) -> IPv4Address | IPv6Address | None:
+    """What the text is an address of, if it is one."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
 
 class Member(BaseModel):
     """One machine's place on a network."""
@@ -59,6 +91,8 @@ class Member(BaseModel):
     machine: str
     nic: int
     address: str
+    address6: str | None = None
+    mac: str
 
 
 class NetworkView(BaseModel):
@@ -66,7 +100,10 @@ class NetworkView(BaseModel):
 
     name: str
     subnet: str
+    subnet6: str | None = None
     gateway: str
+    gateway_machine: str | None = Field(default=None, description="the machine that has it; None: the fabric")
+    dns: list[str] = Field(default_factory=list)
     mtu: int
     uplink: bool
     created: float

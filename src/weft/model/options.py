@@ -11,6 +11,8 @@ from weft.model.errors import Invalid
 from weft.model.units import parse_size
 
 _PUBLISH = re.compile(r"(?:(?:(?P<address>[0-9.]+):)?(?P<host>\d*):)?(?P<guest>\d+)(?:/(?P<protocol>tcp|udp))?")
+_NIC_OPTIONS = ("address", "address6", "mac", "pinned")
+_YES_NO = {"yes": True, "no": False}
 _RESTARTS = ("no", "never", "on-failure", "always", "unless-stopped")
 
 
@@ -73,6 +75,21 @@ def _join(folder: str, path: str) -> str:
         else:
             parts.append(part)
     return "/" + "/".join(parts)
+
+
+def parse_nic(text: str) -> dict[str, Any]:
+    """A NIC from `NETWORK[,address=A][,address6=A][,mac=M][,pinned=no]`."""
+    network, *options = text.split(",")
+    nic: dict[str, Any] = {"network": network}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if name not in _NIC_OPTIONS or not equals or name in nic or (name == "pinned" and value not in _YES_NO):
+            raise Invalid(
+                f"network {text!r}: {option!r} is no option of a NIC",
+                hint="write it like lan,address=10.0.0.9; known: address, address6, mac, pinned=no",
+            )
+        nic[name] = _YES_NO[value] if name == "pinned" else value
+    return nic
 
 
 def parse_label(text: str) -> tuple[str, str]:

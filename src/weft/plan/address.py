@@ -1,16 +1,38 @@
-"""Which subnet a network gets, and which address a machine."""
+"""Which subnet a network gets, and which addresses a machine."""
 
 import hashlib
-from collections.abc import Collection, Iterable
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from weft.model.errors import Invalid, NoRoom
+from weft.model.errors import Exists, Invalid, NoRoom
 
 UPSTREAM = IPv4Address("169.254.87.1")
 """What the fabric is called, on the gateway's link of each network, by an appliance that has the gateway's address."""
 
 POOL = IPv4Network("10.87.0.0/16")
 """Subnets for networks that name none: /24 each. Chosen away from the ranges that home routers and Docker use."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRange:
+    """A network as far as addresses go."""
+
+    network: str
+    subnet: IPv4Network
+    subnet6: IPv6Network | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Those of one NIC: what is asked for (None: any), or what it gets."""
+
+    address: IPv4Address | None = None
+    address6: IPv6Address | None = None
+
+
+Owners = Mapping[IPv4Address | IPv6Address, str]
+"""Who has an address of a network: a machine's name."""
 
 
 def plan_subnet(wanted: IPv4Network | None, taken: Collection[IPv4Network]) -> IPv4Network:
@@ -26,9 +48,18 @@ def plan_subnet(wanted: IPv4Network | None, taken: Collection[IPv4Network]) -> I
     raise NoRoom(f"no free subnet is left in {POOL}", hint="name one with --subnet")
 
 
+def check_subnet6(wanted: IPv6Network, subnet: IPv4Network, taken: Collection[IPv6Network]) -> None:
+    """Whether the machines of `subnet` find room in a range of IPv6 that is nobody else's. Raises Invalid."""
+    for other in taken:
+        if wanted.overlaps(other):
+            raise Invalid(f"subnet {wanted} overlaps with {other}, which another network uses")
+    if wanted.num_addresses < subnet.num_addresses:
+        raise Invalid(f"subnet {wanted} has fewer addresses than {subnet}", hint="take one like fd00:1::/64")
+
+
 def gateway_of(subnet: IPv4Network) -> IPv4Address:
-    """The fabric's own address on a network: the first one."""
-    return subnet.network_address + 1
+    """The gateway's address on a network: the first one."""
+    return subnet[1]
 
 
 def plan_gateway_mac(network: str, slot: int) -> str:
@@ -40,10 +71,75 @@ def plan_gateway_mac(network: str, slot: int) -> str:
     return (b"\x02" + digest[:5]).hex(":")
 
 
-def plan_address(subnet: IPv4Network, taken: Iterable[IPv4Address]) -> IPv4Address:
-    """The lowest free address behind the gateway's. Raises NoRoom when the subnet is full."""
-    used = set(taken) | {gateway_of(subnet)}
-    for address in subnet.hosts():
-        if address not in used:
+def gateway6_of(subnet: IPv6Network) -> IPv6Address:
+    """The gateway's address of IPv6: the first one too."""
+    return subnet[1]
+
+
+def plan_addresses(among: AddressRange, wanted: Addresses, owners: Owners, *, is_gateway: bool = False) -> Addresses:
+    """What a NIC gets: what it asks for, or the lowest address behind the gateway's that is free.
+
+    An address of IPv6 has the same number within its range as that of IPv4. Raises Invalid, Exists (taken), NoRoom.
+    """
+    if is_gateway:
+        return _plan_gateway(among, wanted)
+    _check_wanted(among, wanted, owners)
+    address = wanted.address or _find_free(among, wanted, owners)
+    if among.subnet6 is None or wanted.address6 is not None:
+        return Addresses(address, wanted.address6)
+    address6 = _same_number(among, address)
+    _check_free(among, address6, owners)
+    return Addresses(address, address6)
+
+
+def _plan_gateway(among: AddressRange, wanted: Addresses) -> Addresses:
+    """The first address of each range, which nobody else gets."""
+    due = Addresses(gateway_of(among.subnet), gateway6_of(among.subnet6) if among.subnet6 else None)
+    for asked, given in ((wanted.address, due.address), (wanted.address6, due.address6)):
+        if asked is not None and asked != given:
+            raise Invalid(f"address {asked}: the gateway of network {among.network!r} has {given or 'none of IPv6'}")
+    return due
+
+
+def _check_wanted(among: AddressRange, wanted: Addresses, owners: Owners) -> None:
+    if wanted.address is not None:
+        _check_fit(among, wanted.address, among.subnet, gateway_of(among.subnet))
+        _check_free(among, wanted.address, owners)
+    if wanted.address6 is not None:
+        if among.subnet6 is None:
+            raise Invalid(f"address {wanted.address6}: network {among.network!r} has no range of IPv6")
+        _check_fit(among, wanted.address6, among.subnet6, gateway6_of(among.subnet6))
+        _check_free(among, wanted.address6, owners)
+
+
+def _check_fit(
+    among: AddressRange,
+    address: IPv4Address | IPv6Address,
+    subnet: IPv4Network | IPv6Network,
+    gateway: IPv4Address | IPv6Address,
+) -> None:
+    if address not in subnet:
+        raise Invalid(f"address {address} is outside network {among.network!r}, which is {subnet}")
+    if address == gateway:
+        raise Invalid(f"address {address} is the gateway's of network {among.network!r}")
+    if address == subnet.network_address or (address.version == 4 and address == subnet.broadcast_address):
+        raise Invalid(f"address {address} stands for network {among.network!r} as a whole")
+
+
+def _check_free(among: AddressRange, address: IPv4Address | IPv6Address, owners: Owners) -> None:
+    if owner := owners.get(address):
+        raise Exists(f"address {address} of network {among.network!r} is that of machine {owner!r}")
+
+
+def _find_free(among: AddressRange, wanted: Addresses, owners: Owners) -> IPv4Address:
+    for address in among.subnet.hosts():
+        if address in owners or address == gateway_of(among.subnet):
+            continue
+        if among.subnet6 is None or wanted.address6 is not None or _same_number(among, address) not in owners:
             return address
-    raise NoRoom(f"subnet {subnet} has no free address left")
+    raise NoRoom(f"subnet {among.subnet} has no free address left")
+
+
+def _same_number(among: AddressRange, address: IPv4Address) -> IPv6Address:
+    assert among.subnet6 is not None
+    return among.subnet6[int(address) - int(among.subnet.network_address)]

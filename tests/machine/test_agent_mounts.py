@@ -159,5 +159,5 @@ async def test_the_old_root_of_the_tests_still_fits(tmp_path: Path) -> None:
     config = GuestConfig(hostname="fixed", root=SQUASHFS, mounts=(GuestMount("/mnt", "tmpfs", copy=True),))
     async with boot_agent(tmp_path, config, drives={"root": build_root(tmp_path)}) as (_, agent):
         assert await run(agent, "echo > /run/x; echo > /tmp/x; echo > /mnt/x; echo /run/weft/*") == (
-            "/run/weft/agent.sock /run/weft/hostname /run/weft/hosts\n"
+            "/run/weft/agent.sock /run/weft/events.sock /run/weft/hostname /run/weft/hosts\n"
         )

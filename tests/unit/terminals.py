@@ -45,6 +45,7 @@ class Terminal:
         limit: float = LIMIT,
     ) -> None:
         self._limit = limit
+        self._unread = b""
         self._master, slave = pty.openpty()
         self.resize(*size)
         self.before = termios.tcgetattr(slave)
@@ -67,11 +68,14 @@ class Terminal:
         return not termios.tcgetattr(self._slave)[3] & termios.ICANON
 
     def read_until(self, mark: bytes) -> bytes:
-        data, deadline = b"", time.monotonic() + self._limit
+        """What comes up to the mark, and the mark; what came with it is read next."""
+        data, deadline = self._unread, time.monotonic() + self._limit
         while mark not in data:
             assert select.select([self._master], [], [], max(0, deadline - time.monotonic()))[0], data
             data += os.read(self._master, 4096)
-        return data
+        end = data.index(mark) + len(mark)
+        self._unread = data[end:]
+        return data[:end]
 
     def finish(self) -> int:
         """Waits for the end; the status. The terminal must be as it was."""

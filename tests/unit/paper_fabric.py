@@ -1,7 +1,7 @@
 """A fabric on paper: real controllers and a real store, links that are not there, and nothing that could be started."""
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -113,6 +113,16 @@ async def _open_paper_room(shared: Shared, record: RoomRecord, shelves: Shelves)
 class PaperNamespace:
     """One that nothing can be started in, and that can be given up."""
 
+    mark = "paper"
+
+    def argv(self, argv: Sequence[str]) -> list[str]:
+        """What would run inside does nothing."""
+        return ["true"]
+
+    async def set_sysctl(self, name: str, value: str) -> bool:
+        """No kernel has it."""
+        return False
+
     async def stop(self) -> None:
         """Nothing is there to be stopped."""
 
@@ -126,5 +136,5 @@ def _add_files(home: Path) -> None:
         (sniffer, home / "images" / "sniffer" / "image.json"),
         (kernel, home / "kernels" / "default" / "kernel.json"),
     ):
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(record.model_dump_json())

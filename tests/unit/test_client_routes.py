@@ -150,6 +150,7 @@ STREAMS = {
     "export_config",
     "read_floppy",
     "open_logs",
+    "open_room_logs",
     "open_sniff",
     "open_exec",
     "open_archive",

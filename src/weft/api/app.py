@@ -19,6 +19,7 @@ from weft.api import (
     inserts,
     insight,
     kernels,
+    logs,
     machines,
     networks,
     rooms,
@@ -34,7 +35,7 @@ from weft.model.errors import Invalid, NotFound, WeftError
 API_VERSION = "v1"
 SHARED = (system, rooms, images, kernels, floppies)
 """Routes of what all rooms have in common."""
-OF_A_ROOM = (machines, updates, files, insight, streams, networks, inserts, volumes, configs, events)
+OF_A_ROOM = (machines, updates, files, insight, logs, streams, networks, inserts, volumes, configs, events)
 """Routes of what each room has for itself: at /v1 those of the room `default`, at /v1/rooms/ROOM those of any."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Query
 from starlette.requests import HTTPConnection
 
 from weft.fabric.fabric import Fabric
@@ -27,5 +27,15 @@ async def get_room(connection: HTTPConnection) -> Room:
     return find_room(connection)
 
 
+async def get_rooms(
+    connection: HTTPConnection,
+    all_rooms: Annotated[bool, Query(description="of all rooms; of the one that the path names if not")] = False,
+) -> list[Room]:
+    """Whose things a listing is to show."""
+    fabric: Fabric = connection.app.state.fabric
+    return list(fabric.rooms) if all_rooms else [find_room(connection)]
+
+
 TheFabric = Annotated[Fabric, Depends(get_fabric)]
 TheRoom = Annotated[Room, Depends(get_room)]
+TheRooms = Annotated[list[Room], Depends(get_rooms)]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from weft.api.deps import TheRoom
+from weft.api.deps import TheRoom, TheRooms
 from weft.api.shield import finish
 from weft.api.specs import MachineDraft
 from weft.fabric.logreading import Wanted, follow_log
@@ -53,11 +53,15 @@ class ActionRequest(BaseModel):
 
 
 @router.get("")
-async def list_machines(room: TheRoom, all: bool = False, filter: Filters = ()) -> list[MachineView]:
+async def list_machines(rooms: TheRooms, all: bool = False, filter: Filters = ()) -> list[MachineView]:
     """Machines that run, or all."""
     wanted = [parse_filter(text) for text in filter]
-    found = sorted(room.site.shelves.machines, key=lambda machine: machine.created)
-    views = [room.machines.view(machine) for machine in found if all or machine.state.is_live]
+    views = [
+        room.machines.view(machine)
+        for room in rooms
+        for machine in sorted(room.site.shelves.machines, key=lambda machine: machine.created)
+        if all or machine.state.is_live
+    ]
     return [view for view in views if all_hold(wanted, view)]
 
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from weft.api.deps import TheRoom
+from weft.api.deps import TheRoom, TheRooms
 from weft.api.shield import finish
 from weft.model.network import NetworkSpec, NetworkView
 
@@ -10,10 +10,13 @@ router = APIRouter(prefix="/networks", tags=["networks"])
 
 
 @router.get("")
-async def list_networks(room: TheRoom) -> list[NetworkView]:
+async def list_networks(rooms: TheRooms) -> list[NetworkView]:
     """All networks."""
-    found = sorted(room.site.shelves.networks, key=lambda network: network.created)
-    return [room.networks.view(network) for network in found]
+    return [
+        room.networks.view(network)
+        for room in rooms
+        for network in sorted(room.site.shelves.networks, key=lambda network: network.created)
+    ]
 
 
 @router.post("", status_code=201)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from weft.cli.face import Face, format_option
+from weft.cli.face import Face, all_rooms_option, format_option
 from weft.cli.params import MOMENT
 from weft.cli.printing import print_json
 from weft.model.errors import Invalid, Unavailable, WeftError
@@ -24,25 +24,29 @@ _SHUTDOWN_TIMEOUT = 60.0
 @click.option("--after", type=int, metavar="ID", help="Only what came after the event with this id.")
 @click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE",
               help="`kind=machine.ready`, `kind=machine` or `machine=NAME`; of several with one KEY any.")  # fmt: skip
+@all_rooms_option
 @format_option
 @click.pass_obj
 def events(
     face: Face,
+    /,
+    *,
     follow: bool,
     since: float | None,
     until: float | None,
     after: int | None,
     filters: tuple[str, ...],
+    all_rooms: bool,
     output: str,
 ) -> None:
-    """Print what happened in the fabric. As JSON: one object a line.
+    """Print what happened in the room, and to what all rooms share. As JSON: one object a line.
 
     The daemon keeps the last 2000 events of its own life. A filter for `machine` also takes inserts and networks.
     """
     kinds, machines = parse_filters(filters)
-    found = face.client().events(since=after, follow=follow, after=since, until=until, kinds=kinds, machines=machines)
-    for event in found:
-        print(json.dumps(event) if output == "json" else _dump_event(event), flush=True)
+    wanted: dict[str, Any] = {"since": after, "after": since, "until": until, "kinds": kinds, "machines": machines}
+    for event in face.client().events(follow=follow, all_rooms=all_rooms, **wanted):
+        print(json.dumps(event) if output == "json" else _dump_event(event, all_rooms=all_rooms), flush=True)
 
 
 def parse_filters(filters: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -56,9 +60,11 @@ def parse_filters(filters: tuple[str, ...]) -> tuple[list[str], list[str]]:
     return found["kind"], found["machine"]
 
 
-def _dump_event(event: dict[str, Any]) -> str:
+def _dump_event(event: dict[str, Any], *, all_rooms: bool) -> str:
     clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.get("time") or 0))
-    return f"{clock}  {event.get('kind', ''):<18} {event.get('subject') or '-'}  {event.get('text') or ''}".rstrip()
+    room = f"{event.get('room') or '-'}  " if all_rooms else ""
+    kind, subject = event.get("kind", ""), event.get("subject") or "-"
+    return f"{clock}  {kind:<18} {room}{subject}  {event.get('text') or ''}".rstrip()
 
 
 @click.command(short_help="Run the daemon in the foreground.")

@@ -21,6 +21,11 @@ class Face:
         self._room = room
 
     @property
+    def room(self) -> str:
+        """The room that this is about."""
+        return self.client().room
+
+    @property
     def home(self) -> Path:
         """The fabric's folder, absolute."""
         return self.client().home
@@ -42,6 +47,11 @@ def format_option(command: Command) -> Command:
         show_default=True,
         help="How to print: for people, or for programs.",
     )(command)
+
+
+def all_rooms_option(command: Command) -> Command:
+    """`-A`, passed as `all_rooms`."""
+    return click.option("-A", "--all-rooms", is_flag=True, help="Of all rooms.")(command)
 
 
 def wait_option(command: Command) -> Command:

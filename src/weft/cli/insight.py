@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,17 +52,17 @@ def stats(face: Face, stream: bool, names: tuple[str, ...], output: str) -> None
     CPU is a share of one processor of the host. MEMORY is what the guest uses OF what it has, ON HOST what its QEMU
     holds there. NET and DISK count bytes since the machine was made or started.
     """
-    for views in _samples(face.client(), list(names)):
+    for views in take_samples(face.client(), list(names)):
         if output == "json":
             for view in views:
                 print(json.dumps(view), flush=True)
         else:
-            _show_table(views, live=stream and sys.stdout.isatty())
+            show_table(views, live=stream and sys.stdout.isatty())
         if not stream:
             return
 
 
-def _samples(client: "Client", names: list[str]) -> Iterator[list[dict[str, Any]]]:
+def take_samples(client: "Client", names: list[str]) -> Iterator[list[dict[str, Any]]]:
     """Views with `cpu_percent`, a second apart; the first one is kept back, since a share takes two."""
     before = {view["name"]: view for view in client.stats(names)}
     while True:
@@ -80,7 +80,18 @@ def find_share(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> floa
     return round(100 * used / passed, 1) if passed > 0 and used >= 0 else None
 
 
-def _show_table(views: list[dict[str, Any]], *, live: bool) -> None:
+def sum_samples(views: Sequence[Mapping[str, Any]], name: str = "TOTAL") -> dict[str, Any]:
+    """Samples of several machines as one; what nobody could say of any of them is not known of all."""
+
+    def total(key: str) -> Any:
+        known = [view[key] for view in views if view[key] is not None]
+        return sum(known) if known else None
+
+    keys = ("cpu_percent", "memory_used", "memory_total", "resident", "read_bytes", "written_bytes", "processes")
+    return {"name": name, "nics": [nic for view in views for nic in view["nics"]], **{key: total(key) for key in keys}}
+
+
+def show_table(views: list[dict[str, Any]], *, live: bool) -> None:
     """Live: over what was shown before."""
     text = dump_table(_STATS_TITLES, map(_stats_row, views))
     print(f"{_HOME_AND_CLEAR if live else ''}{text}", flush=True)

@@ -5,29 +5,33 @@ from typing import Any
 
 import click
 
-from weft.cli.face import Face, format_option
+from weft.cli.face import Face, all_rooms_option, format_option
 from weft.cli.params import MACHINE, MOMENT
 from weft.cli.printing import dump_age, dump_memory, print_json, print_table, print_view
 
-_PS_TITLES = ("NAME", "STATE", "IMAGE", "ADDRESS", "PORTS", "MEMORY", "CPUS", "PID", "AGE")
+PS_TITLES = ("NAME", "STATE", "IMAGE", "ADDRESS", "PORTS", "MEMORY", "CPUS", "PID", "AGE")
 
 
 @click.command(short_help="List machines.")
 @click.option("-a", "--all", "everything", is_flag=True, help="Also those that do not run.")
 @click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE",
               help="Only those with this label=KEY[=VALUE], state, health, image, network or name.")  # fmt: skip
+@all_rooms_option
 @format_option
 @click.pass_obj
-def ps(face: Face, everything: bool, filters: tuple[str, ...], output: str) -> None:
+def ps(face: Face, everything: bool, filters: tuple[str, ...], all_rooms: bool, output: str) -> None:
     """List the machines that run, inserts included."""
-    views = face.client().machines(all=everything, filters=filters)
+    views = face.client().machines(all=everything, filters=filters, all_rooms=all_rooms)
     if output == "json":
         print_json(views)
+    elif all_rooms:
+        print_table(("ROOM", *PS_TITLES), ((view["room"], *ps_row(view)) for view in views))
     else:
-        print_table(_PS_TITLES, map(_ps_row, views))
+        print_table(PS_TITLES, map(ps_row, views))
 
 
-def _ps_row(view: Mapping[str, Any]) -> tuple[object, ...]:
+def ps_row(view: Mapping[str, Any]) -> tuple[object, ...]:
+    """A machine's line, under `PS_TITLES`."""
     return (
         view["name"],
         dump_state(view),

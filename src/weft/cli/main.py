@@ -54,6 +54,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "kernel": "weft.cli.kernels:kernel",
     },
     "The fabric": {
+        "room": "weft.cli.rooms:room",
         "doctor": "weft.cli.doctor:doctor",
         "events": "weft.cli.fabric:events",
         "serve": "weft.cli.fabric:serve",

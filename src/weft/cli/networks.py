@@ -5,10 +5,12 @@ from typing import Any
 
 import click
 
-from weft.cli.face import Face, format_option
+from weft.cli.face import Face, all_rooms_option, format_option
 from weft.cli.lifecycle import for_each
 from weft.cli.params import MACHINE, NETWORK
 from weft.cli.printing import print_json, print_table, print_view
+
+LS_TITLES = ("NAME", "SUBNET", "GATEWAY", "MTU", "UPLINK", "MACHINES")
 
 
 @click.group(short_help="Make and look at networks.")
@@ -40,18 +42,22 @@ def create(face: Face, /, name: str, output: str, **wanted: Any) -> None:
 
 
 @network.command(short_help="List networks.")
+@all_rooms_option
 @format_option
 @click.pass_obj
-def ls(face: Face, output: str) -> None:
+def ls(face: Face, all_rooms: bool, output: str) -> None:
     """List the networks."""
-    views = face.client().networks()
+    views = face.client().networks(all_rooms=all_rooms)
     if output == "json":
         print_json(views)
-        return
-    print_table(("NAME", "SUBNET", "GATEWAY", "MTU", "UPLINK", "MACHINES"), map(_ls_row, views))
+    elif all_rooms:
+        print_table(("ROOM", *LS_TITLES), ((view["room"], *ls_row(view)) for view in views))
+    else:
+        print_table(LS_TITLES, map(ls_row, views))
 
 
-def _ls_row(view: Mapping[str, Any]) -> tuple[object, ...]:
+def ls_row(view: Mapping[str, Any]) -> tuple[object, ...]:
+    """A network's line, under `LS_TITLES`."""
     subnet = ", ".join(filter(None, (view["subnet"], view.get("subnet6"))))
     gateway = f"{view['gateway']} ({machine})" if (machine := view.get("gateway_machine")) else view["gateway"]
     return (view["name"], subnet, gateway, view["mtu"], view["uplink"], len(view.get("members", [])))

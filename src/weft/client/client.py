@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from weft.client.configs import ConfigRoutes
 from weft.client.http import Answer, Disconnected
+from weft.client.rooms import RoomRoutes
 from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Progress, quote_image, quote_name
 
 if TYPE_CHECKING:
     from weft.client.session import ConsoleSession, ExecSession
 
 
-class Client(ConfigRoutes):
+class Client(ConfigRoutes, RoomRoutes):
     """One fabric's API. Every call is a connection of its own, so one client may be used from several threads.
 
     `home` is the fabric's folder; None means what WEFT_HOME or the user's default says. `room` is whose machines,
@@ -58,30 +59,12 @@ class Client(ConfigRoutes):
         with self._open_stream("/v1/events", query) as answer:
             yield from parse_events(answer.lines())
 
-    # Rooms
-
-    def rooms(self) -> list[Json]:
-        """Every room."""
-        return self._ask_list("GET", "/v1/rooms")
-
-    def room_view(self, name: str) -> Json:
-        """One room's view."""
-        return self._ask_object("GET", f"/v1/rooms/{quote_name(name)}")
-
-    def create_room(self, name: str, *, description: str = "") -> Json:
-        """Makes a room."""
-        return self._ask_object("POST", "/v1/rooms", body={"name": name, "description": description})
-
-    def remove_room(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
-        """Removes a room with its networks; `force`: its machines and inserts too, `volumes`: its volumes."""
-        query = {"force": force, "volumes": volumes}
-        self._ask("DELETE", f"/v1/rooms/{quote_name(name)}", query=query, timeout=WORK_TIMEOUT)
-
     # Machines
 
-    def machines(self, *, all: bool = False, filters: Sequence[str] = ()) -> list[Json]:
+    def machines(self, *, all: bool = False, filters: Sequence[str] = (), all_rooms: bool = False) -> list[Json]:
         """The live machines; with `all`, every one there is. Each of `filters` is like `label=tier=front`."""
-        return self._ask_list("GET", "/v1/machines", query={"all": all, "filter": list(filters) or None})
+        query = {"all": all, "filter": list(filters) or None, "all_rooms": all_rooms or None}
+        return self._ask_list("GET", "/v1/machines", query=query)
 
     def machine(self, name: str) -> Json:
         """One machine's view."""
@@ -247,9 +230,9 @@ class Client(ConfigRoutes):
 
     # Networks
 
-    def networks(self) -> list[Json]:
+    def networks(self, *, all_rooms: bool = False) -> list[Json]:
         """Every network with its members."""
-        return self._ask_list("GET", "/v1/networks")
+        return self._ask_list("GET", "/v1/networks", query={"all_rooms": all_rooms or None})
 
     def network(self, name: str) -> Json:
         """One network's view."""

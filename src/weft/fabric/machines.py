@@ -144,6 +144,7 @@ class Machines:
         pid = machine.qemu or machine.monitor
         return MachineView(
             name=machine.name,
+            room=self._site.room,
             image=machine.spec.image,
             state=machine.state,
             reason=machine.reason,

@@ -79,6 +79,7 @@ class Networks:
         """A network as it is shown."""
         return NetworkView(
             name=record.name,
+            room=self._site.room,
             subnet=str(record.subnet),
             subnet6=str(record.subnet6) if record.subnet6 else None,
             gateway=str(record.gateway),

@@ -48,6 +48,10 @@ class Rooms:
         """Those that are open, the default one first, then by age."""
         return iter([self._open[record.name] for record in self.records() if record.name in self._open])
 
+    def __contains__(self, name: str) -> bool:
+        """Whether a room is open."""
+        return name in self._open
+
     def records(self) -> list[RoomRecord]:
         """All there are, the default one first, then by age."""
         return sorted(self._shelf, key=lambda record: (record.name != DEFAULT_ROOM, record.created))
@@ -145,6 +149,7 @@ class Rooms:
             machines=len(shelves.machines),
             running=len(live),
             inserts=len(shelves.inserts),
+            volumes=len(shelves.volumes),
             memory=sum(machine.memory for machine in live),
             broken=broken.message if broken else None,
         )

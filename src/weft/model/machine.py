@@ -189,6 +189,7 @@ class MachineView(BaseModel):
     """A machine as `weft ps` and `weft inspect` show it. Times are seconds since the epoch."""
 
     name: str
+    room: str = "default"
     image: str
     state: State
     reason: str = ""

@@ -99,6 +99,7 @@ class NetworkView(BaseModel):
     """A network as `weft network ls` and `inspect` show it."""
 
     name: str
+    room: str = "default"
     subnet: str
     subnet6: str | None = None
     gateway: str

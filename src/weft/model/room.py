@@ -32,5 +32,6 @@ class RoomView(BaseModel):
     machines: int = 0
     running: int = 0
     inserts: int = 0
+    volumes: int = 0
     memory: int = Field(default=0, description="promised to its machines that run")
     broken: str | None = Field(default=None, description="why it could not be opened when the daemon started")

@@ -1,0 +1,140 @@
+"""Whether the settings of a room's appliances fit their images and their places. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from weft.model.errors import WeftError
+from weft.model.fabric_file import InsertFile
+from weft.model.image import ImageKind, ImageManifest
+from weft.model.insert import Mode
+from weft.model.machine_file import MachineFile
+from weft.model.names import parse_port
+from weft.model.place import Place, Stance, Zone
+from weft.model.schema import SettingsSchema
+from weft.plan.fabric_file.places import Finding, Path
+from weft.plan.fabric_file.scene import Scene
+from weft.plan.fabric_file.shape import suggest
+from weft.plan.place_files import name_zones
+from weft.plan.settings import complete_schema, effective_values, find_problems, parse_value
+
+_NO_MAC = "02:00:00:00:00:00"
+_BEGINNING = re.compile(r"(?P<name>[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*)(?:\[(?P<item>\d+)\])?: (?P<what>.*)", re.DOTALL)
+
+
+def check_settings(scene: Scene) -> Iterator[Finding]:
+    """All of it. An image that is not here yet is checked when it is."""
+    for name, machine in scene.room.machines.items():
+        if image := scene.find_image(machine):
+            path = scene.path("machines", name)
+            yield from _check(scene, path, machine, image, place_machine(scene, name), machine.hostname)
+    for name, insert in scene.room.inserts.items():
+        if image := scene.find_image(insert):
+            yield from _check(scene, scene.path("inserts", name), insert, image, place_insert(scene, insert))
+
+
+def _check(
+    scene: Scene,
+    path: Path,
+    part: MachineFile | InsertFile,
+    image: ImageManifest,
+    place: Place | None,
+    hostname: str | None = None,
+) -> Iterator[Finding]:
+    at = (*path, "settings")
+    if image.kind is not ImageKind.APPLIANCE:
+        if part.settings:
+            yield Finding(at, f"image {image.name!r} is no appliance and has no settings")
+        return
+    if isinstance(part, MachineFile) and part.floppy is not None:
+        if part.settings:
+            yield Finding(at, "settings are given, and a `floppy` that has its own")
+        return
+    schema = complete_schema(image.settings, str(path[-1]), hostname)
+    values, findings = read_values(schema, part.settings, at)
+    problems = find_problems(schema, values)
+    yield from findings
+    if not problems and not findings:
+        problems = _ask_model(scene, schema, values, place)
+    for problem in problems:
+        yield _find_place(at, problem)
+
+
+def read_values(schema: SettingsSchema, wanted: Mapping[str, Any], at: Path) -> tuple[dict[str, Any], list[Finding]]:
+    """Settings of their types: a text is read by its setting's. And what could not be read."""
+    values: dict[str, Any] = {}
+    findings: list[Finding] = []
+    for name, value in wanted.items():
+        setting = schema.settings.get(name)
+        if setting is None:
+            what = f"there is no such setting{suggest(name, [*schema.settings])}"
+            findings.append(Finding((*at, name), what, at_key=True))
+            continue
+        try:
+            values[name] = parse_value(name, setting, value) if isinstance(value, str) else value
+        except WeftError as err:
+            findings.append(Finding((*at, name), err.message.removeprefix(f"{name}: ")))
+    return values, findings
+
+
+def _ask_model(scene: Scene, schema: SettingsSchema, values: dict[str, Any], place: Place | None) -> list[str]:
+    try:
+        model = scene.knowledge.find_model(schema)
+    except WeftError as err:
+        return [str(err)]
+    return model.check(effective_values(schema, values), place) if model else []
+
+
+def _find_place(at: Path, problem: str) -> Finding:
+    """A problem begins with its setting, of a list with the item too."""
+    match = _BEGINNING.fullmatch(problem)
+    if match is None:
+        return Finding(at, problem)
+    item = () if match["item"] is None else (int(match["item"]),)
+    return Finding((*at, match["name"], *item), match["what"])
+
+
+def place_machine(scene: Scene, name: str) -> Place | None:
+    """Where a machine will stand, but for addresses that only the fabric knows. None: that is not known at all."""
+    nics = [nic for nic in scene.nics(name) or () if nic.network in scene.room.networks]
+    if not nics:
+        return None
+    networks = [scene.room.networks[nic.network] for nic in nics]
+    out = next((number for number, network in enumerate(networks) if network.gateway != name), None)
+    zones = [
+        Zone(
+            name=zone,
+            nic=f"eth{number}",
+            mac=_NO_MAC,
+            addresses=tuple(_addresses(scene, name, number)),
+            subnets=tuple(map(str, filter(None, (scene.subnets[nic.network], network.subnet6)))),
+            uplink=number == out,
+            mtu=network.mtu,
+        )
+        for number, (zone, nic, network) in enumerate(
+            zip(name_zones([nic.network for nic in nics]), nics, networks, strict=True)
+        )
+    ]
+    gateway = None if out is None else str(scene.subnets[nics[out].network].network_address + 1)
+    return Place(stance=Stance.ROUTER, zones=tuple(zones), gateway=gateway)
+
+
+def _addresses(scene: Scene, name: str, number: int) -> Iterator[str]:
+    """Of a NIC: the gateway's, its own, or one that it may well get."""
+    nic = (scene.nics(name) or ())[number]
+    network, subnet = scene.room.networks[nic.network], scene.subnets[nic.network]
+    offset = 1 if network.gateway == name else 2 + number
+    yield f"{nic.address or subnet.network_address + offset}/{subnet.prefixlen}"
+    if network.subnet6:
+        yield f"{nic.address6 or network.subnet6.network_address + offset}/{network.subnet6.prefixlen}"
+
+
+def place_insert(scene: Scene, insert: InsertFile) -> Place | None:
+    """Where an insert will stand. Of a network's gateway only its zones' names are known before."""
+    port = parse_port(insert.before)
+    if insert.mode is Mode.ROUTED:
+        return None
+    stance = Stance.LISTENER if insert.mode is Mode.COPY else Stance.BRIDGE
+    names = ("network", "machine") if port.network is None else (port.network, "uplink")
+    zones = tuple(Zone(name=name, nic=f"eth{number}", mac=_NO_MAC) for number, name in enumerate(names))
+    return Place(stance=stance, zones=zones)

@@ -113,7 +113,12 @@ class TestFabric:
         fabric_id = hashlib.sha256(bytes(self.home)).hexdigest()[:8]
         # Groups of other fabrics may go while we look: walk() does not mind.
         walk = os.walk("/sys/fs/cgroup")
-        return [f"{path}/{name}" for path, names, _ in walk if path.endswith(f"/weft-{fabric_id}") for name in names]
+        return [
+            f"{path}/{name}"
+            for path, names, _ in walk
+            for name in names
+            if path.endswith(f"/weft-{fabric_id}") or name.startswith(f"weft-{fabric_id}-")
+        ]
 
 
 @contextmanager

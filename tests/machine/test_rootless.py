@@ -190,3 +190,12 @@ def test_an_image_from_a_registry(fabric: TestFabric, tmp_path: Path) -> None:
         data = fabric.run("image", "export", reference).stdout
         assert fabric.run("image", "import", "-t", "again", "-", input=data).stdout.startswith(b"again ")
         assert reference in fabric.text("image", "prune", "--all")
+
+
+def test_rooms_side_by_side(fabric: TestFabric) -> None:
+    for room in ("acme", "bolt"):
+        fabric.run("room", "create", room)
+        fabric.run("--room", room, "network", "create", "lan", "--subnet", "10.20.1.0/24")
+    assert [view["room"] for view in fabric.json("network", "ls", "-A")] == ["acme", "bolt"]
+    fabric.run("room", "rm", "bolt")
+    assert [view["name"] for view in fabric.json("room", "ls")] == ["default", "acme"]

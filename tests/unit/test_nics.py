@@ -9,6 +9,7 @@ from tests.unit.paper_fabric import open_paper_room
 
 from weft.fabric.nics import give_nics, guest_nics, guest_resolvers
 from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
+from weft.fabric.settings.places import place_machine
 from weft.fabric.site import Site
 from weft.model.errors import Exists, Invalid, NotFound
 from weft.model.machine import MachineSpec, NicSpec
@@ -106,3 +107,12 @@ def test_what_no_network_can_be_is_refused() -> None:
         NetworkSpec(name="lan", gateway="fw", uplink=True)
     with pytest.raises(Invalid, match="no network has no address"):
         NicSpec.model_validate({"address": "10.0.0.2"})
+
+
+async def test_an_appliance_s_place_says_of_its_networks_what_the_machine_is_told_at_boot(site: Site) -> None:
+    await add(site, "ns", on("work", address="10.3.0.53"))
+    fw = await add(site, "fw", on("dmz"), on("work"), on("wan"))
+    place = place_machine(site, "fw", fw.nics)
+    assert [zone.addresses for zone in place.zones] == [nic.addresses for nic in guest_nics(site, fw)]
+    assert [zone.name for zone in place.zones if zone.uplink] == ["wan"] and place.gateway == "10.1.0.1"
+    assert set(place.resolvers) == set(guest_resolvers(site, fw)) == {"10.1.0.1", "10.3.0.53", "192.0.2.53"}

@@ -1,7 +1,7 @@
 """NICs: which addresses they get, and what a machine is told of its networks at boot."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
@@ -69,8 +69,8 @@ def _addresses_of(nic: NicRecord) -> Iterator[IPv4Address | IPv6Address]:
 def guest_nics(site: Site, machine: MachineRecord) -> tuple[GuestNic, ...]:
     """A machine's NICs as it is told of them: the default route leads through the first one whose network's gateway
     is not the machine itself."""
-    away = [_gateway_away(site, machine, nic) for nic in machine.nics]
-    first = next((number for number, network in enumerate(away) if network), None)
+    away = [_gateway_away(site, machine.name, nic) for nic in machine.nics]
+    first = find_way_out(site, machine.name, machine.nics)
     first6 = next((number for number, network in enumerate(away) if network and network.gateway6), None)
     nics = []
     for number, (nic, network) in enumerate(zip(machine.nics, away, strict=True)):
@@ -87,16 +87,32 @@ def guest_resolvers(site: Site, machine: MachineRecord) -> tuple[str, ...]:
     passes the question on to the outside, whose no is final. So it comes last.
     """
     networks = sorted(networks_of(site, machine), key=lambda network: network.spec.uplink)
+    return name_servers(site, machine.name, networks)[:MAX_DNS]
+
+
+def name_servers(site: Site, machine: str, networks: Iterable[NetworkRecord]) -> tuple[str, ...]:
+    """The addresses of those that a machine of this name may ask on these networks, in their order, each once."""
     servers = [
         server
         for network in networks
-        for server in resolvers_of(site, network, besides=machine.name)
-        or ([] if network.spec.gateway == machine.name else [str(network.gateway)])
+        for server in _resolvers_of(site, network, besides=machine)
+        or ([] if network.spec.gateway == machine else [str(network.gateway)])
     ]
-    return tuple(dict.fromkeys(servers))[:MAX_DNS]
+    return tuple(dict.fromkeys(servers))
 
 
-def resolvers_of(site: Site, network: NetworkRecord, *, besides: str) -> list[str]:
+def find_way_out(site: Site, machine: str, nics: Sequence[NicRecord]) -> int | None:
+    """Which NIC the default route leads through: the first one whose network's gateway is not the machine itself."""
+    return next((number for number, nic in enumerate(nics) if _gateway_away(site, machine, nic)), None)
+
+
+def nic_addresses(nic: NicRecord, network: NetworkRecord) -> tuple[str, ...]:
+    """What a NIC has on its network, like `10.0.0.2/24` and `fd00:1::2/64`."""
+    pairs = ((nic.address, network.subnet), (nic.address6, network.subnet6))
+    return tuple(f"{address}/{subnet.prefixlen}" for address, subnet in pairs if address is not None and subnet)
+
+
+def _resolvers_of(site: Site, network: NetworkRecord, *, besides: str) -> list[str]:
     """The name servers that a network names, by their addresses, but for those of the machine `besides` itself."""
     found = []
     for entry in network.spec.dns:
@@ -118,10 +134,10 @@ def _find_member(site: Site, network: NetworkRecord, name: str) -> str | None:
     return next((str(nic.address) for nic in nics if nic.network == network.name and nic.address), None)
 
 
-def _gateway_away(site: Site, machine: MachineRecord, nic: NicRecord) -> NetworkRecord | None:
+def _gateway_away(site: Site, machine: str, nic: NicRecord) -> NetworkRecord | None:
     """A NIC's network, when somebody else is its gateway."""
     network = site.shelves.networks.get(nic.network) if nic.network else None
-    return network if network and network.spec.gateway != machine.name else None
+    return network if network and network.spec.gateway != machine else None
 
 
 def _guest_nic(site: Site, nic: NicRecord, name: str, gateways: Sequence[str]) -> GuestNic:
@@ -129,10 +145,8 @@ def _guest_nic(site: Site, nic: NicRecord, name: str, gateways: Sequence[str]) -
         mtu = max((network.spec.mtu for network in site.shelves.networks), default=_DEFAULT_MTU)
         return GuestNic(mac=nic.mac, name=name, mtu=mtu)
     network = site.shelves.networks.get(nic.network)
-    addresses = [f"{nic.address}/{network.subnet.prefixlen}"]
-    if nic.address6 is not None and network.subnet6 is not None:
-        addresses.append(f"{nic.address6}/{network.subnet6.prefixlen}")
-    return GuestNic(mac=nic.mac, name=name, addresses=tuple(addresses), gateways=tuple(gateways), mtu=network.spec.mtu)
+    addresses, mtu = nic_addresses(nic, network), network.spec.mtu
+    return GuestNic(mac=nic.mac, name=name, addresses=addresses, gateways=tuple(gateways), mtu=mtu)
 
 
 def _new_mac() -> str:

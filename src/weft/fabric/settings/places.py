@@ -1,8 +1,8 @@
 """Where appliances stand: the networks around a machine's NICs, as its programs and its settings' model see them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import IPv4Address
 
+from weft.fabric.nics import find_way_out, name_servers, nic_addresses
 from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
 from weft.fabric.site import Site
 from weft.model.insert import InsertSpec, Mode
@@ -30,20 +30,20 @@ def place_insert(site: Site, spec: InsertSpec, nics: Sequence[NicRecord]) -> Pla
     machine = site.shelves.machines.get(port.machine)
     network = site.shelves.networks.get(machine.nics[port.nic].network or "")
     stance = Stance.LISTENER if spec.mode is Mode.COPY else Stance.BRIDGE
-    return Place(stance=stance, zones=_sides(nics, network), resolvers=_resolvers([network], spec.name))
+    return Place(stance=stance, zones=_sides(nics, network), resolvers=name_servers(site, spec.name, [network]))
 
 
 def place_machine(site: Site, name: str, nics: Sequence[NicRecord]) -> Place:
     """Where a machine with these NICs stands. The outside is reached by the zone that its default route leads to."""
     joined = [(number, nic, site.shelves.networks.get(nic.network)) for number, nic in enumerate(nics) if nic.network]
-    out = next((number for number, _, network in joined if network.spec.gateway != name), None)
+    out = find_way_out(site, name, nics)
     names = name_zones([network.name for _, _, network in joined])
     zones = tuple(
         Zone(
             name=zone,
             nic=f"eth{number}",
             mac=nic.mac,
-            addresses=tuple(_addresses(nic, network)),
+            addresses=nic_addresses(nic, network),
             subnets=tuple(_subnets(network)),
             uplink=number == out,
             mtu=network.spec.mtu,
@@ -55,7 +55,7 @@ def place_machine(site: Site, name: str, nics: Sequence[NicRecord]) -> Place:
         stance=Stance.ROUTER,
         zones=zones,
         gateway=next((str(network.gateway) for number, _, network in joined if number == out), None),
-        resolvers=_resolvers(networks, name),
+        resolvers=name_servers(site, name, networks),
         neighbours=tuple(_neighbours(site, name, zip(names, networks, strict=True))),
     )
 
@@ -71,24 +71,10 @@ def _sides(nics: Sequence[NicRecord], network: NetworkRecord | None) -> tuple[Zo
     )
 
 
-def _addresses(nic: NicRecord, network: NetworkRecord) -> Iterator[str]:
-    if nic.address is not None:
-        yield f"{nic.address}/{network.subnet.prefixlen}"
-
-
 def _subnets(network: NetworkRecord) -> Iterator[str]:
     yield str(network.subnet)
-    if network.spec.subnet6 is not None:
-        yield str(network.spec.subnet6)
-
-
-def _resolvers(networks: Iterable[NetworkRecord], name: str) -> tuple[str, ...]:
-    """The name servers that a machine of this name is to ask; one that serves a network does not ask itself."""
-    asked: list[str] = []
-    for network in networks:
-        own: Sequence[str | IPv4Address] = () if network.spec.gateway == name else (network.gateway,)
-        asked += map(str, network.spec.dns or own)
-    return tuple(dict.fromkeys(asked))
+    if network.subnet6 is not None:
+        yield str(network.subnet6)
 
 
 def _neighbours(site: Site, name: str, zones: Iterable[tuple[str, NetworkRecord]]) -> Iterator[Neighbour]:

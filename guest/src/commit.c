@@ -4,13 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "clock.h"
-#include "files.h"
 #include "frame.h"
+#include "local.h"
 #include "log.h"
 #include "outq.h"
 
@@ -25,18 +23,7 @@ static size_t have, sent;
 
 void commit_start(void)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = COMMIT_SOCKET};
-	bool made = make_folders("/run/weft", 0755);
-	unlink(COMMIT_SOCKET);
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	mode_t before = umask(0177);
-	made = made && listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0;
-	umask(before);
-	if (made && listen(listener, 16) == 0)
-		return;
-	say("%s: %s", COMMIT_SOCKET, strerror(errno)); /* nothing can be kept from inside; all else goes on */
-	close(listener);
-	listener = -1;
+	listener = local_open(COMMIT_SOCKET, SOCK_STREAM);
 }
 
 static void finish(const char *answer)

@@ -1,14 +1,8 @@
 #include "news.h"
 
-#include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "files.h"
-#include "log.h"
+#include "local.h"
 #include "outq.h"
 #include "proto.h"
 
@@ -18,18 +12,7 @@ static int listener = -1;
 
 void news_start(void)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = NEWS_SOCKET};
-	bool made = make_folders("/run/weft", 0755);
-	unlink(NEWS_SOCKET);
-	listener = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	mode_t before = umask(0177);
-	made = made && listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0;
-	umask(before);
-	if (made)
-		return;
-	say("%s: %s", NEWS_SOCKET, strerror(errno)); /* nothing can be told from inside; all else goes on */
-	close(listener);
-	listener = -1;
+	listener = local_open(NEWS_SOCKET, SOCK_DGRAM);
 }
 
 /* Bounded a turn: a program that never stops telling must not keep init from reaping. */

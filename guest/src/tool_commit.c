@@ -3,20 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "commit.h"
+#include "local.h"
 #include "tools.h"
-
-static int connect_to_init(void)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = COMMIT_SOCKET};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-		return -1;
-	return fd;
-}
 
 static bool send_all(int fd, const char *text, size_t length)
 {
@@ -59,7 +50,7 @@ int tool_commit(int argc, char **argv)
 		tool_complain_why("standard input", length < 0 ? strerror(errno) : "more than 65536 bytes");
 		return TOOL_FAILED;
 	}
-	int fd = connect_to_init();
+	int fd = local_connect(COMMIT_SOCKET, SOCK_STREAM);
 	if (fd < 0 || !send_all(fd, text, (size_t)length) || (length = read_all(fd, text, sizeof text - 1)) < 0) {
 		tool_complain(COMMIT_SOCKET);
 		return TOOL_FAILED;

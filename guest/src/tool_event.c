@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "local.h"
 #include "news.h"
 #include "tools.h"
 
@@ -15,10 +15,8 @@ static const struct timeval patience = {5, 0};
 
 static int connect_to_init(void)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = NEWS_SOCKET};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0)
+	int fd = local_connect(NEWS_SOCKET, SOCK_DGRAM);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0)
 		return -1;
 	return fd;
 }
@@ -26,11 +24,12 @@ static int connect_to_init(void)
 int tool_event(int argc, char **argv)
 {
 	static char line[NEWS_MAX_BYTES + 1];
-	int result = TOOL_OK, fd = argc == 2 && strlen(argv[1]) <= NEWS_MAX_KIND ? connect_to_init() : -1;
+	int result = TOOL_OK;
 	if (argc != 2 || strlen(argv[1]) > NEWS_MAX_KIND) {
 		tool_complain_why("usage", "event KIND, with a line for each event on standard input");
 		return TOOL_FAILED;
 	}
+	int fd = connect_to_init();
 	if (fd < 0) {
 		tool_complain(NEWS_SOCKET);
 		return TOOL_FAILED;

@@ -12,7 +12,7 @@ from tests.machine.agent_machine import READY_TIMEOUT, SQUASHFS, boot, build_ima
 from weft.guest.agent import Agent
 from weft.guest.config import GuestConfig
 from weft.guest.connecting import open_agent
-from weft.guest.protocol import ExitStatus
+from weft.guest.protocol import ExitStatus, MachineEvent
 from weft.model.errors import Invalid, NotFound
 
 pytestmark = pytest.mark.machine
@@ -137,3 +137,18 @@ async def test_commits(path: Path) -> None:
             b"",
             b"commit: refused: nothing of this machine is kept\n",
         )
+
+
+async def test_events(path: Path) -> None:
+    told: asyncio.Queue[MachineEvent] = asyncio.Queue()
+    async with open_agent(path, timeout=READY_TIMEOUT, on_event=told.put_nowait) as agent:
+        assert await builtin(agent, "event", "alert", data="one\n\ntwö\nthree".encode()) == (0, b"", b"")
+        assert (await builtin(agent, "event", data=b"x"))[0] == 2
+        assert (await builtin(agent, "event", "Alert", data=b"no kind\n"))[0] == 0  # the init drops it
+        assert (await builtin(agent, "event", "alert", data=b"x", user="1000"))[0] == 2
+        assert (await builtin(agent, "event", "last", data=b"y" * 3000))[0] == 0
+        async with asyncio.timeout(READY_TIMEOUT):
+            events = [await told.get() for _ in range(6)]
+    assert events[:3] == [MachineEvent("alert", text) for text in ("one", "twö", "three")]
+    assert {event.kind for event in events[3:]} == {"last"}
+    assert "".join(event.text for event in events[3:]) == "y" * 3000

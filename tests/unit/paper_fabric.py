@@ -23,8 +23,8 @@ from weft.host.facts import HostFacts
 from weft.host.fake_links import FakeLinks
 from weft.image.store import ImageStore, KernelStore
 from weft.model.image import ImageManifest, ImageNic, KernelInfo, NicRole
+from weft.model.names import DEFAULT_ROOM
 from weft.model.network import NetworkSpec
-from weft.model.room import DEFAULT_ROOM
 from weft.settings import load_settings
 from weft.store.sqlite import SqliteStore
 

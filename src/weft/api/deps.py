@@ -7,7 +7,7 @@ from starlette.requests import HTTPConnection
 
 from weft.fabric.fabric import Fabric
 from weft.fabric.room import Room
-from weft.model.room import DEFAULT_ROOM
+from weft.model.names import DEFAULT_ROOM
 
 
 async def get_fabric(connection: HTTPConnection) -> Fabric:
@@ -27,10 +27,10 @@ async def get_room(connection: HTTPConnection) -> Room:
     return find_room(connection)
 
 
-async def get_rooms(
-    connection: HTTPConnection,
-    all_rooms: Annotated[bool, Query(description="of all rooms; of the one that the path names if not")] = False,
-) -> list[Room]:
+AllRooms = Annotated[bool, Query(description="of all rooms; of the one that the path names if not")]
+
+
+async def get_rooms(connection: HTTPConnection, all_rooms: AllRooms = False) -> list[Room]:
     """Whose things a listing is to show."""
     fabric: Fabric = connection.app.state.fabric
     return list(fabric.rooms) if all_rooms else [find_room(connection)]

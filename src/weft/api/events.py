@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from weft.api.deps import TheFabric, TheRoom
+from weft.api.deps import AllRooms, TheFabric, TheRoom
 from weft.fabric.events import Event, EventLog, Filter
 
 Moment = Annotated[float | None, Query(description="seconds since the epoch")]
@@ -25,7 +25,7 @@ async def events(
     until: Moment = None,
     kind: Annotated[list[str] | None, Query(description="like `machine.ready`, or `machine` for all of these")] = None,
     machine: Annotated[list[str] | None, Query(description="or insert or network: what it happened to")] = None,
-    all_rooms: Annotated[bool, Query(description="of all rooms; of the one that the path names if not")] = False,
+    all_rooms: AllRooms = False,
 ) -> StreamingResponse:
     """Events that are kept, and with `follow` those to come until `until`; without a beginning only these."""
     of_room = None if all_rooms else room.site.room

@@ -1,14 +1,12 @@
 """The logs of all machines of a room."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from weft.api.deps import TheFabric, TheRoom
-from weft.api.machines import Moment, Tail
-from weft.fabric.logreading import Wanted
+from weft.api.machines import WantedLines
 from weft.fabric.roomlogs import Line, follow_logs, read_logs
 
 router = APIRouter(tags=["machines"])
@@ -18,18 +16,14 @@ router = APIRouter(tags=["machines"])
 async def read_room_logs(
     fabric: TheFabric,
     room: TheRoom,
+    wanted: WantedLines,
     follow: bool = False,
-    tail: Tail = None,
-    since: Moment = None,
-    until: Moment = None,
-    timestamps: Annotated[bool, Query(description="put before each line when it was written")] = False,
 ) -> StreamingResponse:
     """What all machines wrote to their serial lines: before each line the machine's name and a tab.
 
     By the order of their times; with `follow` each machine's from before, then lines as they are written. `tail` is of
     each machine.
     """
-    wanted = Wanted(tail, since, until, timestamps)
     name = room.site.room
     lines = follow_logs(room.site, wanted, lambda: name not in fabric.rooms) if follow else read_logs(room.site, wanted)
     return StreamingResponse(_dump(lines), media_type="text/plain")

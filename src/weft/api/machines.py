@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,9 +24,20 @@ router = APIRouter(prefix="/machines", tags=["machines"])
 LONG_POLL = 25.0
 """Seconds after which `wait` answers even when the machine still runs; the client asks again."""
 Moment = Annotated[float | None, Query(description="seconds since the epoch")]
-Tail = Annotated[int | None, Query(ge=0, description="only so many of the last lines")]
-
 Filters = Annotated[Sequence[str], Query(description="conditions like `label=tier=front`; all of them must hold")]
+
+
+async def get_wanted(
+    tail: Annotated[int | None, Query(ge=0, description="only so many of the last lines")] = None,
+    since: Moment = None,
+    until: Moment = None,
+    timestamps: Annotated[bool, Query(description="put before each line when it was written")] = False,
+) -> Wanted:
+    """Which lines of a log are wanted, and how."""
+    return Wanted(tail, since, until, timestamps)
+
+
+WantedLines = Annotated[Wanted, Depends(get_wanted)]
 
 
 class MachineRequest(BaseModel):
@@ -128,11 +139,8 @@ async def wait_machine(room: TheRoom, name: str) -> MachineView:
 async def read_logs(
     room: TheRoom,
     name: str,
+    wanted: WantedLines,
     follow: bool = False,
-    tail: Tail = None,
-    since: Moment = None,
-    until: Moment = None,
-    timestamps: Annotated[bool, Query(description="put before each line when it was written")] = False,
 ) -> StreamingResponse:
     """What the machine wrote to its serial line. Times of it are right to half a second."""
     room.site.shelves.machines.get(name)
@@ -142,7 +150,6 @@ async def read_logs(
         machine = room.site.shelves.machines.find(name)
         return not follow or machine is None or not machine.state.is_live
 
-    wanted = Wanted(tail, since, until, timestamps)
     return StreamingResponse(follow_log(path, wanted, ended), media_type="text/plain")
 
 

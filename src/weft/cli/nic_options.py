@@ -7,11 +7,11 @@ import click
 
 from weft.cli.params import Nic
 from weft.model.errors import Invalid
+from weft.model.names import DEFAULT_NETWORK
 from weft.model.options import parse_nic
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FIRST = {"address": "--ip", "address6": "--ip6", "mac": "--mac-address"}
-_DEFAULT_NETWORK = "default"
 
 _OPTIONS = (
     click.option("--network", "networks", type=Nic("network", parse_nic), multiple=True, metavar="NET[,KEY=VALUE]...",
@@ -38,7 +38,7 @@ def make_nics(networks: Sequence[dict[str, Any]], **first: str | None) -> list[d
         return nics if networks else None
     if networks and not nics:
         raise Invalid(f"{_FIRST[next(iter(said))]}: the machine is to have no NIC")
-    nics = nics or [{"network": _DEFAULT_NETWORK}]
+    nics = nics or [{"network": DEFAULT_NETWORK}]
     if twice := next((key for key in said if key in nics[0]), None):
         raise Invalid(f"{_FIRST[twice]}: the first NIC's {twice} is said twice")
     return [nics[0] | said, *nics[1:]]

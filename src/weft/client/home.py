@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-DEFAULT_ROOM = "default"
+from weft.model.names import DEFAULT_ROOM
+
 SOCKET_NAME = "weft.sock"
 LOG_NAME = "daemon.log"
 # sun_path holds 108 bytes, the last of them NUL (unix(7)).

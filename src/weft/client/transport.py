@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weft.client.home import DEFAULT_ROOM, connect_socket, default_home, default_room
+from weft.client.home import connect_socket, default_home, default_room
 from weft.client.http import Answer, Disconnected, send_request, send_stream
 from weft.model.errors import Internal, Invalid, NotFound, Unavailable, WeftError, error_from_dict
+from weft.model.names import DEFAULT_ROOM
 
 if TYPE_CHECKING:
     import socket

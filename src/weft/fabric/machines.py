@@ -9,7 +9,7 @@ from pathlib import Path
 
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.mounts import check_folders
-from weft.fabric.networks import DEFAULT_NETWORK, Networks
+from weft.fabric.networks import Networks
 from weft.fabric.nics import give_nics
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
@@ -22,6 +22,7 @@ from weft.fabric.volumes import Volumes
 from weft.model.errors import Exists, WrongState
 from weft.model.image import ImageManifest, NicRole
 from weft.model.machine import Address, HealthView, MachineSpec, MachineView, NicSpec, PublishedPort
+from weft.model.names import DEFAULT_NETWORK
 from weft.model.publish import PublishSpec
 from weft.model.reference import find_stem
 from weft.plan.mounts import check_slots, plan_mounts

@@ -10,12 +10,10 @@ from weft.host.dns import find_name_server, start_name_server
 from weft.host.links import keep_whole
 from weft.host.uplink import RESOLVER, find_uplink, load_ruleset, set_forwarding, start_uplink
 from weft.model.errors import Exists, WrongState
+from weft.model.names import DEFAULT_NETWORK
 from weft.model.network import Member, NetworkSpec, NetworkView
 from weft.plan.address import check_subnet6, plan_subnet
 from weft.plan.ruleset import RuledNetwork, plan_ruleset
-
-DEFAULT_NETWORK = "default"
-"""What a machine gets that names no network; made when the first one needs it."""
 
 
 class Networks:

@@ -24,7 +24,7 @@ from weft.host.facts import find_facts
 from weft.host.kernel_links import open_links
 from weft.host.namespace import open_namespace
 from weft.image.store import ImageStore, KernelStore
-from weft.model.room import DEFAULT_ROOM
+from weft.model.names import DEFAULT_ROOM
 from weft.settings import Settings
 from weft.store.sqlite import SqliteStore
 

@@ -14,7 +14,8 @@ from weft.fabric.room import Room
 from weft.fabric.shared import Shared
 from weft.fabric.site import ROOMS, Shelves
 from weft.model.errors import Exists, Invalid, NoRoom, NotFound, Unavailable, WeftError, WrongState
-from weft.model.room import DEFAULT_ROOM, RoomSpec, RoomView
+from weft.model.names import DEFAULT_ROOM
+from weft.model.room import RoomSpec, RoomView
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from weft.host.namespace import Namespace
 from weft.host.sandbox import Identity
 from weft.image.store import ImageStore, KernelStore
 from weft.model.errors import NoRoom, WeftError
-from weft.model.room import DEFAULT_ROOM
+from weft.model.names import DEFAULT_ROOM
 from weft.settings import Settings
 from weft.store.contract import Store
 

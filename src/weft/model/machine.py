@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from weft.model.errors import Invalid
 from weft.model.image import USER_PATTERN, Health, NicRole
 from weft.model.mount import MountSpec
-from weft.model.names import parse_name
+from weft.model.names import DEFAULT_ROOM, parse_name
 from weft.model.publish import PublishSpec
 
 MIN_MEMORY = 32 << 20
@@ -189,7 +189,7 @@ class MachineView(BaseModel):
     """A machine as `weft ps` and `weft inspect` show it. Times are seconds since the epoch."""
 
     name: str
-    room: str = "default"
+    room: str = DEFAULT_ROOM
     image: str
     state: State
     reason: str = ""

@@ -5,6 +5,10 @@ from typing import NamedTuple
 
 from weft.model.errors import Invalid
 
+DEFAULT_ROOM = "default"
+"""Where everything is that names no room. It is always there."""
+DEFAULT_NETWORK = "default"
+"""What a machine gets that names no network; made when the first one needs it."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 

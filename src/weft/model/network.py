@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from weft.model.errors import Invalid
 from weft.model.machine import Spec
-from weft.model.names import parse_name
+from weft.model.names import DEFAULT_ROOM, parse_name
 
 MIN_MTU, MAX_MTU = 576, 9216
 SPECIAL = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
@@ -99,7 +99,7 @@ class NetworkView(BaseModel):
     """A network as `weft network ls` and `inspect` show it."""
 
     name: str
-    room: str = "default"
+    room: str = DEFAULT_ROOM
     subnet: str
     subnet6: str | None = None
     gateway: str

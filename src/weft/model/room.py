@@ -5,9 +5,6 @@ from pydantic import BaseModel, Field, field_validator
 from weft.model.machine import Spec
 from weft.model.names import parse_name
 
-DEFAULT_ROOM = "default"
-"""Where everything is that names no room. It is always there."""
-
 
 class RoomSpec(Spec):
     """What a user asks a room to be."""

@@ -7,10 +7,10 @@ from weft.model.fabric_file import InsertFile
 from weft.model.image import ImageManifest
 from weft.model.machine_file import MachineFile
 from weft.model.mount import MountKind
-from weft.model.names import parse_name
+from weft.model.names import DEFAULT_NETWORK, parse_name
 from weft.model.reference import names_registry
 from weft.plan.fabric_file.places import Finding, Path
-from weft.plan.fabric_file.scene import DEFAULT_NETWORK, Scene
+from weft.plan.fabric_file.scene import Scene
 from weft.plan.fabric_file.shape import suggest
 from weft.plan.mounts import check_slots, plan_mounts
 

@@ -9,11 +9,10 @@ from weft.model.errors import WeftError
 from weft.model.fabric_file import InsertFile, RoomFile
 from weft.model.image import ImageManifest, NicRole
 from weft.model.machine_file import MachineFile, NicFile
+from weft.model.names import DEFAULT_NETWORK
 from weft.plan.address import plan_subnet
 from weft.plan.fabric_file.knowledge import Knowledge
 from weft.plan.fabric_file.places import Path
-
-DEFAULT_NETWORK = "default"
 
 
 @dataclass(frozen=True)

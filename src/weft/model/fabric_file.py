@@ -6,7 +6,7 @@ Names stand as keys; `to_spec` makes of each part what the command of the same n
 
 from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from weft.model.file_part import Part
 from weft.model.file_words import (
@@ -18,12 +18,13 @@ from weft.model.file_words import (
     Path,
     Port,
     RoomName,
+    Settings,
     Size,
     Subnet,
     Subnet6,
     Texts,
     VolumeName,
-    flatten,
+    find_image_name,
 )
 from weft.model.insert import FailPolicy, InsertSpec, Mode
 from weft.model.machine import MAX_MEMORY, MIN_MEMORY, MachineSpec
@@ -62,18 +63,13 @@ class InsertFile(Part):
     at: int | None = Field(default=None, ge=0, description="its place in the chain, from the network side, 0 first")
     lifetime: Duration | None = Field(default=None, gt=0, alias="for", description="it ejects itself after so long")
     memory: Size | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY, description="as its image says without")
-    settings: dict[str, Any] = Field(default_factory=dict, description="its settings, by its schema")
+    settings: Settings = Field(default_factory=dict, description="its settings, by its schema")
     settings_file: Path | None = Field(default=None, description="a settings.toml; `settings` go over it")
-
-    @field_validator("settings", mode="before")
-    @classmethod
-    def _flatten(cls, value: Any) -> Any:
-        return flatten(value)
 
     @property
     def image_name(self) -> str:
         """As of a machine."""
-        return self.appliance or (self.build or "").rstrip("/").rpartition("/")[2]
+        return find_image_name(self.appliance, self.build)
 
     def to_spec(self, name: str) -> InsertSpec:
         """What `weft insert` would ask for."""

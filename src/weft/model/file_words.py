@@ -15,8 +15,9 @@ from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 from weft.model.errors import WeftError
 from weft.model.mount import MountSpec
 from weft.model.names import parse_name, parse_port
-from weft.model.options import parse_publish, parse_tmpfs, parse_volume
+from weft.model.options import join_path, parse_publish, parse_tmpfs, parse_volume
 from weft.model.publish import PublishSpec
+from weft.model.schema import flatten_settings
 from weft.model.signals import parse_signal
 from weft.model.units import parse_duration, parse_size
 
@@ -111,27 +112,15 @@ def read_list(value: Any) -> Any:
     return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
-def flatten(value: Any) -> Any:
+def _read_settings(value: Any) -> Any:
     """Settings, of which tables may be written as mappings: `lan: {mtu: 1400}` is `lan.mtu`."""
     if not isinstance(value, dict):
         return {} if value is None else value
-    found: dict[str, Any] = {}
-    for key, item in value.items():
-        if isinstance(item, dict):
-            found |= {f"{key}.{inner}": leaf for inner, leaf in flatten(item).items()}
-        else:
-            found[str(key)] = item
-    return found
+    return {name: item for name, item in flatten_settings(value) if item != {}}
 
 
 def _read_path(value: Any, info: ValidationInfo) -> Any:
     return join_path(str((info.context or {}).get(FOLDER, "/")), value) if isinstance(value, str) and value else value
-
-
-def join_path(folder: str, path: str) -> str:
-    """An absolute path: `path` seen from `folder`, without `.` and `..`."""
-    place: str = parse_volume(f"./{path}:/x" if not path.startswith("/") else f"{path}:/x", folder)["source"]
-    return place
 
 
 def _read_mount(value: Any, info: ValidationInfo) -> Any:
@@ -166,6 +155,7 @@ Labels = Annotated[
     BeforeValidator(_read_pairs),
     _schema(anyOf=[{"type": "object", "additionalProperties": _SCALAR}, _TEXTS]),
 ]
+Settings = Annotated[dict[str, Any], BeforeValidator(_read_settings)]
 Text = Annotated[str, _reads(dump_scalar, int, float), _schema(type=["string", "number"])]
 Signal = Annotated[str, _reads(lambda text: parse_signal(str(text)), str, int), _schema(type=["string", "integer"])]
 Publish = Annotated[
@@ -187,3 +177,8 @@ NetworkName = Annotated[str, named("network"), _schema(type="string", pattern=NA
 InsertName = Annotated[str, named("insert"), _schema(type="string", pattern=NAME_PATTERN)]
 VolumeName = Annotated[str, named("volume"), _schema(type="string", pattern=NAME_PATTERN)]
 RoomName = Annotated[str, named("room"), _schema(type="string", pattern=NAME_PATTERN)]
+
+
+def find_image_name(image: str | None, build: str | None) -> str:
+    """An image by its name: what is said, or else what its recipe's folder is called."""
+    return image or (build or "").rstrip("/").rpartition("/")[2]

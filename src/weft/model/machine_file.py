@@ -17,12 +17,13 @@ from weft.model.file_words import (
     Path,
     Paths,
     Publish,
+    Settings,
     Signal,
     Size,
     Text,
     Tmpfs,
     Words,
-    flatten,
+    find_image_name,
     quietly,
     read_list,
 )
@@ -118,7 +119,7 @@ class MachineFile(Part):
     tmpfs: tuple[Tmpfs, ...] = Field(default=(), description="DST[:size=N]: memory to mount")
     read_only: bool = Field(default=False, description="its root cannot be written to")
     floppy: Path | None = Field(default=None, description="a floppy image for its settings; one of its own without")
-    settings: dict[str, Any] = Field(default_factory=dict, description="an appliance's settings, by its schema")
+    settings: Settings = Field(default_factory=dict, description="an appliance's settings, by its schema")
     settings_file: Path | None = Field(default=None, description="a settings.toml; `settings` go over it")
     after: tuple[MachineName, ...] = Field(default=(), description="machines that are up before it is started")
     state: Literal["running", "stopped"] = Field(default="running", description="whether it is to run")
@@ -153,15 +154,10 @@ class MachineFile(Part):
     def _read_one(cls, value: Any) -> Any:
         return read_list(value)
 
-    @field_validator("settings", mode="before")
-    @classmethod
-    def _flatten(cls, value: Any) -> Any:
-        return flatten(value)
-
     @property
     def image_name(self) -> str:
         """The image by its name: `image`, or else what its recipe's folder is called."""
-        return self.image or (self.build or "").rstrip("/").rpartition("/")[2]
+        return find_image_name(self.image, self.build)
 
     def to_spec(self, name: str) -> MachineSpec:
         """What `weft run -d` would ask for."""

@@ -42,7 +42,7 @@ def parse_volume(text: str, folder: str) -> dict[str, Any]:
     if not colon or not source or not target:
         raise Invalid(f"volume {text!r} is not SRC:DST", hint="write it like data:/var/lib/data or /srv/www:/www:ro")
     is_path = source.startswith(("/", "."))
-    place = _join(folder, source) if is_path else source
+    place = join_path(folder, source) if is_path else source
     mount = {"kind": "host" if is_path else "volume", "source": place, "target": target}
     return mount | _parse_mount_options(options, f"volume {text!r}", sized=not is_path)
 
@@ -66,7 +66,7 @@ def _parse_mount_options(options: str, what: str, *, sized: bool) -> dict[str, A
     return found
 
 
-def _join(folder: str, path: str) -> str:
+def join_path(folder: str, path: str) -> str:
     """An absolute path without `.` and `..`, by its words alone: links are the host's business."""
     parts: list[str] = []
     for part in PurePosixPath(folder, path).parts[1:]:

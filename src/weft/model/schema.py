@@ -1,7 +1,7 @@
 """Settings of an appliance: what its recipe says can be set, of which type, and what each setting means."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
@@ -92,6 +92,15 @@ class SettingsSchema(BaseModel):
                 if (above := ".".join(parts[:end])) in self.settings:
                     raise ValueError(f"settings {above!r} and {name!r}: one is a table in which the other is")
         return self
+
+
+def flatten_settings(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by their whole names: what is in a table has its name and a dot before its own."""
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from flatten_settings(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def find_fault(setting: Setting, value: object) -> str | None:

@@ -15,7 +15,7 @@ Dots in names are TOML's own: `lan.mtu = 9000` and `[lan]` with `mtu = 9000` mea
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ from typing import Any
 import tomli_w
 
 from weft.model.errors import Invalid
-from weft.model.schema import SettingsSchema
+from weft.model.schema import SettingsSchema, flatten_settings
 from weft.plan.settings import Fit, Values, fit_values
 
 UNKNOWN, WEFT = "unknown", "weft"
@@ -67,7 +67,7 @@ def parse_document(data: bytes, name: str) -> Document:
     head, unknown = found.pop(WEFT, {}), found.pop(UNKNOWN, {})
     if not isinstance(head, dict) or not isinstance(unknown, dict):
         raise Invalid(f"{name}: `{WEFT}` and `{UNKNOWN}` have to be tables")
-    values, unknown = dict(flatten(found)), dict(flatten(unknown))
+    values, unknown = dict(flatten_settings(found)), dict(flatten_settings(unknown))
     return Document(values, unknown, _parse_stamp(head), head.get("check") == _check(values, unknown))
 
 
@@ -82,15 +82,6 @@ def _parse_stamp(head: Mapping[str, Any]) -> Stamp:
     seconds = when.timestamp() if isinstance(when, datetime) else 0.0
     by, why = (str(head.get(key, "")) for key in ("by", "why"))
     return Stamp(number("revision", 0), max(number("schema", 1), 1), seconds, by, why)
-
-
-def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings by their whole names: what is in a table has its name and a dot before its own."""
-    for key, value in table.items():
-        if isinstance(value, dict) and value:
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _check(values: Values, unknown: Values) -> str:

@@ -12,8 +12,8 @@ from weft.model.errors import Invalid
 from weft.model.image import ImageManifest
 from weft.model.insert import InsertSpec
 from weft.model.place import Place
+from weft.model.schema import flatten_settings
 from weft.plan.settings import Fit, change_values, complete_schema
-from weft.plan.settings_file import flatten
 
 
 def plan_first(site: Site, machine: MachineRecord, first: FirstSettings) -> FirstSettings:
@@ -40,5 +40,5 @@ def plan_settings(
     if not is_appliance(image):
         raise Invalid(f"image {image.name!r} is no appliance and has no settings")
     schema = complete_schema(image.settings, name, hostname)
-    fit = Fit(change_values(schema, {}, dict(flatten(wanted)), ()))
+    fit = Fit(change_values(schema, {}, dict(flatten_settings(wanted)), ()))
     return dict(Terms(schema, place).require(fit).values)

@@ -15,8 +15,8 @@ from weft.fabric.site import Site
 from weft.image.settings import load_saved
 from weft.model.errors import WeftError
 from weft.model.machine import State
+from weft.model.schema import flatten_settings
 from weft.plan.settings import Values
-from weft.plan.settings_file import flatten
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Placing:
         Raises Invalid when its settings do not fit there, or it refuses them.
         """
         if wanted:
-            await self._configs.change(name, dict(flatten(wanted)), by="weft insert")
+            await self._configs.change(name, dict(flatten_settings(wanted)), by="weft insert")
         else:
             await self._place(name)
 

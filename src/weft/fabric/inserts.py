@@ -13,7 +13,7 @@ from weft.fabric.records import FirstSettings, InsertRecord, MachineRecord
 from weft.fabric.settings.creating import check_insert
 from weft.fabric.site import Site
 from weft.model.errors import Exists, Invalid, Unavailable, WeftError, WrongState
-from weft.model.image import NicRole
+from weft.model.image import NicRole, have_sides
 from weft.model.insert import FailPolicy, InsertSpec, InsertState, InsertView, Mode, PortView
 from weft.model.machine import MachineSpec, NicSpec, State
 from weft.model.names import PortName, parse_port
@@ -178,8 +178,7 @@ class Inserts:
             self._check_mtu(parked, port)
             return port
         image = self._site.images.get(spec.appliance)
-        roles = [nic.role for nic in image.nics[:2]]
-        if roles != [nic.role for nic in SIDES]:
+        if not have_sides([nic.role for nic in image.nics]):
             raise Invalid(f"image {spec.appliance!r} is no appliance", hint="it has no network and machine side")
         if spec.mode not in image.modes:
             raise Invalid(f"image {spec.appliance!r} is not made for mode {spec.mode}", hint=", ".join(image.modes))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from weft.host.pids import ProcessId
 from weft.model.errors import NotFound
-from weft.model.image import NicRole
+from weft.model.image import NicRole, have_sides
 from weft.model.insert import InsertSpec, InsertState
 from weft.model.machine import Exit, MachineSpec, PublishedPort, State
 from weft.model.names import PortName, parse_port
@@ -133,7 +133,7 @@ class MachineRecord(Record):
     @property
     def is_appliance(self) -> bool:
         """Whether it has the two sides of an inline appliance."""
-        return [nic.role for nic in self.nics[:2]] == [NicRole.NETWORK, NicRole.MACHINE]
+        return have_sides([nic.role for nic in self.nics])
 
     def ends(self, nic: int) -> Ends:
         """The two links that this machine's port joins."""

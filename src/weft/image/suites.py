@@ -15,7 +15,7 @@ from weft.model.errors import Unavailable
 SOURCES, PARTS = Path("/etc/apt/sources.list"), Path("/etc/apt/sources.list.d")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 UPDATE_TIMEOUT = 300.0
-_FORMAT = "$(REPO_URI) $(CODENAME) $(COMPONENT)"
+_FORMAT = "$(ORIGIN)|$(REPO_URI)|$(CODENAME)|$(COMPONENT)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,13 @@ class Archive:
 
 
 def find_archive(targets: str) -> Archive | None:
-    """The one among apt's targets, lines of `URI CODENAME COMPONENT`: updates and security are suites of it."""
+    """Debian's own among apt's targets, which are lines of `ORIGIN|URI|CODENAME|COMPONENT`.
+
+    Updates and security are suites of it. Somebody else's source may be before it, and has no such suites.
+    """
     for line in targets.splitlines():
-        uri, codename, component = line.split(" ")
-        if component == "main" and "-" not in codename:
+        origin, uri, codename, component = line.split("|")
+        if (origin, component) == ("Debian", "main") and "-" not in codename:
             return Archive(uri, codename)
     return None
 

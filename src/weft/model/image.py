@@ -1,5 +1,6 @@
 """What an image and a kernel are, once they are built: the records kept beside their files."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -38,6 +39,11 @@ class NicRole(StrEnum):
     LAN = "lan"
     NETWORK = "network"
     MACHINE = "machine"
+
+
+def have_sides(roles: Sequence[NicRole]) -> bool:
+    """Whether NICs of these roles can be inserted: the first towards a network, the second towards a machine."""
+    return list(roles[:2]) == [NicRole.NETWORK, NicRole.MACHINE]
 
 
 class _Record(BaseModel):

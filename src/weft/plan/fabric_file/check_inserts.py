@@ -4,15 +4,13 @@ from collections.abc import Iterator
 
 from weft.model.errors import WeftError
 from weft.model.fabric_file import InsertFile
-from weft.model.image import NicRole
+from weft.model.image import have_sides
 from weft.model.insert import Mode
 from weft.model.names import PortName, parse_port
 from weft.plan.fabric_file.check_machines import check_image
 from weft.plan.fabric_file.places import Finding
 from weft.plan.fabric_file.scene import Scene
 from weft.plan.fabric_file.shape import suggest
-
-_SIDES = [NicRole.NETWORK, NicRole.MACHINE]
 
 
 def check_inserts(scene: Scene) -> Iterator[Finding]:
@@ -34,7 +32,7 @@ def check_inserts(scene: Scene) -> Iterator[Finding]:
 
 def _check_mode(scene: Scene, name: str, insert: InsertFile) -> Iterator[Finding]:
     image, path = scene.find_image(insert), scene.path("inserts", name)
-    if image is not None and [nic.role for nic in image.nics[:2]] != _SIDES:
+    if image is not None and not have_sides([nic.role for nic in image.nics]):
         what = f"image {image.name!r} is no appliance: it has no network and machine side"
         yield Finding((*path, "build" if insert.build else "appliance"), what)
     elif image is not None and insert.mode.value not in image.modes:

@@ -16,7 +16,7 @@ _FIRST = {"address": "--ip", "address6": "--ip6", "mac": "--mac-address"}
 _OPTIONS = (
     click.option("--network", "networks", type=Nic("network", parse_nic), multiple=True, metavar="NET[,KEY=VALUE]...",
                  help="A network for a NIC; repeat for more; `none`: no NIC. Default: the network `default`. "
-                      "KEY: `address`, `address6`, `mac`, or `pinned=no`, to send with any address."),
+                      "KEY: `address`, `address6`, `mac`."),
     click.option("--ip", "address", metavar="ADDRESS", help="The address of its first NIC. Default: a free one."),
     click.option("--ip6", "address6", metavar="ADDRESS", help="The same of IPv6. Default: the same number."),
     click.option("--mac-address", "mac", metavar="ADDRESS", help="The hardware address of its first NIC."),

@@ -81,7 +81,7 @@ class HealthSpec(Spec):
 class NicSpec(Spec):
     """One NIC. An insert's NICs have no network: chains wire them. What is None is chosen.
 
-    A `pinned` NIC sends with its own addresses only, hardware addresses included; a gateway's may pass on others'.
+    `pinned`: it is to send with its own addresses only, hardware addresses included. Nothing holds it to that yet.
     """
 
     network: str | None = None
@@ -182,7 +182,7 @@ class Address(BaseModel):
     address: str | None
     address6: str | None = None
     mac: str
-    pinned: bool = Field(default=False, description="it sends with its own addresses only")
+    pinned: bool = Field(default=False, description="whether it is held to its own addresses")
 
 
 class MachineView(BaseModel):

@@ -57,7 +57,7 @@ class NicFile(Part):
     address: Address | None = Field(default=None, description="chosen from the subnet without")
     address6: Address6 | None = Field(default=None, description="of the same host number without")
     mac: str | None = Field(default=None, pattern=MAC_PATTERN, description="chosen without")
-    pinned: bool = Field(default=True, description="it sends with its own addresses only")
+    pinned: bool = Field(default=True, description="it is to send with its own addresses only")
 
 
 class HealthFile(Part):

@@ -16,7 +16,7 @@ from tests.host.waiting import wait_until
 
 from weft.host.namespace import Namespace
 from weft.host.process import run
-from weft.host.publish import Forwarder, Listener, close_all, find_forwarder, listen, serves, start_forwarder
+from weft.host.publish import BACKLOG, Forwarder, Listener, close_all, find_forwarder, listen, serves, start_forwarder
 from weft.host.sandbox import Identity
 from weft.model.errors import Exists, Invalid, Unavailable
 
@@ -46,7 +46,8 @@ class Published:
     async def serve(self, serve: Serve) -> asyncio.Server:
         """A server inside, published."""
         sock = await self._namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
-        server = await asyncio.start_server(serve, sock=bound(sock), limit=1 << 20)
+        # As many may wait here as at the port: a kernel whose queue is full refuses, and no forwarder can mend that.
+        server = await asyncio.start_server(serve, sock=bound(sock), limit=1 << 20, backlog=BACKLOG)
         self.start("tcp", sock.getsockname()[1])
         return server
 

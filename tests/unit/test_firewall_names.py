@@ -52,9 +52,20 @@ def test_without_a_place_lines_are_checked_for_themselves():
     assert check({"dhcp": ["attic"], "dns.hosts": ["x"]}, None) != []
 
 
-def test_a_machine_of_the_room_is_not_in_a_range():
+def test_addresses_of_the_rooms_machines_are_given_to_nobody_else():
     place = ROUTER.model_copy(update={"neighbours": NEIGHBOURS})
-    assert check({"dhcp": [RANGE]}, place) == ["dhcp[0]: web's address 10.1.0.120 is in it"]
+    values = {"dhcp": [RANGE]}
+    assert check(values, place) == []
+    assert render(values, place)[LEASES] == "52:57:00:00:00:07,10.1.0.120\n"
+    assert render({"dhcp": ["dmz static"]}, place)[LEASES] == ""
+
+
+def test_a_fixed_lease_comes_before_what_a_machine_has():
+    place = ROUTER.model_copy(update={"neighbours": NEIGHBOURS})
+    another = render({"dhcp": [RANGE], "leases": ["52:57:00:00:00:07 10.1.0.9"]}, place)[LEASES]
+    assert another.splitlines() == ["52:57:00:00:00:07,10.1.0.9", "id:weft-web,10.1.0.120"]
+    taken = render({"dhcp": [RANGE], "leases": ["52:57:00:00:00:09 10.1.0.120"]}, place)[LEASES]
+    assert taken.splitlines() == ["52:57:00:00:00:09,10.1.0.120"]
 
 
 def test_a_bridge_has_no_addresses_to_give():

@@ -1,6 +1,7 @@
 """Addresses that the firewall hands out: ranges, fixed leases, router advertisements. Pure."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_interface, ip_network
 
@@ -115,10 +116,25 @@ def dump_dhcp(values: Values, place: Place, *, resolvers: tuple[str, ...], named
     return lines
 
 
-def dump_leases(values: Values) -> str:
-    """The fixed leases as the server reads them, also while it runs."""
-    lines = (",".join(filter(None, (lease.mac, str(lease.address), lease.name))) for lease in find_leases(values))
-    return "".join(f"{line}\n" for line in lines)
+def dump_leases(values: Values, place: Place) -> str:
+    """The fixed leases as the server reads them, also while it runs; the room's machines have one each, too.
+
+    Machines come and go, so one whose address lies in a range is no defect of the range: the server gives that address
+    to nobody else, and to the machine itself if it asks.
+    """
+    leases = find_leases(values)
+    lines = (",".join(filter(None, (lease.mac, str(lease.address), lease.name))) for lease in leases)
+    return "".join(f"{line}\n" for line in (*lines, *_dump_reserved(values, place, leases)))
+
+
+def _dump_reserved(values: Values, place: Place, leases: list[Lease]) -> Iterator[str]:
+    """Addresses of the room's machines. One that a fixed lease gives another is reserved for an id that nobody has."""
+    zones = {range_.zone for range_ in parse_items(values, "dhcp", parse_range).values()}
+    macs, given = {lease.mac for lease in leases}, {str(lease.address) for lease in leases}
+    for neighbour in place.neighbours:
+        if neighbour.zone in zones and ":" not in neighbour.address and neighbour.address not in given:
+            owner = f"id:weft-{neighbour.name}" if neighbour.mac in macs else neighbour.mac
+            yield f"{owner},{neighbour.address}"
 
 
 def dhcp_services(values: Values) -> list[Service]:
@@ -159,7 +175,6 @@ def _check_range(range_: Range, place: Place) -> list[str]:
         return [f"{range_.first}-{range_.last} is not within {subnet}, zone {zone.name}"]
     taken = dict.fromkeys(_own_addresses(zone), "the firewall's own")
     taken |= {subnet.network_address: "the network's", subnet.broadcast_address: "everybody's"}
-    taken |= {IPv4Address(n.address): f"{n.name}'s" for n in place.neighbours if ":" not in n.address}
     return [f"{taken[a]} address {a} is in it" for a in sorted(taken) if range_.first <= a <= range_.last][:1]
 
 

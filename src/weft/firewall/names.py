@@ -40,7 +40,7 @@ def render(values: Values, place: Place) -> dict[str, str]:
     return {
         CONF: _dump_conf(values, place),
         HOSTS: dump_hosts(values, place),
-        LEASES: dump_leases(values),
+        LEASES: dump_leases(values, place),
         SERVERS: dump_servers(values, place),
     }
 

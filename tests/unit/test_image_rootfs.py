@@ -264,6 +264,18 @@ def test_a_package_loses_setuid_and_may_not_bring_devices() -> None:
         parse_package_tar(make_tar((tar_member("./dev/null", kind=tarfile.CHRTYPE), b"")), "odd")
 
 
+def test_a_link_to_what_becomes_its_own_path_hides_no_program() -> None:
+    data = make_tar(
+        (tar_member("./bin/ip", mode=0o755), b"ip"),
+        (tar_member("./sbin/ip", kind=tarfile.SYMTYPE, link="/bin/ip"), b""),
+        (tar_member("./sbin/ifstat", kind=tarfile.SYMTYPE, link="../bin/ip"), b""),
+    )
+    assert parse_package_tar(data, "iproute2") == {
+        "usr/bin/ip": File(b"ip", 0o755),
+        "usr/bin/ifstat": Symlink("../bin/ip"),
+    }
+
+
 def test_what_apt_would_fetch() -> None:
     text = "'https://where/l/libgcc-s1_12%2bdeb_amd64.deb' libgcc-s1_12+deb_amd64.deb 4 MD5Sum:0\n"
     text += "'https://where/z/zlib1g_1%3a1.2_amd64.deb' zlib1g_1%3a1.2_amd64.deb 5 \nsomething else\n"

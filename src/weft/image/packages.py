@@ -7,6 +7,7 @@ needed. Its package lists are the host's.
 import asyncio
 import hashlib
 import io
+import posixpath
 import tarfile
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
@@ -143,8 +144,15 @@ def parse_package_tar(data: bytes, name: str) -> dict[str, Node]:
             node = _node_of(archive, member, nodes)
             if node is None:
                 raise Invalid(f"package {name}: {member.name} is neither a file, a link nor a directory")
-            nodes[normal_path(member.name)] = node
+            path = normal_path(member.name)
+            # Where /bin and /sbin are one, /sbin/ip -> /bin/ip says nothing, and must not take the program's place.
+            if not (isinstance(node, Symlink) and _leads_to(path, node) == path):
+                nodes[path] = node
     return nodes
+
+
+def _leads_to(path: str, link: Symlink) -> str:
+    return normal_path(posixpath.join(posixpath.dirname("/" + path), link.target))
 
 
 def _node_of(archive: tarfile.TarFile, member: tarfile.TarInfo, nodes: dict[str, Node]) -> Node | None:

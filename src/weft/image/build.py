@@ -23,7 +23,7 @@ from weft.model.errors import Unavailable
 from weft.model.image import ImageManifest
 from weft.model.reference import parse_image_name
 
-BUILD_VERSION = "2"
+BUILD_VERSION = "3"
 """Part of every key: raised when the same recipe and packages would give another image."""
 
 Trial = Callable[[ImageManifest, int], Awaitable[None]]

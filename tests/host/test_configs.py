@@ -320,3 +320,15 @@ async def test_a_machine_that_says_nothing_is_shown_as_saved(room: Room) -> None
         await room.configs.show("gate", running=True)
     await room.configs.change("gate", {"mode": "strict"})
     assert machine.running["mode"] == "strict"
+
+
+async def test_settings_may_be_replaced_as_a_whole(room: Room) -> None:
+    await room.configs.change("gate", {"lan.mtu": 1300, "hostname": "there"})
+    await room.run()
+    await room.configs.replace("gate", {"lan.mtu": 1400}, by="weft up")
+    assert await room.values() == {"lan.mtu": 1400}
+    assert room.machine.running["lan.mtu"] == 1400
+    assert (await room.configs.history("gate"))[0].by == "weft up"
+    with pytest.raises(Invalid, match="no such setting"):
+        await room.configs.replace("gate", {"lan.nothing": 1}, by="weft up")
+    assert await room.values() == {"lan.mtu": 1400}

@@ -28,6 +28,7 @@ KINDS = {
     "machine.removed": "A machine and all it had is gone.",
     "machine.told": "A program in it tells something. `data.what`: a word for it, such as `alert`; `data.said`.",
     "network.created": "A network was made.",
+    "network.changed": "It has an uplink from now on, or has none any more.",
     "network.removed": "A network is gone.",
     "volume.created": "A volume was made.",
     "volume.removed": "A volume and all that was on it is gone.",

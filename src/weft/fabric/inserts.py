@@ -44,8 +44,10 @@ class Inserts:
         taken = {record.name for record in self._shelf} | {record.name for record in self._site.shelves.machines}
         return next(name for name in (stem, *(f"{stem}-{n}" for n in range(2, 10_000))) if name not in taken)
 
-    async def create(self, spec: InsertSpec, *, ephemeral: bool = False) -> "asyncio.Task[None]":
+    async def create(self, spec: InsertSpec, *, ephemeral: bool = False, stands_for: str = "") -> "asyncio.Task[None]":
         """Record an insert and begin to bring it in; the task ends when frames flow through it, or says why not.
+
+        `stands_for`: another name that a fabric file knows it by.
 
         Raises NotFound, Exists, Invalid or WrongState at once, with nothing begun.
         """
@@ -59,6 +61,7 @@ class Inserts:
             expires=now + spec.lifetime if spec.lifetime else None,
             ephemeral=ephemeral,
             parked=self._site.shelves.machines.find(spec.name) is not None,
+            stands_for=stands_for,
         )
         await self._shelf.save(record)
         return self._start_bringing(spec.name)

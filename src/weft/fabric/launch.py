@@ -43,6 +43,7 @@ class Held:
     latched: Latched
     limits: str
     settings: dict[str, object]
+    booted: str
     servers: tuple[Latched, ...] = ()
 
 
@@ -73,7 +74,7 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
     for process in (latched, *shares.servers):
         group.add(process.pid)
     limits = f"cgroup {group.mode}" if group.paths else f"not enforced: {site.cgroups.reason}"
-    return Held(latched, limits, settings.record if settings else NO_SETTINGS, shares.servers)
+    return Held(latched, limits, settings.record if settings else NO_SETTINGS, image.digest, shares.servers)
 
 
 def guest_config(site: Site, machine: MachineRecord, image: ImageManifest, plan: MountPlan) -> GuestConfig:

@@ -194,7 +194,7 @@ class Lifecycle:
             raise
         monitor = Stamp.of(held.latched.process)
         servers = tuple(Stamp.of(server.process) for server in held.servers)
-        noted = {"monitor": monitor, "servers": servers, "limits": held.limits, **held.settings}
+        noted = {"monitor": monitor, "servers": servers, "limits": held.limits, "booted": held.booted, **held.settings}
         machine = await self._shelf.save(machine.with_(**noted))
         for process in (*held.servers, held.latched):
             process.release()

@@ -36,6 +36,35 @@ class Networks:
             if self._shelf.find(DEFAULT_NETWORK) is None:
                 await self._create(NetworkSpec(name=DEFAULT_NETWORK))
 
+    async def change(self, spec: NetworkSpec) -> NetworkRecord:
+        """Give a network another way out, or other name servers, which machines learn of at their next start.
+
+        Raises NotFound, Unavailable (no uplink to be had; it is then as it was), WrongState for anything else: machines
+        that are on it have it from their start.
+        """
+        async with self._lock:
+            before = self._shelf.get(spec.name)
+            same = {"uplink": before.spec.uplink, "dns": before.spec.dns}
+            if spec.model_copy(update=same) != before.spec:
+                raise WrongState(f"network {spec.name!r} has to be made anew for this", hint="remove it first")
+            record = await self._shelf.save(before.with_(spec=spec))
+            if spec.uplink == before.spec.uplink:
+                return record
+            try:
+                await self._lead_out(record)
+            except BaseException:
+                await self._shelf.save(before)
+                raise
+        self._site.events.publish("network.changed", spec.name, f"network {spec.name} has another way out")
+        return record
+
+    async def _lead_out(self, record: NetworkRecord) -> None:
+        """With or without an uplink: its name server asks another for what it does not know, or nobody."""
+        await self._apply_routes()
+        if server := find_name_server(self._site.layout.network(record.name)):
+            await server.stop()
+        await self._bring_up(record)
+
     async def remove(self, name: str) -> None:
         """Take a network away. Raises NotFound, or WrongState while machines are on it."""
         async with self._lock:

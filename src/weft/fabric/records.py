@@ -125,6 +125,8 @@ class MachineRecord(Record):
     """When it will be started again."""
     change: SpecUpdate | None = None
     """What it is being made into."""
+    booted: str = ""
+    """The digest of the image that it was last started from."""
 
     @property
     def name(self) -> str:
@@ -201,7 +203,8 @@ class NetworkRecord(Record):
 
 class InsertRecord(Record):
     """An insert. `rank` orders those of one port from the network side; it is a fraction, so nobody else moves. An
-    `ephemeral` one lives as long as the request that made it; a `parked` one's machine was there before it.
+    `ephemeral` one lives as long as the request that made it; a `parked` one's machine was there before it. One that
+    replaced another `stands_for` the name that a fabric file has for both.
     """
 
     spec: InsertSpec
@@ -213,6 +216,7 @@ class InsertRecord(Record):
     ephemeral: bool = False
     parked: bool = False
     keep: bool = False
+    stands_for: str = ""
 
     @property
     def name(self) -> str:

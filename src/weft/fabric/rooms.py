@@ -132,6 +132,11 @@ class Rooms:
             await self._shelf.save(record.with_(removing=True))
         await self._finish_removal(name)
 
+    async def describe(self, name: str, description: str) -> RoomRecord:
+        """Give a room another description. Raises NotFound."""
+        record = self.record(name)
+        return await self._shelf.save(record.with_(spec=record.spec.model_copy(update={"description": description})))
+
     async def note(self, name: str, *, file: str | None, applied: str | None) -> RoomRecord:
         """Put on record which fabric file the room matches now. Raises NotFound."""
         return await self._shelf.save(self.record(name).with_(file=file, applied=applied))

@@ -71,6 +71,13 @@ class Volumes:
             spec = record.spec.model_copy(update={"size": size})
             return await self._shelf.save(record.with_(spec=spec))
 
+    async def change(self, spec: VolumeSpec) -> VolumeRecord:
+        """Give a volume other labels, and make it larger if it is to be. Raises as `resize` does."""
+        if spec.size != self._shelf.get(spec.name).spec.size:
+            await self.resize(spec.name, spec.size)
+        async with self._locks[spec.name]:
+            return await self._shelf.save(self._shelf.get(spec.name).with_(spec=spec))
+
     async def adopt(self) -> None:
         """Finish what was begun: a volume that was being made never was, one that was being removed goes."""
         for record in self._shelf:

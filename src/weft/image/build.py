@@ -70,6 +70,12 @@ async def build_image(
     return image
 
 
+def preview_image(recipe_at: Path) -> ImageManifest:
+    """What an image built from a recipe would be, but for its packages and its file. Raises NotFound, Invalid."""
+    recipe = load_recipe(recipe_place(str(recipe_at)))
+    return _plan_manifest(recipe, parse_image_name(recipe.name), {}, "")
+
+
 def digest_inputs(place: Path) -> str:
     """The key of an image: everything that decides its content. Reads the recipe's folder, fetches nothing."""
     folder, file = (place, "") if place.is_dir() else (place.parent, place.name)

@@ -26,6 +26,7 @@ from weft.plan.settings import (
     Fit,
     Values,
     change_values,
+    find_changes,
     fit_running,
     require_fit,
 )
@@ -97,6 +98,16 @@ class Configs:
             values = change_values(work.subject.schema, fit.values, wanted, unset)
             why = ", ".join([*(f"{key} set" for key in wanted), *(f"{key} unset" for key in unset)])
             return await self._changes.put(work, Fit(values, fit.unknown), by or "weft config set", why)
+
+    async def replace(self, name: str, wanted: Values, *, by: str) -> ConfigView:
+        """Have these settings and no others. What the schema does not know stays aside, damage goes."""
+        async with self._changes.open(name) as work:
+            before = work.before
+            known = {key: value for key, value in wanted.items() if key not in before.unknown}
+            values = change_values(work.subject.schema, {}, known, ())
+            changes = find_changes(before.values, values)
+            why = ", ".join(f"{change.name} {'unset' if change.after is None else 'set'}" for change in changes)
+            return await self._changes.put(work, Fit(values, before.unknown), by, why or "mended")
 
     async def import_(self, name: str, data: bytes, *, revision: int | None = None, by: str = "") -> ConfigView:
         """Take a whole file as the settings. What the schema does not know is kept aside; the rest has to fit."""

@@ -45,6 +45,31 @@ def test_traffic_flows_while_a_sniffer_goes_in_and_out(room: TestFabric) -> None
     assert [machine["name"] for machine in room.json("ps", "-a")] == ["web", "client"]
 
 
+def test_a_sniffer_goes_before_a_gateway_and_out_again(room: TestFabric) -> None:
+    (network,) = room.json("network", "ls")
+    pinging = room.start("exec", "client", "--", "ping", "-c", "200", "-i", "0.03", "-W", "2", network["gateway"])
+    room.run("insert", "sniffer", "--before", "network:default", "--name", "eye")
+    assert room.text("links", "network:default") == "net default ── eye ── gateway\n"
+    before = through(room, "eye")
+    wait_for(lambda: through(room, "eye") > before + 5, "frames go through the sniffer")
+    room.run("eject", "eye")
+    output = pinging.communicate(timeout=60)[0].decode()
+    assert lost(output) == 0, output
+    assert room.text("links", "network:default") == "net default ── gateway\n"
+
+
+def test_what_reaches_a_gateway_is_seen(room: TestFabric) -> None:
+    (network,) = room.json("network", "ls")
+    sniffing = room.start("sniff", "network:default", "--count", "2", "icmp")
+
+    def has_seen() -> bool:
+        room.exec("client", "ping", "-c", "2", "-i", "0.05", "-W", "1", network["gateway"], check=False)
+        return sniffing.poll() is not None
+
+    wait_for(has_seen, "the sniffer has seen two packets")
+    assert network["gateway"] in sniffing.communicate()[0].decode()
+
+
 def test_a_chain_is_ordered_and_any_of_it_can_go(room: TestFabric) -> None:
     room.run("insert", "sniffer", "--before", "web", "--name", "inner")
     room.run("insert", "sniffer", "--before", "web", "--name", "outer", "--at", "0")

@@ -69,6 +69,9 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("GET", "/images/nothing/schema", None, "not-found"),
     ("GET", "/images/base/sbom", None, "not-found"),
     ("GET", "/ports?machine=nobody", None, "not-found"),
+    ("GET", "/ports?network=nowhere", None, "not-found"),
+    ("GET", "/networks/nowhere/sniff", None, "not-found"),
+    ("POST", "/inserts", {"spec": {"appliance": "sniffer", "before": "network:nowhere"}}, "not-found"),
     ("GET", "/nonsense", None, "not-found"),
     ("PUT", "/machines", None, "not-found"),
     ("GET", "/machines?all=perhaps", None, "invalid"),
@@ -166,8 +169,11 @@ async def test_machines_that_do_not_run_are_shown_when_asked_for(api: Api) -> No
     _, (view,) = await api.ask("GET", "/machines?all=true")
     assert await api.ask("GET", "/machines/web") == (200, view)
     assert await api.ask("GET", "/machines/web/wait") == (200, view)
-    _, (port,) = await api.ask("GET", "/ports")
+    _, (gateway, port) = await api.ask("GET", "/ports")
     assert (port["port"], port["network"], port["chain"]) == ("web:0", "lan", [])
+    assert (gateway["port"], gateway["machine"], gateway["network"]) == ("network:lan", None, "lan")
+    assert await api.ask("GET", "/ports?machine=web") == (200, [port])
+    assert await api.ask("GET", "/ports?network=lan") == (200, [gateway])
 
 
 async def test_events_are_told_in_order_and_from_where_one_was(api: Api) -> None:

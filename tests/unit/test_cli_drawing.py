@@ -39,6 +39,11 @@ def test_the_machine_says_what_is_not_usual() -> None:
     assert draw_chain(port) == "net dmz ── web:1 (stopped)"
 
 
+def test_a_gateway_is_the_end_of_its_port() -> None:
+    port = {"machine": None, "nic": None, "network": "lan", "state": "running", "chain": [make_insert("fw")]}
+    assert draw_chain(port) == "net lan ── fw ── gateway"
+
+
 def test_table_columns_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("A", "LONG"), [("long cell", None), ("x", 5)])
     assert capsys.readouterr().out == "A          LONG\nlong cell  -\nx          5\n"

@@ -39,7 +39,7 @@ async def list_inserts(room: TheRoom) -> list[InsertView]:
 
 @router.post("/inserts", status_code=201)
 async def create_insert(room: TheRoom, body: InsertRequest) -> InsertView:
-    """Slip an appliance in front of a machine."""
+    """Slip an appliance in front of a machine or a network's gateway."""
     spec = _name(room, body.spec)
     await finish(_create(room, spec, wait=body.wait))
     return _view(room, spec.name)
@@ -65,11 +65,14 @@ async def eject_insert(room: TheRoom, name: str, keep: bool = False) -> None:
 
 
 @router.get("/ports")
-async def list_ports(room: TheRoom, machine: str | None = None) -> list[PortView]:
-    """Ports with their chains, from the network side to the machine side."""
+async def list_ports(room: TheRoom, machine: str | None = None, network: str | None = None) -> list[PortView]:
+    """Ports with their chains, from the network side to the machine side.
+
+    All, or those of one machine, or that of the gateway of one network.
+    """
     if machine is not None:
         room.site.shelves.machines.get(machine)
-    return room.inserts.views_of_ports(machine)
+    return room.inserts.views_of_ports(machine, network)
 
 
 def _name(room: Room, draft: InsertDraft) -> InsertSpec:
@@ -78,7 +81,8 @@ def _name(room: Room, draft: InsertDraft) -> InsertSpec:
     in_use = room.site.shelves.inserts.find(draft.appliance) is not None
     is_parked = parked is not None and parked.is_appliance and not in_use
     name = draft.name or (draft.appliance if is_parked else room.inserts.choose_name(find_stem(draft.appliance)))
-    return InsertSpec.model_validate({**draft.model_dump(), "name": name})
+    spec = InsertSpec.model_validate({**draft.model_dump(), "name": name})
+    return spec if "mode" in draft.model_fields_set else room.inserts.checks.choose_mode(spec)
 
 
 async def _create(room: Room, spec: InsertSpec, *, wait: bool) -> None:

@@ -1,8 +1,8 @@
 """Machines."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Coroutine, Sequence
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
@@ -14,10 +14,8 @@ from weft.api.specs import MachineDraft
 from weft.fabric.logreading import Wanted, follow_log
 from weft.fabric.records import FirstSettings
 from weft.fabric.room import Room
-from weft.fabric.sniff import Capture
 from weft.model.errors import WrongState
 from weft.model.filters import all_hold, parse_filter
-from weft.model.insert import Mode
 from weft.model.machine import MachineSpec, MachineView
 
 router = APIRouter(prefix="/machines", tags=["machines"])
@@ -151,37 +149,6 @@ async def read_logs(
         return not follow or machine is None or not machine.state.is_live
 
     return StreamingResponse(follow_log(path, wanted, ended), media_type="text/plain")
-
-
-@router.get("/{name}/sniff", response_class=StreamingResponse)
-async def sniff(
-    room: TheRoom,
-    name: str,
-    nic: int = 0,
-    filter: Annotated[str | None, Query(description="as in pcap-filter(7)")] = None,
-    count: Annotated[int | None, Query(ge=1, description="end after so many packets")] = None,
-    seconds: Annotated[float | None, Query(gt=0, description="end after so long")] = None,
-    format: Annotated[Literal["pcapng", "text"], Query(description="text: lines as tcpdump prints them")] = "pcapng",
-    mode: Mode = Mode.INLINE,
-) -> StreamingResponse:
-    """Packets at a port: a sniffer is inserted for as long as this answer is read."""
-    capture = Capture(f"{name}:{nic}", filter, count, seconds, format == "text", mode)
-    stream = _capture(room, capture)
-    first = await anext(stream)  # errors before the first byte become an error, not a broken stream
-    media_type = "text/plain" if capture.text else "application/x-pcapng"
-    return StreamingResponse(_chain(first, stream), media_type=media_type)
-
-
-async def _capture(room: Room, capture: Capture) -> AsyncIterator[bytes]:
-    async with room.sniffers.open(capture) as pieces:
-        async for piece in pieces:
-            yield piece
-
-
-async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for piece in rest:
-        yield piece
 
 
 def _name(room: Room, draft: MachineDraft) -> MachineSpec:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from weft.model.insert import InsertSpec
+from weft.model.insert import InsertSpec, Mode
 from weft.model.machine import MachineSpec
 from weft.model.names import parse_name
 
@@ -25,9 +25,10 @@ class MachineDraft(MachineSpec):
 
 
 class InsertDraft(InsertSpec):
-    """An insert's spec whose name may be left out."""
+    """An insert's spec whose name and mode may be left out."""
 
     name: str = Field(default="", description="a parked appliance's own, or made up from the appliance's")
+    mode: Mode = Field(default=Mode.INLINE, description="what is usual for the appliance at this port when left out")
 
     @field_validator("name")
     @classmethod

@@ -11,12 +11,13 @@ from weft.cli.printing import print_json
 from weft.cli.setting_options import read_settings, settings_options
 
 
-@click.command(short_help="Slip an appliance in front of a machine.")
+@click.command(short_help="Slip an appliance in front of a machine or a gateway.")
 @click.argument("appliance", type=IMAGE)
-@click.option("--before", type=PORT, required=True, metavar="MACHINE[:NIC]", help="The port; NIC 0 if not said.")
+@click.option("--before", type=PORT, required=True, metavar="PORT",
+              help="MACHINE, MACHINE:NIC, or network:NETWORK for its gateway.")  # fmt: skip
 @click.option("--name", help="The insert's name. Default: made from the appliance's.")
-@click.option("--mode", type=click.Choice(["inline", "copy"]), default="inline", show_default=True,
-              help="Frames pass through it, or it gets copies.")  # fmt: skip
+@click.option("--mode", type=click.Choice(["inline", "copy"]),
+              help="Frames pass through it, or it gets copies. Default: the image's.")  # fmt: skip
 @click.option("--fail", type=click.Choice(["open", "closed"]), default="open", show_default=True,
               help="If it dies or hangs: bypass it, or stop traffic.")  # fmt: skip
 @click.option("--at", "position", type=click.IntRange(min=0), metavar="POSITION",
@@ -28,7 +29,8 @@ from weft.cli.setting_options import read_settings, settings_options
 @format_option
 @click.pass_obj
 def insert(face: Face, /, appliance: str, wait: bool, output: str, **wanted: Any) -> None:
-    """Slip APPLIANCE, an image or a parked appliance, in front of a machine while traffic flows. Prints its name.
+    """Slip APPLIANCE, an image or a parked appliance, in front of a machine, or of the gateway of a network, while
+    traffic flows. Prints its name.
 
     Returns when frames flow through it.
     """

@@ -7,15 +7,16 @@ from typing import Any
 import click
 
 from weft.cli.face import Face, format_option
-from weft.cli.params import MACHINE
+from weft.cli.params import PORT
 from weft.cli.printing import print_json
+from weft.model.names import parse_port
 
 _LINE, _CUT, _TAP = "──", "─✕─", "─┴─"
 _PLAIN = str.maketrans({"─": "-", "✕": "x", "┴": "+"})
 
 
 def draw_chain(port: Mapping[str, Any]) -> str:
-    """One port from its network to its machine: `net lan ── sniffer ── web`.
+    """One port from its network to its machine or gateway: `net lan ── sniffer ── web`.
 
     Inserts that are not simply in the path say so: `sniffer[copy]` beside it, `sniffer[bypassed]`, and between the
     crosses of a cut line `firewall[blocked]`.
@@ -41,23 +42,33 @@ def _dump_insert(insert: Mapping[str, Any]) -> str:
 
 
 def _dump_machine(port: Mapping[str, Any]) -> str:
+    if port["machine"] is None:
+        return "gateway"
     name = f"{port['machine']}:{port['nic']}" if port["nic"] else str(port["machine"])
     return name if port["state"] == "running" else f"{name} ({port['state']})"
 
 
-@click.command(short_help="Draw what is in front of each machine.")
-@click.argument("machine", required=False, type=MACHINE)
+@click.command(short_help="Draw what is in front of machines and gateways.")
+@click.argument("port", required=False, type=PORT, metavar="[MACHINE[:NIC]|network:NETWORK]")
 @format_option
 @click.pass_obj
-def links(face: Face, machine: str | None, output: str) -> None:
-    """Draw the chain of every port, or of the ports of MACHINE, from the network side to the machine side."""
-    ports = face.client().ports(machine)
+def links(face: Face, port: str | None, output: str) -> None:
+    """Draw chains from the network side to the machine side: of every port, of those of MACHINE, or of one."""
+    ports = _ask(face, port)
     if output == "json":
         print_json(ports)
         return
-    for port in ports:
-        drawing = draw_chain(port)
+    for view in ports:
+        drawing = draw_chain(view)
         print(drawing if _can_encode(drawing) else drawing.translate(_PLAIN))
+
+
+def _ask(face: Face, port: str | None) -> list[dict[str, Any]]:
+    if port is None:
+        return face.client().ports()
+    place = parse_port(port)
+    ports = face.client().ports(place.machine or None, network=place.network)
+    return [view for view in ports if ":" not in port or view["port"] == port]
 
 
 def _can_encode(text: str) -> bool:

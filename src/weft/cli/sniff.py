@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from weft.client.http import Answer
 
 
-@click.command(short_help="Watch the traffic of a machine.")
-@click.argument("port", type=PORT, metavar="MACHINE[:NIC]")
+@click.command(short_help="Watch the traffic of a machine or a gateway.")
+@click.argument("port", type=PORT, metavar="PORT")
 @click.option("-w", "--write", "target", metavar="FILE|-", help="Write pcapng there instead of printing lines.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N packets.")
 @click.option("--for", "seconds", type=DURATION, help="End after this long.")
@@ -32,14 +32,17 @@ def sniff(
     mode: str,
     filter: tuple[str, ...],
 ) -> None:
-    """Slip a sniffer in front of MACHINE, show what passes, and take it out at the end.
+    """Slip a sniffer in at PORT, show what passes, and take it out at the end.
+
+    PORT is MACHINE, MACHINE:NIC, or network:NETWORK for the gateway of a network.
 
     FILTER is a capture filter as tcpdump reads it: `tcp port 80`. With `-w -`, a pipe to tshark or Wireshark works.
     """
     place = parse_port(port)
     opening = face.client().open_sniff(
-        place.machine,
+        place.network or place.machine,
         nic=place.nic,
+        gateway=place.network is not None,
         filter=" ".join(filter) or None,
         count=count,
         seconds=seconds,

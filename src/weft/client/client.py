@@ -152,15 +152,21 @@ class Client(ConfigRoutes, RoomRoutes):
         name: str,
         *,
         nic: int = 0,
+        gateway: bool = False,
         filter: str | None = None,
         count: int | None = None,
         seconds: float | None = None,
         format: str = "pcapng",
         mode: str = "inline",
     ) -> Answer:
-        """Slips a sniffer in front of a port and streams what it sees; closing the answer ejects it."""
-        query = {"nic": nic, "filter": filter, "count": count, "seconds": seconds, "format": format, "mode": mode}
-        return self._open_stream(f"{_machine(name)}/sniff", query, timeout=WORK_TIMEOUT)
+        """Slips a sniffer in front of a port and streams what it sees; closing the answer ejects it.
+
+        With `gateway`, in front of the gateway of the network of this name.
+        """
+        where = f"/v1/networks/{quote_name(name)}" if gateway else _machine(name)
+        query = {"filter": filter, "count": count, "seconds": seconds, "format": format, "mode": mode}
+        query |= {} if gateway else {"nic": nic}
+        return self._open_stream(f"{where}/sniff", query, timeout=WORK_TIMEOUT)
 
     def open_exec(
         self,
@@ -268,9 +274,9 @@ class Client(ConfigRoutes, RoomRoutes):
         """Takes an insert out; with `keep`, its machine stays, parked, to be inserted again."""
         self._ask("DELETE", f"/v1/inserts/{quote_name(name)}", query={"keep": keep}, timeout=WORK_TIMEOUT)
 
-    def ports(self, machine: str | None = None) -> list[Json]:
+    def ports(self, machine: str | None = None, *, network: str | None = None) -> list[Json]:
         """Every port with its chain, or those of one machine."""
-        return self._ask_list("GET", "/v1/ports", query={"machine": machine})
+        return self._ask_list("GET", "/v1/ports", query={"machine": machine, "network": network})
 
     # Volumes
 

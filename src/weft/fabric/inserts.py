@@ -1,22 +1,22 @@
 """Inserts: appliances slipped into a port's chain, watched, and taken out again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from weft.fabric.hearts import Hearts
+from weft.fabric.insert_checks import InsertChecks
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.machines import Machines
 from weft.fabric.ports import Ports
-from weft.fabric.records import FirstSettings, InsertRecord, MachineRecord
-from weft.fabric.settings.creating import check_insert
+from weft.fabric.records import FirstSettings, InsertRecord, MachineRecord, NetworkRecord
 from weft.fabric.site import Site
-from weft.model.errors import Exists, Invalid, Unavailable, WeftError, WrongState
-from weft.model.image import NicRole, have_sides
+from weft.model.errors import Unavailable, WeftError, WrongState
+from weft.model.image import NicRole
 from weft.model.insert import FailPolicy, InsertSpec, InsertState, InsertView, Mode, PortView
 from weft.model.machine import MachineSpec, NicSpec, State
-from weft.model.names import PortName, parse_port
+from weft.model.names import PortName
 from weft.plan.heart import Verdict
 
 SIDES = (NicSpec(role=NicRole.NETWORK), NicSpec(role=NicRole.MACHINE))
@@ -38,6 +38,7 @@ class Inserts:
         self.move: Callable[[str, Mapping[str, Any]], Awaitable[None]] = _move_nothing
         """Tells a parked appliance that it is to stand elsewhere, with other settings."""
         hearts.tell = self.on_verdict
+        self.checks = InsertChecks(site, ports)
 
     def choose_name(self, stem: str) -> str:
         """A name that neither an insert nor a machine has: the stem itself, or with a number."""
@@ -51,7 +52,7 @@ class Inserts:
 
         Raises NotFound, Exists, Invalid or WrongState at once, with nothing begun.
         """
-        port = self._checked_port(spec)
+        port = self.checks.check(spec)
         now = self._site.clock()
         chain = self._ports.chain(port)
         record = InsertRecord(
@@ -120,8 +121,15 @@ class Inserts:
 
     async def remove_from(self, machine: str) -> None:
         """Eject everything in front of a machine that is about to be removed."""
+        await self._eject_where(lambda port: port.machine == machine)
+
+    async def remove_from_gateway(self, network: str) -> None:
+        """The same for the gateway of a network."""
+        await self._eject_where(lambda port: port.network == network)
+
+    async def _eject_where(self, is_meant: Callable[[PortName], bool]) -> None:
         for record in self._shelf:
-            if record.port.machine == machine and record.state is not InsertState.EJECTING:
+            if is_meant(record.port) and record.state is not InsertState.EJECTING:
                 await self.eject(record.name)
 
     async def adopt(self, record: InsertRecord) -> None:
@@ -129,7 +137,7 @@ class Inserts:
         appliance = self._site.shelves.machines.find(record.name)
         if record.state is InsertState.EJECTING:
             self._site.tasks.start(self._finish_eject(record), f"eject-{record.name}")
-        elif record.ephemeral:
+        elif record.ephemeral or self._is_astray(record):
             self._site.tasks.start(self.eject(record.name), f"eject-{record.name}")
         elif appliance is None and record.state is not InsertState.STARTING:
             await self._shelf.drop(record.name)
@@ -137,6 +145,10 @@ class Inserts:
             self._start_bringing(record.name)
         else:
             self._start_timer(record)
+
+    def _is_astray(self, record: InsertRecord) -> bool:
+        """Its network was being removed when the daemon ended."""
+        return record.port.network is not None and self._site.shelves.networks.find(record.port.network) is None
 
     def view(self, record: InsertRecord) -> InsertView:
         """An insert as it is shown."""
@@ -153,51 +165,38 @@ class Inserts:
             expires=record.expires,
         )
 
-    def views_of_ports(self, machine: str | None = None) -> list[PortView]:
-        """Every port, or those of one machine, with its chain."""
-        return [
-            PortView(
-                port=f"{record.name}:{number}",
-                machine=record.name,
-                nic=number,
-                network=nic.network,
-                state=record.state,
-                chain=[self.view(insert) for insert in self._ports.chain(PortName(record.name, number))],
-            )
-            for record in sorted(self._site.shelves.machines, key=lambda record: record.name)
-            for number, nic in enumerate(record.nics)
-            if nic.network is not None and machine in (None, record.name)
-        ]
+    def views_of_ports(self, machine: str | None = None, network: str | None = None) -> list[PortView]:
+        """Every port with its chain, or those of one machine, or that of one network's gateway."""
+        if network is not None:
+            return [self._view_gateway(self._ports.network(PortName("", network=network)))]
+        machines = sorted(self._site.shelves.machines, key=_name_of)
+        nics = [view for one in machines if machine in (None, one.name) for view in self._view_nics(one)]
+        return nics if machine is not None else [*self._view_gateways(), *nics]
 
-    def _checked_port(self, spec: InsertSpec) -> PortName:
-        if self._shelf.find(spec.name):
-            raise Exists(f"insert {spec.name!r} exists already")
-        port = parse_port(spec.before)
-        self._ports.get(port)
-        parked = self._site.shelves.machines.find(spec.appliance)
-        if parked is not None and parked.is_appliance and spec.name == spec.appliance:
-            if parked.state is not State.RUNNING:
-                raise WrongState(f"parked appliance {parked.name!r} is {parked.state}", hint="start it first")
-            self._check_mtu(parked, port)
-            return port
-        image = self._site.images.get(spec.appliance)
-        if not have_sides([nic.role for nic in image.nics]):
-            raise Invalid(f"image {spec.appliance!r} is no appliance", hint="it has no network and machine side")
-        if spec.mode not in image.modes:
-            raise Invalid(f"image {spec.appliance!r} is not made for mode {spec.mode}", hint=", ".join(image.modes))
-        if self._site.shelves.machines.find(spec.name):
-            raise Exists(f"machine {spec.name!r} exists already", hint="an insert's machine has the insert's name")
-        check_insert(self._site, spec, image)
-        return port
+    def _view_gateways(self) -> list[PortView]:
+        networks = sorted(self._site.shelves.networks, key=_name_of)
+        return [self._view_gateway(one) for one in networks if one.has_gateway_port]
 
-    def _check_mtu(self, parked: MachineRecord, port: PortName) -> None:
-        """An appliance takes the frames of the networks that were there when it started: see `guest_config`."""
-        networks = self._site.shelves.networks
-        network = networks.get(self._ports.get(port).nics[port.nic].network or "")
-        known = [one.spec.mtu for one in networks if one.created <= (parked.started or 0.0)]
-        if network.spec.mtu > max(known, default=1500):
-            what = f"parked appliance {parked.name!r} is too small for the frames of network {network.name!r}"
-            raise WrongState(what, hint=f"weft restart {parked.name}")
+    def _view_gateway(self, record: NetworkRecord) -> PortView:
+        port = PortName("", network=record.name)
+        chain = self._view_chain(port)
+        return PortView(port=str(port), machine=None, nic=None, network=record.name, state=State.RUNNING, chain=chain)
+
+    def _view_nics(self, record: MachineRecord) -> Iterator[PortView]:
+        for number, nic in enumerate(record.nics):
+            if nic.network is not None:
+                port = PortName(record.name, number)
+                yield PortView(
+                    port=str(port),
+                    machine=record.name,
+                    nic=number,
+                    network=nic.network,
+                    state=record.state,
+                    chain=self._view_chain(port),
+                )
+
+    def _view_chain(self, port: PortName) -> list[InsertView]:
+        return [self.view(insert) for insert in self._ports.chain(port)]
 
     def _start_bringing(self, name: str) -> "asyncio.Task[None]":
         task = self._site.tasks.start(self._bring_in(name), f"insert-{name}")
@@ -295,6 +294,10 @@ class Inserts:
         await asyncio.sleep(max(0.0, when - self._site.clock()))
         self._site.events.publish("insert.expired", name, f"the time of {name} is up")
         await self.eject(name)
+
+
+def _name_of(record: MachineRecord | NetworkRecord) -> str:
+    return record.name
 
 
 async def _move_nothing(_name: str, _settings: Mapping[str, Any]) -> None:

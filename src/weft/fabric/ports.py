@@ -114,12 +114,28 @@ class Ports:
                 wiring = {link: await self._list_filters(link) for link in (sides.network_side, sides.machine_side)}
                 await self._site.links.apply_filters(plan_retire(sides, wiring))
 
-    def get(self, port: PortName) -> MachineRecord:
-        """The machine of a port. Raises NotFound: no such machine, or no such NIC on a network."""
+    def network(self, port: PortName) -> NetworkRecord:
+        """The network that a port is on. Raises NotFound: no such port."""
+        if port.network is not None:
+            return self._with_gateway(port.network)
         machine = self._site.shelves.machines.get(port.machine)
-        if port.nic >= len(machine.nics) or machine.nics[port.nic].network is None:
+        name = machine.nics[port.nic].network if port.nic < len(machine.nics) else None
+        if name is None:
             raise NotFound(f"machine {port.machine!r} has no NIC {port.nic} on a network")
-        return machine
+        return self._site.shelves.networks.get(name)
+
+    def _with_gateway(self, name: str) -> NetworkRecord:
+        """A network whose gateway is the fabric, and so has a port of its own."""
+        network = self._site.shelves.networks.get(name)
+        if network.has_gateway_port:
+            return network
+        what = f"the gateway of network {name!r} is machine {network.spec.gateway!r}"
+        raise NotFound(what, hint=f"its port is {self._find_gateway_port(network) or 'not there yet'}")
+
+    def _find_gateway_port(self, network: NetworkRecord) -> str | None:
+        machine = self._site.shelves.machines.find(network.spec.gateway or "")
+        numbers = [number for number, nic in enumerate(machine.nics) if nic.network == network.name] if machine else []
+        return str(PortName(machine.name, numbers[0])) if machine and numbers else None
 
     def _find_ends(self, port: PortName) -> Ends | None:
         if port.network is not None:

@@ -94,6 +94,7 @@ def assemble(site: Site) -> Room:
     machines.find_health = checks.view
     inserts = Inserts(site, machines, ports, lifecycle, hearts)
     machines.before_remove = inserts.remove_from
+    networks.before_remove = inserts.remove_from_gateway
     lifecycle.on_ready += [hearts.on_ready, inserts.on_ready, checks.on_ready]
     lifecycle.on_end += [hearts.on_end, inserts.on_end, checks.on_end, restarts.on_end]
     changes = Changes(site, lifecycle)

@@ -1,12 +1,13 @@
 """Inserts: appliances placed in-line, or as listeners, at a port."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
 
 from weft.model.machine import MAX_MEMORY, MIN_MEMORY, Spec
-from weft.model.names import parse_name, parse_port
+from weft.model.names import PortName, parse_name, parse_port
 
 
 class Mode(StrEnum):
@@ -38,7 +39,7 @@ class InsertState(StrEnum):
 
 
 class InsertSpec(Spec):
-    """What a user asks to be slipped in front of a machine.
+    """What a user asks to be slipped in front of a machine, or of a network's gateway (`network:lan`).
 
     `appliance` is an image with the roles `network` and `machine`, or the name of a parked appliance (ejected with
     `keep`). `position` counts from the network side, 0 first; None is next to the machine. `lifetime` is in seconds.
@@ -65,6 +66,11 @@ class InsertSpec(Spec):
         return str(parse_port(before))
 
 
+def find_usual_mode(port: PortName, modes: Sequence[str]) -> Mode:
+    """The mode of an insert that names none: the first of its image's that its port can have."""
+    return next((Mode(mode) for mode in modes if mode != Mode.ROUTED), Mode.INLINE)
+
+
 class InsertView(BaseModel):
     """An insert as it is. Times are seconds since the epoch."""
 
@@ -84,8 +90,8 @@ class PortView(BaseModel):
     """One port and its chain, from the network side to the machine side."""
 
     port: str
-    machine: str
-    nic: int
+    machine: str | None = Field(description="None: the network's gateway, which the fabric is")
+    nic: int | None
     network: str
-    state: str = Field(description="the machine's state")
+    state: str = Field(description="the machine's state; a gateway is always running")
     chain: list[InsertView] = Field(default_factory=list)

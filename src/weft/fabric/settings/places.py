@@ -6,12 +6,14 @@ from weft.fabric.nics import find_way_out, name_servers, nic_addresses
 from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
 from weft.fabric.site import Site
 from weft.model.insert import InsertSpec, Mode
-from weft.model.names import parse_port
+from weft.model.names import PortName, parse_port
 from weft.model.place import Neighbour, Place, Stance, Zone
 from weft.plan.place_files import name_zones
 
 SIDES = ("network", "machine")
-"""What an insert's zones are called."""
+"""What an insert's zones are called before a machine."""
+OUTSIDE = "uplink"
+"""The zone behind an insert at a network's gateway; the one before it is called as the network is."""
 
 
 def find_place(site: Site, machine: MachineRecord) -> Place:
@@ -20,17 +22,23 @@ def find_place(site: Site, machine: MachineRecord) -> Place:
     if insert is not None:
         return place_insert(site, insert.spec, machine.nics)
     if machine.is_appliance:
-        return Place(stance=Stance.BRIDGE, zones=_sides(machine.nics, None))
+        return Place(stance=Stance.BRIDGE, zones=_sides(SIDES, machine.nics, None))
     return place_machine(site, machine.name, machine.nics)
 
 
 def place_insert(site: Site, spec: InsertSpec, nics: Sequence[NicRecord]) -> Place:
     """Where an insert is to stand, or does."""
     port = parse_port(spec.before)
-    machine = site.shelves.machines.get(port.machine)
-    network = site.shelves.networks.get(machine.nics[port.nic].network or "")
+    network = _network_of(site, port)
     stance = Stance.LISTENER if spec.mode is Mode.COPY else Stance.BRIDGE
-    return Place(stance=stance, zones=_sides(nics, network), resolvers=name_servers(site, spec.name, [network]))
+    names = name_zones([network.name, OUTSIDE]) if port.network is not None else SIDES
+    zones = _sides(names, nics, network)
+    return Place(stance=stance, zones=zones, resolvers=name_servers(site, spec.name, [network]))
+
+
+def _network_of(site: Site, port: PortName) -> NetworkRecord:
+    name = port.network or site.shelves.machines.get(port.machine).nics[port.nic].network
+    return site.shelves.networks.get(name or "")
 
 
 def place_machine(site: Site, name: str, nics: Sequence[NicRecord]) -> Place:
@@ -60,14 +68,14 @@ def place_machine(site: Site, name: str, nics: Sequence[NicRecord]) -> Place:
     )
 
 
-def _sides(nics: Sequence[NicRecord], network: NetworkRecord | None) -> tuple[Zone, ...]:
+def _sides(names: Sequence[str], nics: Sequence[NicRecord], network: NetworkRecord | None) -> tuple[Zone, ...]:
     """An insert's two zones. Their frames are the network's, so both have its range."""
     subnets = tuple(_subnets(network)) if network else ()
     mtu = network.spec.mtu if network else 1500
     macs = [nic.mac for nic in nics[:2]] or ["", ""]
     return tuple(
-        Zone(name=side, nic=f"eth{number}", mac=mac, subnets=subnets, mtu=mtu)
-        for number, (side, mac) in enumerate(zip(SIDES, macs, strict=True))
+        Zone(name=side, nic=f"eth{number}", mac=mac, subnets=subnets, uplink=side not in (*SIDES, names[0]), mtu=mtu)
+        for number, (side, mac) in enumerate(zip(names, macs, strict=True))
     )
 
 

@@ -135,6 +135,6 @@ def place_insert(scene: Scene, insert: InsertFile) -> Place | None:
     if insert.mode is Mode.ROUTED:
         return None
     stance = Stance.LISTENER if insert.mode is Mode.COPY else Stance.BRIDGE
-    names = ("network", "machine") if port.network is None else (port.network, "uplink")
+    names = ["network", "machine"] if port.network is None else name_zones([port.network, "uplink"])
     zones = tuple(Zone(name=name, nic=f"eth{number}", mac=_NO_MAC) for number, name in enumerate(names))
     return Place(stance=stance, zones=zones)

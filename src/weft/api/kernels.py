@@ -10,9 +10,9 @@ from weft.api.deps import TheFabric
 from weft.api.progress import answer_with_progress
 from weft.image.importing import import_kernel
 from weft.image.kernel import build_kernel
-from weft.image.store import DEFAULT_KERNEL
 from weft.model.errors import WrongState
 from weft.model.image import KernelInfo
+from weft.model.names import DEFAULT_KERNEL
 
 router = APIRouter(prefix="/kernels", tags=["kernels"])
 

@@ -22,12 +22,11 @@ from weft.fabric.volumes import Volumes
 from weft.model.errors import Exists, WrongState
 from weft.model.image import ImageManifest, NicRole
 from weft.model.machine import Address, HealthView, MachineSpec, MachineView, NicSpec, PublishedPort
-from weft.model.names import DEFAULT_NETWORK
+from weft.model.names import DEFAULT_KERNEL, DEFAULT_NETWORK
 from weft.model.publish import PublishSpec
 from weft.model.reference import find_stem
 from weft.plan.mounts import check_slots, plan_mounts
 
-DEFAULT_KERNEL = "default"
 _SHOWN = {"profile", "cpus", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove"}
 """What is shown of a spec as it stands in it."""
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from weft.image.pack import pack_vmlinux
-from weft.image.store import DEFAULT_KERNEL, KernelStore
+from weft.image.store import KernelStore
 from weft.image.vmlinux import Vmlinux, load_vmlinux
 from weft.model.errors import NotFound
 from weft.model.image import KernelInfo
-from weft.model.names import parse_name
+from weft.model.names import DEFAULT_KERNEL, parse_name
 
 
 async def import_kernel(file: Path, home: Path, *, name: str = DEFAULT_KERNEL) -> KernelInfo:

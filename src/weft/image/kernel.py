@@ -14,11 +14,11 @@ from weft.image.importing import keep_kernel
 from weft.image.kernel_make import REPRODUCIBLE, make_kernel, read_toolchain
 from weft.image.kernel_source import KernelSource, Pinned, load_pinned, open_source
 from weft.image.progress import Progress, ignore_progress
-from weft.image.store import DEFAULT_KERNEL, KernelStore
+from weft.image.store import KernelStore
 from weft.image.vmlinux import load_vmlinux
 from weft.model.errors import Invalid
 from weft.model.image import KernelInfo
-from weft.model.names import parse_name
+from weft.model.names import DEFAULT_KERNEL, parse_name
 
 BUILD_VERSION = "1"
 """Part of every key: raised when the same source and fragment would be built in another way."""

@@ -23,10 +23,9 @@ from pydantic import ValidationError
 from weft.image.folders import share_folder
 from weft.model.errors import Exists, Invalid, NotFound, Unavailable, WeftError
 from weft.model.image import ImageManifest, KernelInfo
-from weft.model.names import parse_name
+from weft.model.names import DEFAULT_KERNEL, parse_name
 from weft.model.reference import parse_image_name, parse_reference
 
-DEFAULT_KERNEL = "default"
 DIGEST_PREFIX = "sha256:"
 DRAFT_PREFIX = ".draft-"
 SHORTEST_DIGEST = 6

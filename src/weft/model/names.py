@@ -9,6 +9,8 @@ DEFAULT_ROOM = "default"
 """Where everything is that names no room. It is always there."""
 DEFAULT_NETWORK = "default"
 """What a machine gets that names no network; made when the first one needs it."""
+DEFAULT_KERNEL = "default"
+"""What a machine boots that names no kernel."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 

@@ -13,7 +13,7 @@ from weft.model.volume import VolumeSpec
 
 
 class Kind(StrEnum):
-    """What a step is about."""
+    """What a step is about. Images are the fabric's: their steps have no room."""
 
     ROOM = "room"
     IMAGE = "image"
@@ -24,7 +24,11 @@ class Kind(StrEnum):
 
 
 class Verb(StrEnum):
-    """What a step does. `configure` changes settings of an appliance; `recreate` is for what cannot be changed."""
+    """What a step does. `configure` changes settings of an appliance; `recreate` is for what cannot be changed.
+
+    A machine is changed between two runs where it must be: it runs after as it did before. To `start` an insert is to
+    start its machine, whatever state that is in.
+    """
 
     BUILD = "build"
     PULL = "pull"
@@ -41,13 +45,15 @@ class Step(Spec):
     """One step of a plan. `why`: a line for each reason. `after`: keys of steps that have to be done before it.
 
     `spec`, `settings` and `recipe` are what is to be; a machine that is created is started, unless `start` is False.
+    `settings` are all that are to be saved: those that are now and not in it are unset.
     """
 
     key: str = Field(description="unique in its plan, like `acme/machine/web/create`")
     room: str
     kind: Kind
-    name: str
+    name: str = Field(description="an insert's own, which after a replacement is not that in the file")
     verb: Verb
+    stands_for: str | None = Field(default=None, description="an insert's name in the file, if its own is another")
     why: tuple[str, ...] = ()
     restarts: tuple[str, ...] = Field(default=(), description="machines of the room that it stops and starts")
     loses: tuple[str, ...] = Field(default=(), description="what is lost for good by it, like what is on a volume")
@@ -64,6 +70,7 @@ class Plan(Spec):
     file: str | None = None
     rooms: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = Field(default=(), description="what stays as it is, though somebody may expect otherwise")
 
     @property
     def restarts(self) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,171 @@
+"""The steps of machines, and what each of them has to wait for. Pure."""
+
+from typing import Any
+
+from weft.model.machine import MachineSpec
+from weft.model.steps import Kind, Verb
+from weft.plan.changes import networks, volumes
+from weft.plan.changes.moves import Move, Moves, weigh_machines
+from weft.plan.changes.settle import Image, read_settings, settle_settings
+from weft.plan.changes.words import compare, compare_settings
+from weft.plan.changes.work import Run, Work
+from weft.plan.fabric_file.check_machines import find_needs
+from weft.plan.update import LIVE, plan_update
+
+NEEDS_START = "needs a start"
+UNNAMED = "the file does not name it any more"
+
+
+def add_machines(work: Work, nets: networks.Fates, vols: volumes.Fates) -> Moves:
+    """All steps of machines. What they wait for among themselves, and of networks and volumes."""
+    moves = weigh_machines(work, nets, vols)
+    for name in work.file.machines:
+        run = _add_new(work, name, moves.new[name]) if name in moves.new else _add_move(work, moves.stay[name])
+        work.runs[name] = run
+    for name in work.going:
+        work.runs[name] = _add_removal(work, name)
+    for name in moves.new:
+        _wait_for_parts(work, name, moves.new[name], moves.waits[name], nets, vols)
+    for name, move in moves.stay.items():
+        _wait_for_parts(work, name, move.final, move.waits, nets, vols)
+    for name in work.file.machines:
+        _wait_for_needs(work, name)
+    _hold_back(work, nets, vols)
+    return moves
+
+
+def _add_new(work: Work, name: str, spec: MachineSpec) -> Run:
+    machine = work.file.machines[name]
+    settings = read_settings(work.find_image(name), name, machine.settings, machine.hostname)
+    start = machine.state == "running"
+    why = ("it is not there",)
+    key = work.add(
+        Kind.MACHINE,
+        name,
+        Verb.CREATE,
+        why=why,
+        spec=spec,
+        settings=settings or None,
+        start=start,
+        recipe=machine.build,
+    )
+    work.draft.need(key, work.images.get(machine.image_name))
+    return Run(begin=key, enter=key, end=key)
+
+
+def _add_removal(work: Work, name: str) -> Run:
+    strangers = [insert for insert in work.now.inserts.values() if _stands_before(insert.spec.before, name)]
+    named = {*work.once.inserts, *work.file.inserts}
+    losses = tuple(
+        f"insert {insert.spec.name}, which is before it" for insert in strangers if insert.logical not in named
+    )
+    key = work.add(Kind.MACHINE, name, Verb.REMOVE, why=(UNNAMED,), loses=losses)
+    return Run(begin=key, let_go=key, end=key)
+
+
+def _stands_before(port: str, machine: str) -> bool:
+    return port.partition(":")[0] == machine
+
+
+def _add_move(work: Work, move: Move) -> Run:
+    """A machine that stays: stopped where it must be, changed, given settings, started."""
+    run, steps = Run(), _Steps(work, move.name)
+    machine = work.file.machines[move.name]
+    is_live, is_wanted = move.now.state.is_live, machine.state == "running"
+    change = plan_update(move.now.spec, move.final)
+    if is_live and (move.leave or move.bounce or not is_wanted):
+        why = move.bounce or (["others wait for what it has"] if is_wanted else ["the file wants it stopped"])
+        steps.add(Verb.STOP, why=tuple(why), restarts=(move.name,) if is_wanted else ())
+        is_live = False
+    if move.leave and plan_update(move.now.spec, move.leave).parts:
+        parts = plan_update(move.now.spec, move.leave).parts
+        run.let_go = steps.add(Verb.CHANGE, "leave", spec=move.leave, why=tuple(_why(move.now.spec, move.leave, parts)))
+    if (left := plan_update(move.leave or move.now.spec, move.final)).parts:
+        why = _why(move.now.spec, move.final, change.parts)
+        restarts = (move.name,) if left.restart and is_live else ()
+        why += [f"image {move.final.image} has changed since it started"] if restarts and move.now.outdated else []
+        run.enter = steps.add(Verb.CHANGE, spec=move.final, why=tuple(why), restarts=restarts)
+        if "image" in left.parts:
+            work.draft.need(run.enter, work.images.get(machine.image_name))
+    _configure(work, move, steps)
+    if is_wanted and not is_live:
+        run.start = steps.add(Verb.START, why=(_why_start(move),))
+    elif is_live and move.now.outdated and not (run.enter and left.restart):
+        work.note(f"machine {move.name} runs on image {move.final.image} as it was when it started")
+    run.begin, run.end = steps.first, steps.last
+    run.let_go = run.let_go or run.enter
+    return run
+
+
+def _why_start(move: Move) -> str:
+    return "it was stopped for this" if move.now.state.is_live else f"it is {move.now.state.value}"
+
+
+def _configure(work: Work, move: Move, steps: "_Steps") -> None:
+    machine = work.file.machines[move.name]
+    image = work.find_image(move.name)
+    once = work.once.machines.get(move.name, ())
+    now = move.now.settings
+    after = settle_settings(image, move.name, now, machine.settings, once=once, hostname=machine.hostname)
+    if after is not None and machine.floppy is None:
+        steps.add(Verb.CONFIGURE, settings=after, why=tuple(compare_settings(now, after, find_secrets(image))))
+
+
+def find_secrets(image: Image) -> set[str]:
+    """Settings that nobody is to read."""
+    schema = image.settings.settings if image and image.settings else {}
+    return {name for name, setting in schema.items() if setting.type == "secret"}
+
+
+def _why(before: MachineSpec, after: MachineSpec, parts: tuple[str, ...]) -> list[str]:
+    live = [part for part in parts if part in LIVE]
+    return [*compare(before, after, live), *compare(before, after, [p for p in parts if p not in LIVE], NEEDS_START)]
+
+
+class _Steps:
+    """One machine's steps, each after the one before it."""
+
+    def __init__(self, work: Work, name: str) -> None:
+        self._work, self._name = work, name
+        self.first: str | None = None
+        self.last: str | None = None
+
+    def add(self, verb: Verb, mark: str = "", **rest: Any) -> str:
+        key = self._work.add(Kind.MACHINE, self._name, verb, mark, **rest)
+        self._work.draft.need(key, self.last)
+        self.first, self.last = self.first or key, key
+        return key
+
+
+def _wait_for_parts(
+    work: Work, name: str, spec: MachineSpec, waits: set[str], nets: networks.Fates, vols: volumes.Fates
+) -> None:
+    """A machine gets what is there: networks, volumes, and what others had before."""
+    run = work.runs[name]
+    nics = work.scene.nics(name) if spec.nics is None else spec.nics
+    joined = {nic.network for nic in nics or ()}
+    enter = run.enter or run.start
+    work.draft.need(enter, *(networks.made(nets, work, network) for network in sorted(filter(None, joined))))
+    work.draft.need(enter, *(volumes.made(vols, work, volume) for volume in volumes.volumes_of(spec)))
+    work.draft.need(run.enter, *(work.runs[other].let_go for other in sorted(waits)))
+
+
+def _wait_for_needs(work: Work, name: str) -> None:
+    """Gateways run before what hangs behind them, and what the file says is first is first."""
+    others = [work.runs[other].end for other, _ in find_needs(work.scene, name)]
+    run = work.runs[name]
+    work.draft.prefer(run.enter, *others)
+    work.draft.prefer(run.start, *others)
+
+
+def _hold_back(work: Work, nets: networks.Fates, vols: volumes.Fates) -> None:
+    """Networks and volumes go when no machine has them any more; volumes grow when none runs with them."""
+    for name, run in work.runs.items():
+        if name not in work.now.machines:
+            continue
+        for network in work.networks_of(name):
+            work.draft.need(networks.gone(nets, work, network), run.let_go)
+        for volume in volumes.volumes_of(work.now.machines[name].spec):
+            work.draft.need(volumes.gone(vols, work, volume), run.let_go)
+            if volume in vols and vols[volume].grows and work.now.machines[name].state.is_live:
+                work.draft.need(volumes.made(vols, work, volume), run.begin)

@@ -1,0 +1,100 @@
+"""Differences in words: which field, what it was, what it is to be. In the words of fabric files. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from weft.model.machine import NicSpec, Spec
+from weft.model.mount import MountSpec
+from weft.model.publish import PublishSpec
+from weft.model.units import dump_duration, dump_size
+from weft.plan.fabric_file.write import dump_mount, dump_publish
+
+_NAMES = {
+    "cwd": "workdir",
+    "nics": "networks",
+    "mounts": "volumes",
+    "no_health": "no_healthcheck",
+    "lifetime": "for",
+    "position": "at",
+}
+_SIZES = ("memory", "size")
+_TIMES = ("lifetime", "stop_timeout")
+LONGEST = 60
+
+
+def compare(before: Spec, after: Spec, parts: Iterable[str], effect: str = "") -> list[str]:
+    """A line for each part that differs, like `memory 64M → 128M`, and what comes of it."""
+    return [
+        " ".join(filter(None, (_compare(part, getattr(before, part), getattr(after, part)), effect))) for part in parts
+    ]
+
+
+def compare_settings(before: Mapping[str, Any], after: Mapping[str, Any], secrets: Collection[str]) -> list[str]:
+    """A line for each setting that differs; of a list what comes and goes, of a secret nothing but that."""
+    names = [name for name in sorted({**before, **after}) if _list(before.get(name)) != _list(after.get(name))]
+    return [
+        f"{name} is another secret" if name in secrets else _compare(name, before.get(name), after.get(name))
+        for name in names
+    ]
+
+
+def _compare(part: str, before: Any, after: Any) -> str:
+    name = _NAMES.get(part, part)
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return f"{name}: {_compare_items(_pairs(before), _pairs(after))}"
+    if isinstance(before, list | tuple) and isinstance(after, list | tuple) and part not in ("command", "entrypoint"):
+        one, other = ([dump_value(part, item) for item in items] for items in (before, after))
+        if sorted(one) != sorted(other):
+            return f"{name}: {_compare_items(one, other)}"
+    return f"{name} {dump_value(part, before)} → {dump_value(part, after)}"
+
+
+def _compare_items(before: list[str], after: list[str]) -> str:
+    gone = [f"-{_shorten(item)}" for item in before if item not in after]
+    new = [f"+{_shorten(item)}" for item in after if item not in before]
+    return ", ".join([*gone, *new])
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def dump_value(part: str, value: Any) -> str:
+    """A value as it is written in a file, in one line that is not too long."""
+    if value is None:
+        return "default"
+    if value in ((), []):
+        return "none"
+    if part in _SIZES:
+        return dump_size(value)
+    if part in _TIMES:
+        return dump_duration(value)
+    if isinstance(value, list | tuple):
+        return _shorten(", ".join(dump_value("", item) for item in value))
+    return _shorten(_dump_one(value))
+
+
+def _dump_one(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, NicSpec):
+        rest = [str(item) for item in (value.address, value.address6, value.mac) if item]
+        return " ".join([value.network or "nowhere", *rest, *([] if value.pinned else ["not pinned"])])
+    if isinstance(value, MountSpec):
+        return dump_mount(value)
+    if isinstance(value, PublishSpec):
+        return dump_publish(value)
+    if isinstance(value, BaseModel):
+        return ", ".join(f"{key} {_dump_one(item)}" for key, item in value.model_dump(exclude_none=True).items())
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def _list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,117 @@
+"""From rooms as they are to what a file says: which steps, in which order, and why."""
+
+import textwrap
+
+import pytest
+from tests.unit.paper_rooms import PaperRooms
+
+from weft.model.fabric_file import FabricFile
+from weft.model.steps import Plan
+from weft.plan.changes.changes import plan_down
+from weft.plan.fabric_file.check import check_file
+
+ACME = """
+networks:
+  wan: { uplink: true }
+  lan: { subnet: 10.20.1.0/24, gateway: fw }
+machines:
+  fw: { image: gate, networks: [wan, lan], settings: { names: "a, b" }, publish: ["8080:80"] }
+  web: { image: web, networks: { lan: 10.20.1.10 }, volumes: ["data:/srv"] }
+  job: { image: base, networks: [lan], after: web }
+inserts:
+  tap: { appliance: sniffer, before: web, mode: copy }
+  wall: { appliance: wall, before: network:wan, settings: { mode: shut } }
+volumes:
+  data: 64M
+"""
+
+
+def read(body: str, name: str = "acme") -> FabricFile:
+    """A file with one room."""
+    text = f"rooms:\n  {name}:\n" + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
+    reading = check_file(text, "/", PaperRooms())
+    assert reading.problems == []
+    return reading.file
+
+
+@pytest.fixture
+def rooms() -> PaperRooms:
+    """The room as the file says."""
+    paper = PaperRooms()
+    paper.apply(read(ACME))
+    return paper
+
+
+def keys(plan: Plan) -> list[str]:
+    """Steps without their room."""
+    return [step.key.removeprefix("acme/") for step in plan.steps]
+
+
+def why(plan: Plan, key: str) -> tuple[str, ...]:
+    """The reasons for a step."""
+    return next(step.why for step in plan.steps if step.key == f"acme/{key}")
+
+
+def test_a_second_time_there_is_nothing_to_do(rooms: PaperRooms) -> None:
+    assert rooms.plan(read(ACME)).steps == ()
+
+
+def test_gateways_come_before_what_is_behind_them() -> None:
+    plan = PaperRooms().plan(read(ACME))
+    needs = {step.key.removeprefix("acme/"): [key.removeprefix("acme/") for key in step.after] for step in plan.steps}
+    assert needs["machine/web/create"] == ["network/lan/create", "volume/data/create", "machine/fw/create"]
+    assert "machine/web/create" in needs["machine/job/create"]
+    assert needs["insert/tap/create"] == ["machine/web/create"]
+    assert needs["network/lan/create"] == ["room/acme/create"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "steps", "reasons"),
+    [
+        ("image: base, networks", "image: base, labels: { a: 1 }, networks",
+         ["machine/job/change"], ("labels: +a=1",)),
+        ("image: base, networks", "image: base, memory: 128M, networks",
+         ["machine/job/change"], ("memory default → 128M needs a start",)),
+        ("image: base, networks", "image: base, memory: 64M, hostname: job, kernel: default, networks", [], ()),
+        ('names: "a, b"', 'names: "a, c", mode: open', ["machine/fw/configure"], ("names: -b, +c",)),
+        ('settings: { names: "a, b" }', "settings: { mode: shut }",
+         ["machine/fw/configure"], ("mode default → shut", "names a, b → default")),
+        ("mode: copy", "mode: copy, fail: closed", ["insert/tap/change"], ("fail open → closed",)),
+        ("mode: shut", "mode: open", ["insert/wall/configure"], ("mode shut → open",)),
+        ("mode: copy", "mode: inline", ["insert/tap-2/create", "insert/tap/remove"],
+         ("mode copy → inline is for another one in its place",)),
+        ("uplink: true", "uplink: false", ["network/wan/change"], ("uplink true → false",)),
+        ("data: 64M", "data: 128M",
+         ["machine/web/stop", "volume/data/change", "machine/web/start"], ("volume data grows",)),
+        ("after: web", "after: web, state: stopped", ["machine/job/stop"], ("the file wants it stopped",)),
+        ("  job: { image: base, networks: [lan], after: web }\n", "",
+         ["machine/job/remove"], ("the file does not name it any more",)),
+        ("lan: { subnet", "dmz: , lan: { subnet", ["network/dmz/create"], ("it is not there",)),
+    ],
+)  # fmt: skip
+def test_only_what_differs_changes(
+    rooms: PaperRooms, old: str, new: str, steps: list[str], reasons: tuple[str, ...]
+) -> None:
+    file = read(ACME.replace(old, new).replace("dmz: , ", "dmz: {}\n  "))
+    plan = rooms.apply(file)
+    assert keys(plan) == steps
+    assert (why(plan, steps[0]) if steps else ()) == reasons
+    assert rooms.plan(file).steps == ()
+
+
+def test_what_no_file_named_is_left_alone(rooms: PaperRooms) -> None:
+    other = read("networks: { own: 10.9.0.0/24 }\nmachines: { mine: { image: base, networks: [own] } }")
+    rooms.carry_out(PaperRooms(rooms.rooms).plan(other))
+    assert rooms.plan(read(ACME)).steps == ()
+    down = plan_down(rooms.rooms, rooms, rooms.once)
+    rooms.carry_out(down)
+    assert [*rooms.rooms["acme"].machines] == ["mine"]
+    assert "acme: the room stays: machine mine, volume data, network own are in it" in down.notes
+
+
+def test_down_leaves_nothing_but_volumes_unless_they_are_named(rooms: PaperRooms) -> None:
+    kept = plan_down(rooms.rooms, rooms, rooms.once)
+    assert kept.losses == ()
+    assert kept.notes == ("acme: volume data stays, with what is on it", "acme: the room stays: volume data is in it")
+    rooms.carry_out(plan_down(rooms.rooms, rooms, rooms.once, volumes=True))
+    assert rooms.rooms == {}

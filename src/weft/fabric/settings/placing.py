@@ -75,7 +75,7 @@ class Placing:
         return image is not None and is_appliance(image) and image.settings is not None and bool(image.settings.apply)
 
     async def _place(self, name: str) -> None:
-        """Tell a machine that runs where it stands, unless it knows, or has no program that would do anything about it."""
+        """Tell a machine that runs where it stands, unless it knows, or has no program that would care."""
         async with self._changes.locks[name]:
             machine = self._site.shelves.machines.find(name)
             if machine is None or machine.state is not State.RUNNING or not self._applies(machine):

@@ -26,6 +26,7 @@ from weft.api import (
     sniffing,
     streams,
     system,
+    traces,
     updates,
     volumes,
 )
@@ -36,7 +37,21 @@ from weft.model.errors import Invalid, NotFound, WeftError
 API_VERSION = "v1"
 SHARED = (system, rooms, images, kernels, floppies)
 """Routes of what all rooms have in common."""
-OF_A_ROOM = (machines, updates, files, insight, logs, sniffing, streams, networks, inserts, volumes, configs, events)
+OF_A_ROOM = (
+    machines,
+    updates,
+    files,
+    insight,
+    logs,
+    sniffing,
+    streams,
+    networks,
+    inserts,
+    volumes,
+    configs,
+    traces,
+    events,
+)
 """Routes of what each room has for itself: at /v1 those of the room `default`, at /v1/rooms/ROOM those of any."""
 
 

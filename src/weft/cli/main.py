@@ -40,6 +40,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "policy": "weft.cli.inserts:policy",
         "links": "weft.cli.links:links",
         "sniff": "weft.cli.sniff:sniff",
+        "trace": "weft.cli.trace:trace",
     },
     "Appliances": {
         "config": "weft.cli.config:config",

@@ -278,6 +278,13 @@ class Client(ConfigRoutes, RoomRoutes):
         """Every port with its chain, or those of one machine."""
         return self._ask_list("GET", "/v1/ports", query={"machine": machine, "network": network})
 
+    def trace(
+        self, source: str, destination: str, *, probe: bool = True, timeout: float = 2.0, ipv6: bool = False
+    ) -> Json:
+        """What lies between two places: verdict, why, hops, and what came of a real packet unless `probe` is False."""
+        body = {"source": source, "destination": destination, "probe": probe, "timeout": timeout, "ipv6": ipv6}
+        return self._ask_object("POST", "/v1/trace", body=body, timeout=WORK_TIMEOUT)
+
     # Volumes
 
     def volumes(self) -> list[Json]:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 
 from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord
 from weft.fabric.site import Site
@@ -13,7 +15,16 @@ from weft.model.names import PortName
 from weft.model.wiring import Filter
 from weft.plan.address import UPSTREAM
 from weft.plan.linknames import bridge_side_name, gateway_bridge_side_name, patch_name, tap_name
-from weft.plan.splice import Appliance, Ends, plan_bypass, plan_retire, plan_splice
+from weft.plan.splice import Appliance, Ends, Wiring, plan_bypass, plan_retire, plan_splice
+
+
+@dataclass(frozen=True, slots=True)
+class PortLook:
+    """A port as it is: what it joins, the appliances its chain leads through, and the filters of all their links."""
+
+    ends: Ends
+    appliances: tuple[Appliance, ...]
+    wiring: Wiring
 
 
 class Ports:
@@ -106,6 +117,16 @@ class Ports:
             await self._site.links.apply_filters(changes)
             return len(changes)
 
+    async def look(self, port: PortName) -> PortLook | None:
+        """A port as it is now. None: it is no port, or not there yet."""
+        async with self._lock:
+            ends = self._find_ends(port)
+            if ends is None:
+                return None
+            appliances = list(self._carrying(port))
+            wiring = {link: await self._find_filters(link) for link in _links_of(ends, appliances)}
+            return PortLook(ends, tuple(appliances), wiring)
+
     async def retire(self, machine: MachineRecord) -> None:
         """Take the redirects off an appliance that has drained, unless it is in a chain again."""
         async with self._lock:
@@ -167,8 +188,17 @@ class Ports:
                 yield appliance.sides(inline=insert.spec.mode is Mode.INLINE)
 
     async def _read_wiring(self, ends: Ends, appliances: list[Appliance]) -> dict[str, list[Filter]]:
-        links = [ends.patch, ends.tap, *(side for a in appliances for side in (a.network_side, a.machine_side))]
-        return {link: await self._list_filters(link) for link in links}
+        return {link: await self._list_filters(link) for link in _links_of(ends, appliances)}
+
+    async def _find_filters(self, link: str) -> list[Filter]:
+        """Those of a link; of one that is not there none."""
+        with suppress(NotFound):
+            return await self._list_filters(link)
+        return []
 
     async def _list_filters(self, link: str) -> list[Filter]:
         return await self._site.links.list_filters(link)
+
+
+def _links_of(ends: Ends, appliances: Iterable[Appliance]) -> list[str]:
+    return [ends.patch, ends.tap, *(side for a in appliances for side in (a.network_side, a.machine_side))]

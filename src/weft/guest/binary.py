@@ -9,9 +9,14 @@ _HERE = Path(__file__).resolve().parent
 PLACES = (_HERE / NAME, _HERE.parents[2] / "guest" / "build" / NAME)
 
 
-def read_init() -> bytes:
+def find_init() -> Path:
     """The binary. Raises Unavailable when it was never built."""
     for path in PLACES:
         if path.is_file():
-            return path.read_bytes()
+            return path
     raise Unavailable("the machines' init is not built", hint="make -C guest builds it; it needs musl-gcc")
+
+
+def read_init() -> bytes:
+    """Its content. Raises Unavailable when it was never built."""
+    return find_init().read_bytes()

@@ -23,7 +23,6 @@ def dump_place_shell(place: Place) -> str:
         "GATEWAY": place.gateway or "",
         "GATEWAY_MAC": place.gateway_mac or "",
         "RESOLVERS": " ".join(place.resolvers),
-        "SINCE": "" if place.since is None else str(place.since),
         **{f"ADDRESSES_{zone.nic}": " ".join(zone.addresses) for zone in place.zones},
         **{f"MTU_{zone.nic}": str(zone.mtu) for zone in place.zones},
     }

@@ -13,6 +13,7 @@ from weft.fabric.events import EventLog, RoomEvents
 from weft.fabric.fabric import Fabric
 from weft.fabric.images import Images
 from weft.fabric.layout import Layout
+from weft.fabric.reconciling.reconciler import Reconciler
 from weft.fabric.records import NetworkRecord, RoomRecord
 from weft.fabric.room import Room, assemble
 from weft.fabric.rooms import Rooms
@@ -67,7 +68,8 @@ async def open_paper_fabric(home: Path) -> AsyncIterator[Fabric]:
     )
     rooms = Rooms(shared, partial(_open_paper_room, shared))
     await rooms.open()
-    yield Fabric(shared, rooms, Images(shared, rooms))
+    images = Images(shared, rooms)
+    yield Fabric(shared, rooms, images, Reconciler(shared, rooms, images))
     await rooms.close()
     await store.close()
 

@@ -151,6 +151,15 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
         {},
         {"floppy": "/f", "path": "p", "content": "eA=="},
     ),
+    (
+        "plan_file",
+        ("/srv/weft.yaml", "rooms: {}"),
+        {"build": True},
+        "POST",
+        "/v1/files/plan",
+        {},
+        {"path": "/srv/weft.yaml", "text": "rooms: {}", "build": True},
+    ),
     ("remove_from_floppy", ("/f", "p"), {}, "DELETE", "/v1/floppies/content", {"floppy": "/f", "path": "p"}, None),
 ]
 STREAMS = {
@@ -171,6 +180,9 @@ STREAMS = {
     "import_image",
     "open_export",
     "build_kernel",
+    "check_file",
+    "apply_file",
+    "render_file",
 }
 
 

@@ -114,7 +114,7 @@ async def test_inserts_are_seen_in_the_order_of_their_chain(fabric: Fabric, mean
     ]
     assert set(seen.machines) == {"web"}
     change = InsertSpec(name="outer", appliance="sniffer", before="web", fail=FailPolicy.CLOSED)
-    await take(means, step(Kind.INSERT, "guard", Verb.CHANGE, spec=change))
+    await take(means, step(Kind.INSERT, "outer", Verb.CHANGE, spec=change))
     assert (await look(fabric)).inserts["outer"].spec.fail is FailPolicy.CLOSED
 
 

@@ -13,6 +13,7 @@ from weft import __version__
 from weft.api import (
     configs,
     events,
+    fabric_files,
     files,
     floppies,
     images,
@@ -35,7 +36,7 @@ from weft.fabric.fabric import Fabric
 from weft.model.errors import Invalid, NotFound, WeftError
 
 API_VERSION = "v1"
-SHARED = (system, rooms, images, kernels, floppies)
+SHARED = (system, rooms, fabric_files, images, kernels, floppies)
 """Routes of what all rooms have in common."""
 OF_A_ROOM = (
     machines,

@@ -26,6 +26,11 @@ class Face:
         return self.client().room
 
     @property
+    def chosen_room(self) -> str | None:
+        """The room that the command line names, if it does."""
+        return self._room
+
+    @property
     def home(self) -> Path:
         """The fabric's folder, absolute."""
         return self.client().home

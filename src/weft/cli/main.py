@@ -42,6 +42,12 @@ SECTIONS: dict[str, dict[str, str]] = {
         "sniff": "weft.cli.sniff:sniff",
         "trace": "weft.cli.trace:trace",
     },
+    "Fabric files": {
+        "up": "weft.cli.up:up",
+        "down": "weft.cli.up:down",
+        "plan": "weft.cli.fabric_files:plan",
+        "render": "weft.cli.fabric_files:render",
+    },
     "Appliances": {
         "config": "weft.cli.config:config",
         "reset": "weft.cli.config:reset",

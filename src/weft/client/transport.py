@@ -24,7 +24,7 @@ WORK_TIMEOUT = 300.0
 SILENCE = 15.0
 """Seconds without a byte on a stream after which we ask whether the daemon is still there."""
 
-_SHARED = ("version", "doctor", "shutdown", "rooms", "images", "kernels", "floppies")
+_SHARED = ("version", "doctor", "shutdown", "rooms", "files", "images", "kernels", "floppies")
 """Routes of what all rooms have in common; every other one is a room's."""
 
 

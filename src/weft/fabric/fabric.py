@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from weft.fabric.images import Images
+from weft.fabric.reconciling.reconciler import Reconciler
 from weft.fabric.room import Room
 from weft.fabric.rooms import Rooms
 from weft.fabric.shared import Shared
@@ -15,6 +16,7 @@ class Fabric:
     shared: Shared
     rooms: Rooms
     images: Images
+    reconciler: Reconciler
 
     @property
     def default(self) -> Room:

@@ -90,7 +90,8 @@ class Inserts:
         if fail is not None:
             record = record.with_(spec=record.spec.model_copy(update={"fail": fail}))
         if lifetime is not None:
-            record = record.with_(expires=self._site.clock() + lifetime)
+            spec = record.spec.model_copy(update={"lifetime": lifetime})
+            record = record.with_(spec=spec, expires=self._site.clock() + lifetime)
         record = await self._shelf.save(record)
         self._start_timer(record)
         if record.state in (InsertState.BYPASSED, InsertState.BLOCKED):

@@ -14,6 +14,7 @@ from weft.fabric.fabric import Fabric
 from weft.fabric.images import Images
 from weft.fabric.layout import Layout
 from weft.fabric.logs import keep_logs
+from weft.fabric.reconciling.reconciler import Reconciler
 from weft.fabric.records import RoomRecord
 from weft.fabric.room import Room, assemble
 from weft.fabric.rooms import Rooms
@@ -55,7 +56,8 @@ async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncItera
         rooms = Rooms(shared, partial(open_room, shared))
         stack.push_async_callback(rooms.close)
         await rooms.open()
-        yield Fabric(shared, rooms, Images(shared, rooms))
+        images = Images(shared, rooms)
+        yield Fabric(shared, rooms, images, Reconciler(shared, rooms, images))
         shared.events.close()
 
 

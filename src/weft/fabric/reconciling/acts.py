@@ -4,6 +4,7 @@ All raise what these raise. A machine that was made and does not start stays: it
 start for it.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from weft.fabric.rooms import Rooms
 from weft.fabric.shared import Shared
 from weft.image.build import build_image
 from weft.image.progress import Progress
-from weft.model.errors import Internal
-from weft.model.insert import InsertSpec
+from weft.model.errors import Internal, Unavailable
+from weft.model.insert import InsertSpec, Mode
 from weft.model.machine import MachineSpec
 from weft.model.network import NetworkSpec
 from weft.model.room import RoomSpec
@@ -144,10 +145,8 @@ async def _change_machine(means: Means, step: Step, _progress: Progress) -> None
     room = _room(means, step)
     async with means.boots:
         await room.updates.update(step.name, _spec(step, MachineSpec), restart=bool(step.restarts))
-        if step.start and (step.restarts or not room.site.shelves.machines.get(step.name).state.is_live):
+        if step.restarts:
             await room.lifecycle.wait_ready(step.name)
-    if step.settings is not None:
-        await room.configs.replace(step.name, step.settings, by=BY)
 
 
 async def _recreate_machine(means: Means, step: Step, progress: Progress) -> None:
@@ -156,11 +155,7 @@ async def _recreate_machine(means: Means, step: Step, progress: Progress) -> Non
 
 
 async def _start_machine(means: Means, step: Step, _progress: Progress) -> None:
-    """Also one that runs and is to be started anew."""
-    room = _room(means, step)
-    if step.restarts and room.site.shelves.machines.get(step.name).state.is_live:
-        await room.lifecycle.stop(step.name)
-    await _boot(means, room, step.name)
+    await _boot(means, _room(means, step), step.name)
 
 
 async def _stop_machine(means: Means, step: Step, _progress: Progress) -> None:
@@ -172,37 +167,44 @@ async def _remove_machine(means: Means, step: Step, _progress: Progress) -> None
 
 
 async def _configure_machine(means: Means, step: Step, _progress: Progress) -> None:
-    await _room(means, step).configs.replace(_insert_name(step), step.settings or {}, by=BY)
+    await _room(means, step).configs.replace(step.name, step.settings or {}, by=BY)
 
 
 async def _create_insert(means: Means, step: Step, _progress: Progress) -> None:
-    spec = _spec(step, InsertSpec)
-    stands_for = "" if spec.name == step.name else step.name
+    inserts = _room(means, step).inserts
     async with means.boots:
-        await (await _room(means, step).inserts.create(spec, stands_for=stands_for))
+        await (await inserts.create(_spec(step, InsertSpec), stands_for=step.stands_for or ""))
 
 
 async def _change_insert(means: Means, step: Step, _progress: Progress) -> None:
-    fail = _spec(step, InsertSpec).fail
-    await _room(means, step).inserts.change(_insert_name(step), fail=fail, lifetime=None)
+    """A lifetime counts from now, if it is another."""
+    room, spec = _room(means, step), _spec(step, InsertSpec)
+    now = room.site.shelves.inserts.get(step.name).spec
+    lifetime = spec.lifetime if spec.lifetime != now.lifetime else None
+    await room.inserts.change(step.name, fail=spec.fail, lifetime=lifetime)
 
 
 async def _start_insert(means: Means, step: Step, _progress: Progress) -> None:
-    await _boot(means, _room(means, step), _insert_name(step))
+    """Its machine anew, whatever state that is in: one that hangs runs. Until frames go through it."""
+    room = _room(means, step)
+    await room.lifecycle.stop(step.name)
+    await _boot(means, room, step.name)
+    if room.site.shelves.inserts.get(step.name).spec.mode is Mode.COPY:
+        return
+    try:
+        async with asyncio.timeout(means.shared.settings.boot_timeout):
+            await room.hearts.wait_alive(step.name)
+    except TimeoutError as err:
+        raise Unavailable(f"insert {step.name!r} let no frames through in time") from err
 
 
 async def _remove_insert(means: Means, step: Step, _progress: Progress) -> None:
-    await _room(means, step).inserts.eject(_insert_name(step))
+    await _room(means, step).inserts.eject(step.name)
 
 
 async def _recreate_insert(means: Means, step: Step, progress: Progress) -> None:
     await _remove_insert(means, step, progress)
     await _create_insert(means, step, progress)
-
-
-def _insert_name(step: Step) -> str:
-    """What it is called, rather than what a file calls it."""
-    return step.spec.name if step.spec is not None else step.name
 
 
 async def _boot(means: Means, room: Room, name: str) -> None:

@@ -97,6 +97,30 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
     ("kernels", (), {}, "GET", "/v1/kernels", {}, None),
     ("import_kernel", ("/f",), {"name": "k"}, "POST", "/v1/kernels/import", {}, {"file": "/f", "name": "k"}),
     ("remove_kernel", ("k",), {}, "DELETE", "/v1/kernels/k", {}, None),
+    *(
+        (f"firewall_{what}", ("g",), {}, "GET", f"/v1/machines/g/firewall/{what}", {}, None)
+        for what in ("rules", "connections", "leases", "clients")
+    ),
+    (
+        "add_firewall_client",
+        ("g", "phone"),
+        {"endpoint": "vpn.example:1"},
+        "POST",
+        "/v1/machines/g/firewall/clients",
+        {},
+        {"peer": "phone", "address": None, "endpoint": "vpn.example:1"},
+    ),
+    ("remove_firewall_client", ("g", "phone"), {}, "DELETE", "/v1/machines/g/firewall/clients/phone", {}, None),
+    (
+        "block_address",
+        ("g", "10.0.0.0/8"),
+        {"seconds": 60.0},
+        "POST",
+        "/v1/machines/g/firewall/block",
+        {},
+        {"address": "10.0.0.0/8", "seconds": 60.0},
+    ),
+    ("unblock_address", ("g", "::1"), {}, "POST", "/v1/machines/g/firewall/unblock", {}, {"address": "::1"}),
     ("config", ("g",), {"running": True}, "GET", "/v1/machines/g/config", {"running": "true"}, None),
     ("config_schema", ("g",), {}, "GET", "/v1/machines/g/config/schema", {}, None),
     ("config_json_schema", ("g",), {}, "GET", "/v1/machines/g/config/json-schema", {}, None),
@@ -163,6 +187,7 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
     ("remove_from_floppy", ("/f", "p"), {}, "DELETE", "/v1/floppies/content", {"floppy": "/f", "path": "p"}, None),
 ]
 STREAMS = {
+    "firewall_log",
     "events",
     "wait_machine",
     "export_config",

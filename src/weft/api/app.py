@@ -15,6 +15,7 @@ from weft.api import (
     events,
     fabric_files,
     files,
+    firewalls,
     floppies,
     images,
     inserts,
@@ -51,6 +52,7 @@ OF_A_ROOM = (
     volumes,
     configs,
     traces,
+    firewalls,
     events,
 )
 """Routes of what each room has for itself: at /v1 those of the room `default`, at /v1/rooms/ROOM those of any."""

@@ -52,6 +52,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "config": "weft.cli.config:config",
         "reset": "weft.cli.config:reset",
         "floppy": "weft.cli.floppy:floppy",
+        "firewall": "weft.cli.firewall:firewall",
     },
     "Volumes": {
         "volume": "weft.cli.volumes:volume",

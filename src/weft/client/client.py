@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.client.configs import ConfigRoutes
 from weft.client.fabric_files import FabricFileRoutes
+from weft.client.firewalls import FirewallRoutes
 from weft.client.http import Answer, Disconnected
 from weft.client.rooms import RoomRoutes
 from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Progress, quote_image, quote_name
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from weft.client.session import ConsoleSession, ExecSession
 
 
-class Client(ConfigRoutes, RoomRoutes, FabricFileRoutes):
+class Client(ConfigRoutes, RoomRoutes, FabricFileRoutes, FirewallRoutes):
     """One fabric's API. Every call is a connection of its own, so one client may be used from several threads.
 
     `home` is the fabric's folder; None means what WEFT_HOME or the user's default says. `room` is whose machines,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from weft.fabric.checks import Checks
 from weft.fabric.consoles import Consoles
 from weft.fabric.files import Files
+from weft.fabric.firewalls.changing import FirewallChanges
+from weft.fabric.firewalls.looking import Firewalls
 from weft.fabric.hearts import Hearts
 from weft.fabric.inserts import Inserts
 from weft.fabric.insight import Insight
@@ -50,6 +52,8 @@ class Room:
     files: Files
     insight: Insight
     updates: Updates
+    firewalls: Firewalls
+    firewall_changes: FirewallChanges
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
@@ -105,6 +109,7 @@ def assemble(site: Site) -> Room:
     lifecycle.before_ready.append(configs.prepare)
     lifecycle.on_ready.append(placing.on_ready)
     lifecycle.on_commit = configs.on_commit
+    firewalls = Firewalls(site, lifecycle, changes)
     telling = Telling(site.events, site.clock)
     lifecycle.on_event = telling.on_event
     lifecycle.on_end.append(telling.on_end)
@@ -126,4 +131,6 @@ def assemble(site: Site) -> Room:
         files=Files(lifecycle),
         insight=Insight(site, lifecycle),
         updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks),
+        firewalls=firewalls,
+        firewall_changes=FirewallChanges(site, firewalls, configs),
     )

@@ -137,6 +137,11 @@ def _dump_reserved(values: Values, place: Place, leases: list[Lease]) -> Iterato
             yield f"{owner},{neighbour.address}"
 
 
+def list_fixed(values: Values, place: Place) -> frozenset[str]:
+    """Hardware addresses of all that have an address for ever: by a fixed lease, or as a machine of the room."""
+    return frozenset(line.partition(",")[0] for line in dump_leases(values, place).splitlines())
+
+
 def dhcp_services(values: Values) -> list[Service]:
     """Questions for an address, and for routers."""
     zones = dict.fromkeys(range_.zone for range_ in parse_items(values, "dhcp", parse_range).values())

@@ -79,6 +79,8 @@ def test_a_plan_is_a_table_and_nothing_is_done(fake: FakeDaemon, weft: Weft, fol
 def test_there_are_no_columns_for_what_does_not_happen() -> None:
     steps = [CREATE.model_dump(mode="json")]
     assert dump_steps(steps).splitlines()[0].split() == ["ROOM", "DO", "KIND", "NAME", "WHY"]
+    begun = [*steps, make("web", Verb.START, why=("it is new",)).model_dump(mode="json")]
+    assert dump_steps(begun) == dump_steps(steps)
 
 
 def test_nothing_to_do(fake: FakeDaemon, weft: Weft) -> None:

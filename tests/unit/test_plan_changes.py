@@ -59,10 +59,22 @@ def test_a_second_time_there_is_nothing_to_do(rooms: PaperRooms) -> None:
 def test_gateways_come_before_what_is_behind_them() -> None:
     plan = PaperRooms().plan(read(ACME))
     needs = {step.key.removeprefix("acme/"): [key.removeprefix("acme/") for key in step.after] for step in plan.steps}
-    assert needs["machine/web/create"] == ["network/lan/create", "volume/data/create", "machine/fw/create"]
-    assert "machine/web/create" in needs["machine/job/create"]
-    assert needs["insert/tap/create"] == ["machine/web/create"]
+    assert needs["machine/web/create"] == ["network/lan/create", "volume/data/create"]
+    assert needs["machine/web/start"] == ["machine/web/create", "machine/fw/start"]
+    assert "machine/web/start" in needs["machine/job/start"]
+    assert needs["insert/tap/create"] == ["machine/web/start"]
     assert needs["network/lan/create"] == ["room/acme/create"]
+
+
+def test_settings_that_may_name_machines_are_saved_when_all_that_are_new_are_there() -> None:
+    """And before those go that they may have named."""
+    rooms = PaperRooms()
+    plan = rooms.apply(read(ACME))
+    (fw,) = [step for step in plan.steps if step.key == "acme/machine/fw/create"]
+    assert {"acme/machine/web/create", "acme/machine/job/create"} <= set(fw.after)
+    gone = read(ACME.replace("  job: { image: base, networks: [lan], after: web }\n", "").replace('"a, b"', '"a, c"'))
+    (removal,) = [step for step in rooms.plan(gone).steps if step.key == "acme/machine/job/remove"]
+    assert removal.after == ("acme/machine/fw/configure",)
 
 
 @pytest.mark.parametrize(

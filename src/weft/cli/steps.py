@@ -23,7 +23,9 @@ def dump_plan(plan: Json) -> str:
 
 
 def dump_steps(steps: Sequence[Json]) -> str:
-    """There are columns for restarts and losses only where there are any."""
+    """There are columns for restarts and losses only where there are any. What is new is started without a word."""
+    new = {(step["room"], step["kind"], step["name"]) for step in steps if step["verb"] == "create"}
+    steps = [step for step in steps if step["verb"] != "start" or (step["room"], step["kind"], step["name"]) not in new]
     marks = {key: title for key, title in _MARKS.items() if any(step[key] for step in steps)}
     rows = [
         [

@@ -246,6 +246,8 @@ def _create(chains: _Chains, logical: str, spec: InsertSpec, insert: InsertFile,
         work.draft.need(key, networks.made(chains.nets, work, port.network))
     elif port.machine in work.runs:
         work.draft.need(key, work.runs[port.machine].end)
+    if insert.settings:  # they may name any machine of the room
+        work.draft.prefer(key, *(work.runs[other].begin for other in chains.moves.new))
     return key
 
 

@@ -29,7 +29,8 @@ def add_machines(work: Work, nets: networks.Fates, vols: volumes.Fates) -> Moves
     for name, move in moves.stay.items():
         _wait_for_parts(work, name, move.final, move.waits, nets, vols)
     for name in work.file.machines:
-        _wait_for_needs(work, name)
+        _wait_for_needs(work, name, is_new=name in moves.new)
+        _wait_for_names(work, name, moves)
     _hold_back(work, nets, vols)
     return moves
 
@@ -37,20 +38,22 @@ def add_machines(work: Work, nets: networks.Fates, vols: volumes.Fates) -> Moves
 def _add_new(work: Work, name: str, spec: MachineSpec) -> Run:
     machine = work.file.machines[name]
     settings = read_settings(work.find_image(name), name, machine.settings, machine.hostname)
-    start = machine.state == "running"
-    why = ("it is not there",)
     key = work.add(
         Kind.MACHINE,
         name,
         Verb.CREATE,
-        why=why,
+        why=("it is not there",),
         spec=spec,
         settings=settings or None,
-        start=start,
+        start=False,
         recipe=machine.build,
     )
     work.draft.need(key, work.images.get(machine.image_name))
-    return Run(begin=key, enter=key, end=key)
+    run = Run(begin=key, enter=key, end=key, settings=key)
+    if machine.state == "running":
+        run.start = run.end = work.add(Kind.MACHINE, name, Verb.START, why=("it is new",))
+        work.draft.need(run.start, key)
+    return run
 
 
 def _add_removal(work: Work, name: str) -> Run:
@@ -87,7 +90,7 @@ def _add_move(work: Work, move: Move) -> Run:
         run.enter = steps.add(Verb.CHANGE, spec=move.final, why=tuple(why), restarts=restarts)
         if "image" in left.parts:
             work.draft.need(run.enter, work.images.get(machine.image_name))
-    _configure(work, move, steps)
+    run.settings = _configure(work, move, steps)
     if is_wanted and not is_live:
         run.start = steps.add(Verb.START, why=(_why_start(move),))
     elif is_live and move.now.outdated and not (run.enter and left.restart):
@@ -101,14 +104,15 @@ def _why_start(move: Move) -> str:
     return "it was stopped for this" if move.now.state.is_live else f"it is {move.now.state.value}"
 
 
-def _configure(work: Work, move: Move, steps: "_Steps") -> None:
+def _configure(work: Work, move: Move, steps: "_Steps") -> str | None:
     machine = work.file.machines[move.name]
     image = work.find_image(move.name)
     once = work.once.machines.get(move.name, ())
     now = move.now.settings
     after = settle_settings(image, move.name, now, machine.settings, once=once, hostname=machine.hostname)
-    if after is not None and machine.floppy is None:
-        steps.add(Verb.CONFIGURE, settings=after, why=tuple(compare_settings(now, after, find_secrets(image))))
+    if after is None or machine.floppy is not None:
+        return None
+    return steps.add(Verb.CONFIGURE, settings=after, why=tuple(compare_settings(now, after, find_secrets(image))))
 
 
 def find_secrets(image: Image) -> set[str]:
@@ -150,12 +154,24 @@ def _wait_for_parts(
     work.draft.need(run.enter, *(work.runs[other].let_go for other in sorted(waits)))
 
 
-def _wait_for_needs(work: Work, name: str) -> None:
-    """Gateways run before what hangs behind them, and what the file says is first is first."""
+def _wait_for_needs(work: Work, name: str, *, is_new: bool) -> None:
+    """Gateways run before what hangs behind them, and what the file says is first is first. Being made is not
+    running."""
     others = [work.runs[other].end for other, _ in find_needs(work.scene, name)]
     run = work.runs[name]
-    work.draft.prefer(run.enter, *others)
+    if not is_new:
+        work.draft.prefer(run.enter, *others)
     work.draft.prefer(run.start, *others)
+
+
+def _wait_for_names(work: Work, name: str, moves: Moves) -> None:
+    """Settings may name any machine of the room: they are saved once those that come are there, before others go."""
+    if not work.file.machines[name].settings:
+        return
+    run = work.runs[name]
+    work.draft.prefer(run.settings, *(work.runs[other].begin for other in moves.new))
+    for other in work.going:
+        work.draft.prefer(work.runs[other].begin, run.settings)
 
 
 def _hold_back(work: Work, nets: networks.Fates, vols: volumes.Fates) -> None:

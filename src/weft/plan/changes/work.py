@@ -38,13 +38,15 @@ class Run:
     """The steps of one machine, by their keys.
 
     `begin` is the first, `let_go` the one after which it has nothing any more that it is not to have, `enter` the one
-    with which it has all that it is to have, `start` one that does nothing but start it, `end` the last.
+    with which it has all that it is to have, `start` one that does nothing but start it, `settings` the one
+    that saves its settings, `end` the last.
     """
 
     begin: str | None = None
     let_go: str | None = None
     enter: str | None = None
     start: str | None = None
+    settings: str | None = None
     end: str | None = None
 
 

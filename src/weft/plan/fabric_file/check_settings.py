@@ -10,7 +10,7 @@ from weft.model.image import ImageKind, ImageManifest
 from weft.model.insert import Mode
 from weft.model.machine_file import MachineFile
 from weft.model.names import parse_port
-from weft.model.place import Place, Stance, Zone
+from weft.model.place import Neighbour, Place, Stance, Zone
 from weft.model.schema import SettingsSchema
 from weft.plan.fabric_file.places import Finding, Path
 from weft.plan.fabric_file.scene import Scene
@@ -116,7 +116,21 @@ def place_machine(scene: Scene, name: str) -> Place | None:
         )
     ]
     gateway = None if out is None else str(scene.subnets[nics[out].network].network_address + 1)
-    return Place(stance=Stance.ROUTER, zones=tuple(zones), gateway=gateway)
+    neighbours = tuple(
+        _neighbours(scene, name, [(zone.name, nic.network) for zone, nic in zip(zones, nics, strict=True)])
+    )
+    return Place(stance=Stance.ROUTER, zones=tuple(zones), gateway=gateway, neighbours=neighbours)
+
+
+def _neighbours(scene: Scene, name: str, zones: list[tuple[str, str]]) -> Iterator[Neighbour]:
+    """The other machines of its networks, at addresses that they have or may well get."""
+    for zone, network in zones:
+        for place, (other, _, nic) in enumerate(scene.members(network)):
+            if other == name:
+                continue
+            is_gateway = scene.room.networks[network].gateway == other
+            address = nic.address or scene.subnets[network].network_address + (1 if is_gateway else 2 + place)
+            yield Neighbour(zone=zone, name=other, address=str(address), mac=_NO_MAC)
 
 
 def _addresses(scene: Scene, name: str, number: int) -> Iterator[str]:

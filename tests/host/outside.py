@@ -19,10 +19,11 @@ from tests.host.waiting import is_program, wait_until
 from weft.host.dns import find_name_server, start_name_server
 from weft.host.kernel_links import KernelLinks, open_links
 from weft.host.namespace import Namespace, open_namespace
+from weft.host.nft import load_ruleset
 from weft.host.pids import stop_processes
 from weft.host.process import run, start_latched
 from weft.host.sandbox import Identity
-from weft.host.uplink import RESOLVER, find_uplink, load_ruleset, set_forwarding, start_uplink
+from weft.host.uplink import RESOLVER, find_uplink, set_forwarding, start_uplink
 from weft.plan.address import UPSTREAM
 from weft.plan.ruleset import RuledNetwork, plan_ruleset
 from weft.plan.splice import Ends, plan_bypass

@@ -10,7 +10,8 @@ import pytest
 from tests.host.conftest import AS_ROOT, needs_tun
 
 from weft.host.namespace import Namespace
-from weft.host.uplink import load_ruleset, start_uplink
+from weft.host.nft import load_ruleset
+from weft.host.uplink import start_uplink
 from weft.model.errors import Internal, Unavailable
 from weft.plan.ruleset import RuledNetwork, plan_ruleset
 

@@ -3,7 +3,7 @@
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,16 +26,32 @@ class Wiretap:
 
     def sees(self, frame: bytes, *, seconds: float = 5.0) -> bool:
         """Whether this very frame leaves by the link in time, in whatever company."""
+        return any(data == frame for data in self._read(seconds))
+
+    def collect_until(self, last: bytes, *, seconds: float = 20.0) -> set[bytes]:
+        """Everything that leaves by the link up to a frame that is known to come."""
+        seen: set[bytes] = set()
+        for data in self._read(seconds):
+            seen.add(data)
+            if data == last:
+                return seen
+        raise AssertionError("the last frame did not come")
+
+    def _read(self, seconds: float) -> Iterator[bytes]:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self._sock.settimeout(left)
             try:
                 data, extras, _, address = self._sock.recvmsg(1 << 16, 128)
             except TimeoutError:
-                break
-            if address[2] == socket.PACKET_OUTGOING and _with_tag(data, extras) == frame:
-                return True
-        return False
+                return
+            if address[2] == socket.PACKET_OUTGOING:
+                yield with_tag(data, extras)
+
+
+def tell_of_tags(sock: socket.socket) -> None:
+    """Have a packet socket tell what `with_tag` needs."""
+    sock.setsockopt(_SOL_PACKET, _AUXDATA, 1)
 
 
 @asynccontextmanager
@@ -44,14 +60,15 @@ async def open_wiretap(home: Path, link: str) -> AsyncIterator[Wiretap]:
     namespace = await open_namespace(home / "run")
     try:
         with await namespace.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
-            sock.setsockopt(_SOL_PACKET, _AUXDATA, 1)
+            tell_of_tags(sock)
             sock.bind((link, _ALL_PROTOCOLS))
             yield Wiretap(sock)
     finally:
         await namespace.close()
 
 
-def _with_tag(data: bytes, extras: list[tuple[int, int, bytes]]) -> bytes:
+def with_tag(data: bytes, extras: list[tuple[int, int, bytes]]) -> bytes:
+    """A frame with the VLAN tag that the kernel has taken off, if it has; it tells of it as `tell_of_tags` asks."""
     for level, kind, content in extras:
         if (level, kind) == (_SOL_PACKET, _AUXDATA):
             status, _, _, _, _, tag, tag_kind = struct.unpack("IIIHHHH", content[:20])

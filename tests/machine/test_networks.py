@@ -38,10 +38,11 @@ FRAMES = {
 
 @pytest.fixture(scope="module")
 def lab(room: TestFabric) -> TestFabric:
-    """The room with a second network, `lab`, for large frames: `alone` is on it, `both` on either."""
+    """The room with a second network, `lab`, for large frames: `alone` is on it, `both` on either, and there nothing
+    holds them to their addresses."""
     room.run("network", "create", "lab", "--mtu", "9000", "--subnet", "10.55.0.0/24")
-    room.run("run", "-d", "--name", "alone", "--network", "lab", "base")
-    room.run("run", "-d", "--name", "both", "--network", "default", "--network", "lab", "base")
+    room.run("run", "-d", "--name", "alone", "--network", "lab,pinned=no", "base")
+    room.run("run", "-d", "--name", "both", "--network", "default", "--network", "lab,pinned=no", "base")
     return room
 
 
@@ -132,19 +133,19 @@ async def test_every_frame_reaches_the_machine_untouched_through_an_insert(lab: 
 
 def test_neighbours_and_vlans_of_machines_work_through_inserts(lab: TestFabric) -> None:
     """Both directions of both ports pass an appliance."""
-    for machine in ("web", "client"):
-        lab.run("insert", "sniffer", "--before", machine, "--name", f"{machine}-eye")
+    for port in ("web", "client", "alone", "both:1"):
+        lab.run("insert", "sniffer", "--before", port, "--name", f"{port[:4]}-eye")
     output = lab.exec("client", "ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link")
     (local,) = re.findall(r"fe80:[0-9a-f:]+", output)
     assert reaches(lab, "web", "-6", f"{local}%eth0")
     assert "DUP" in lab.exec("client", "ping", "-6", "-c", "2", "-w", "3", "ff02::1%eth0"), "nobody else answers"
-    for machine, address in (("web", "192.0.2.1/24"), ("client", "192.0.2.2/24")):
-        lab.exec(machine, "sh", "-c", "ip link add link eth0 name v7 type vlan id 7 && ip link set v7 up")
+    for machine, nic, address in (("alone", "eth0", "192.0.2.1/24"), ("both", "eth1", "192.0.2.2/24")):
+        lab.exec(machine, "sh", "-c", f"ip link add link {nic} name v7 type vlan id 7 && ip link set v7 up")
         lab.exec(machine, "ip", "addr", "add", address, "dev", "v7")
-    assert reaches(lab, "client", "192.0.2.1")
-    for machine in ("web", "client"):
-        lab.run("eject", f"{machine}-eye")
-    assert reaches(lab, "client", "192.0.2.1")
+    assert reaches(lab, "both", "192.0.2.1")
+    for port in ("web", "client", "alone", "both:1"):
+        lab.run("eject", f"{port[:4]}-eye")
+    assert reaches(lab, "both", "192.0.2.1")
 
 
 def test_an_insert_sits_at_the_port_that_was_named(lab: TestFabric, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from weft.model.stats import ProcessView, StatsView
 
 STATS = {"name": "web", "time": 100.0, "cpus": 1, "cpu_seconds": 5.0, "resident": 100 << 20, "memory_total": 64 << 20,
          "memory_used": 16 << 20, "processes": 31, "read_bytes": None, "written_bytes": 0,
-         "nics": [{"nic": 0, "network": "lan", "received": 1500, "sent": 700}]}  # fmt: skip
+         "nics": [{"nic": 0, "network": "lan", "received": 1500, "sent": 700, "forged": 0}]}  # fmt: skip
 LINES = b"1 0 0 S 1 335872 1280 420 /init\n30 1 33 R 2 2187264 510 1520 sh%20-c%20a%2520b%0A\n"
 
 

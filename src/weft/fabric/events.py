@@ -27,6 +27,7 @@ KINDS = {
     "machine.ended": "It does not run any more, or could not be started. The text says why.",
     "machine.removed": "A machine and all it had is gone.",
     "machine.told": "A program in it tells something. `data.what`: a word for it, such as `alert`; `data.said`.",
+    "port.spoofed": "Frames with addresses not its own came from a port: dropped. `data.nic`; `data.forged`: how many.",
     "network.created": "A network was made.",
     "network.changed": "It has an uplink from now on, or has none any more.",
     "network.removed": "A network is gone.",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from weft.fabric.lifecycle import Lifecycle
+from weft.fabric.pins import Pins
 from weft.fabric.records import MachineRecord
 from weft.fabric.site import Site
 from weft.guest.facts import Facts
@@ -13,7 +14,10 @@ from weft.host.links import Traffic
 from weft.host.usage import ProcessUsage, find_usage
 from weft.model.errors import Unavailable, WeftError, WrongState
 from weft.model.stats import NicStats, ProcessView, StatsView
-from weft.plan.linknames import tap_name
+from weft.plan.forgeries import Counts
+from weft.plan.linknames import bridge_side_name, tap_name
+
+Forged = Mapping[str, Counts]
 
 _PATIENCE = 2.0
 """Seconds a guest has to say what it uses; a table is not to wait for one that hangs."""
@@ -22,8 +26,9 @@ _PATIENCE = 2.0
 class Insight:
     """Questions to running machines and to the host about them."""
 
-    def __init__(self, site: Site, lifecycle: Lifecycle) -> None:
+    def __init__(self, site: Site, lifecycle: Lifecycle, pins: Pins) -> None:
         self._site = site
+        self._pins = pins
         self._lifecycle = lifecycle
 
     async def stats(self, names: Sequence[str]) -> list[StatsView]:
@@ -34,8 +39,8 @@ class Insight:
         for machine in machines if names else ():
             if not machine.state.is_live:
                 raise WrongState(f"machine {machine.name!r} is {machine.state}, not running")
-        traffic = await self._site.links.count_traffic()
-        return list(await asyncio.gather(*(self._look(machine, traffic) for machine in live)))
+        traffic, forged = await self._site.links.count_traffic(), await self._pins.count_forged()
+        return list(await asyncio.gather(*(self._look(machine, traffic, forged) for machine in live)))
 
     async def processes(self, name: str) -> list[ProcessView]:
         """What runs in a machine, but for its kernel's own threads."""
@@ -46,7 +51,7 @@ class Insight:
             raise Unavailable(f"machine {name!r}: {complaints.decode(errors='replace').strip() or 'no answer'}")
         return parse_processes(out)
 
-    async def _look(self, machine: MachineRecord, traffic: Mapping[str, Traffic]) -> StatsView:
+    async def _look(self, machine: MachineRecord, traffic: Mapping[str, Traffic], forged: Forged) -> StatsView:
         facts = await self._ask(machine.name)
         stamp = machine.qemu or machine.monitor
         usage = find_usage(stamp.pid) if stamp else None
@@ -62,7 +67,7 @@ class Insight:
             processes=facts.processes if facts else None,
             read_bytes=usage.read_bytes if usage else None,
             written_bytes=usage.written_bytes if usage else None,
-            nics=list(_count_nics(machine, traffic)),
+            nics=list(_count_nics(machine, traffic, forged)),
         )
 
     async def _ask(self, name: str) -> Facts | None:
@@ -79,10 +84,16 @@ def _find_cpu(group: Usage | None, process: ProcessUsage | None) -> float | None
     return process.cpu_seconds if process else None
 
 
-def _count_nics(machine: MachineRecord, traffic: Mapping[str, Traffic]) -> list[NicStats]:
+def _count_nics(machine: MachineRecord, traffic: Mapping[str, Traffic], forged: Forged) -> list[NicStats]:
     """What the tap has sent is what the machine has received."""
     return [
-        NicStats(nic=number, network=nic.network, received=link.sent, sent=link.received)
+        NicStats(
+            nic=number,
+            network=nic.network,
+            received=link.sent,
+            sent=link.received,
+            forged=sum(forged.get(bridge_side_name(machine.slot, number), {}).values()),
+        )
         for number, nic in enumerate(machine.nics)
         if (link := traffic.get(tap_name(machine.slot, number)))
     ]

@@ -135,6 +135,7 @@ class Machines:
             await self._ports.detach(machine)
             shutil.rmtree(self._site.layout.machine(name).folder, ignore_errors=True)
             await self._shelf.drop(name)
+        await self._ports.pins.sync()
         self.tell_networks(machine)
         self._site.events.publish("machine.removed", name, f"machine {name} removed")
 
@@ -149,7 +150,10 @@ class Machines:
             state=machine.state,
             reason=machine.reason,
             insert=str(insert.port) if insert else None,
-            networks=[_view_nic(number, nic) for number, nic in enumerate(machine.nics)],
+            networks=[
+                _view_nic(number, nic, pinned=self._ports.pins.holds(machine, number))
+                for number, nic in enumerate(machine.nics)
+            ],
             pid=pid.pid if pid else None,
             kernel=machine.kernel,
             memory=machine.memory,
@@ -198,13 +202,14 @@ def _wanted_nics(spec: MachineSpec, image: ImageManifest) -> tuple[NicSpec, ...]
     return (NicSpec(network=DEFAULT_NETWORK),)
 
 
-def _view_nic(number: int, nic: NicRecord) -> Address:
+def _view_nic(number: int, nic: NicRecord, *, pinned: bool) -> Address:
     return Address(
         nic=number,
         network=nic.network,
         address=str(nic.address) if nic.address else None,
         address6=str(nic.address6) if nic.address6 else None,
         mac=nic.mac,
+        pinned=pinned,
     )
 
 

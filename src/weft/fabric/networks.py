@@ -8,7 +8,8 @@ from weft.fabric.records import NetworkRecord, NicRecord
 from weft.fabric.site import MACHINE_SLOTS, NETWORK_SLOTS, Site, free_slot
 from weft.host.dns import find_name_server, start_name_server
 from weft.host.links import keep_whole
-from weft.host.uplink import RESOLVER, find_uplink, load_ruleset, set_forwarding, start_uplink
+from weft.host.nft import load_ruleset
+from weft.host.uplink import RESOLVER, find_uplink, set_forwarding, start_uplink
 from weft.model.errors import Exists, WrongState
 from weft.model.names import DEFAULT_NETWORK
 from weft.model.network import Member, NetworkSpec, NetworkView
@@ -79,6 +80,7 @@ class Networks:
             await self._take_down(record)
             await self._shelf.drop(name)
             await self._apply_routes()
+            await self._ports.pins.sync()
         self._site.events.publish("network.removed", name, f"network {name} removed")
 
     async def adopt(self) -> None:
@@ -89,6 +91,7 @@ class Networks:
                 await self._shelf.drop(record.name)
         if len(self._shelf):
             await self._apply_routes()
+            await self._ports.pins.load()
         await asyncio.gather(*(self._bring_up(record) for record in self._shelf))
 
     async def take_down_all(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from weft.fabric.adopt import adopt, note_boot
 from weft.fabric.events import EventLog, RoomEvents
 from weft.fabric.fabric import Fabric
+from weft.fabric.forgeries import watch_forgeries
 from weft.fabric.images import Images
 from weft.fabric.layout import Layout
 from weft.fabric.logs import keep_logs
@@ -74,6 +75,7 @@ async def open_room(shared: Shared, record: RoomRecord, shelves: Shelves) -> Asy
         log.info("room %s: adopted %d machines in %.3f s", record.name, len(shelves.machines), time.monotonic() - begin)
         site.tasks.start(keep_logs(site), "keep-logs")
         site.tasks.start(room.hearts.watch_carriers(), "watch-carriers")
+        site.tasks.start(watch_forgeries(site, room.ports.pins), "watch-forgeries")
         site.tasks.start(site.namespace.keep(), "keep-namespace")
         yield room
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from weft.fabric.pins import Pins
 from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord
 from weft.fabric.site import Site
 from weft.host.links import LinkInfo, keep_whole
@@ -31,14 +32,18 @@ class Ports:
     """Makes the links of machines and leads frames through the chains. One splice at a time."""
 
     def __init__(self, site: Site) -> None:
+        self.pins = Pins(site)
         self._site = site
         self._lock = asyncio.Lock()
 
     async def attach(self, machine: MachineRecord) -> None:
         """Make the links a machine's NICs need, as far as they are not there: taps, and for those on a network ports.
 
-        `splice_all` joins them.
+        `splice_all` joins them. A port that is there before it is pinned lets nothing in.
         """
+        await asyncio.gather(self.pins.sync(), self._attach_links(machine))
+
+    async def _attach_links(self, machine: MachineRecord) -> None:
         present = await self._site.links.list_links()
         for number, nic in enumerate(machine.nics):
             tap, alias = tap_name(machine.slot, number), f"weft machine {machine.name} nic {number}"
@@ -55,6 +60,7 @@ class Ports:
 
         Its bridge is there. One that was the gateway itself, as earlier versions made it, hands that on.
         """
+        await self.pins.sync()
         links, ends, alias = self._site.links, network.ends, f"weft gateway of {network.name}"
         present, mtu = await links.list_links(), network.spec.mtu
         address = f"{network.gateway}/{network.subnet.prefixlen}"

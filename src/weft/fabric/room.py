@@ -129,7 +129,7 @@ def assemble(site: Site) -> Room:
         restarts=restarts,
         configs=configs,
         files=Files(lifecycle),
-        insight=Insight(site, lifecycle),
+        insight=Insight(site, lifecycle, ports.pins),
         updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks),
         firewalls=firewalls,
         firewall_changes=FirewallChanges(site, firewalls, configs),

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from weft.host.namespace import Namespace
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
-from weft.host.process import Latched, ProcessFailed, run, start_latched
+from weft.host.process import Latched, start_latched
 from weft.host.records import find_record, is_of, write_record
-from weft.model.errors import Internal, Unavailable
+from weft.model.errors import Unavailable
 
 UPLINK = "uplink"
 """The link's name inside."""
@@ -82,15 +82,6 @@ async def start_uplink(namespace: Namespace, run_dir: Path, *, timeout: float = 
         await uplink.stop()
         raise
     return uplink
-
-
-async def load_ruleset(namespace: Namespace, ruleset: str) -> None:
-    """Replace the rules inside, all at once. Raises Unavailable or Internal (nft refuses)."""
-    try:
-        await run(namespace.argv(["nft", "-f", "-"]), input=ruleset.encode(), timeout=10.0)
-    except ProcessFailed as err:
-        said = (err.detail or "").splitlines() or ["it said nothing"]
-        raise Internal(f"nft refuses the rules: {said[0]}", detail=err.detail) from err
 
 
 async def set_forwarding(namespace: Namespace, on: bool) -> None:

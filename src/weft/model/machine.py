@@ -81,7 +81,7 @@ class HealthSpec(Spec):
 class NicSpec(Spec):
     """One NIC. An insert's NICs have no network: chains wire them. What is None is chosen.
 
-    `pinned`: it is to send with its own addresses only, hardware addresses included. Nothing holds it to that yet.
+    `pinned`: it is held to its own addresses, hardware addresses included: frames with others are dropped.
     """
 
     network: str | None = None

@@ -4,12 +4,13 @@ from pydantic import BaseModel, Field
 
 
 class NicStats(BaseModel):
-    """What one NIC has carried since its link was made, in bytes, as the machine sees it."""
+    """What one NIC has carried since its link was made, as the machine sees it: `received` and `sent` in bytes."""
 
     nic: int
     network: str | None
     received: int
     sent: int
+    forged: int = Field(default=0, description="frames that it sent and that were not its own: dropped")
 
 
 class StatsView(BaseModel):

@@ -69,7 +69,7 @@ def test_the_table_names_the_packet(packet: tuple[str, str, str, int | None, int
     text = plan_trace_table(Packet(kind, source_address, address, sport, dport), "bridge")
     assert text.startswith("add table bridge weft-trace\ndelete table bridge weft-trace\ntable bridge weft-trace {")
     assert text.count(f"saddr @from {match} meta nftrace set 1") == 2
-    assert f"elements = {{ {source} timeout 10s }}" in text
+    assert f"elements = {{ {source} timeout 60s }}" in text
 
 
 @given(st.text())

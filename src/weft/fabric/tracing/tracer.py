@@ -1,5 +1,6 @@
 """Traces from one place of a fabric to another: planned, tried with a real packet, and held against each other."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -87,23 +88,23 @@ class _Tracer:
             return None, "none was asked for", {}
         if not begin.has_target:
             return None, "the outside has no address of its own: name one", {}
-        watches: dict[GuestPassage, Watch] = {}
         try:
             async with AsyncExitStack() as stack:
-                for passage in list_watched(hops):
-                    watches |= await self._watch(stack, passage)
+                passages = list_watched(hops)
+                watches = await asyncio.gather(*(self._watch(stack, passage) for passage in passages))
                 probe = await self._send(begin)
         except WeftError as err:
             return None, str(err), {}
-        return probe, "", {passage: watch.find() for passage, watch in watches.items() if watch.works}
+        told = zip(passages, watches, strict=True)
+        return probe, "", {passage: watch.find() for passage, watch in told if watch and watch.works}
 
-    async def _watch(self, stack: AsyncExitStack, passage: GuestPassage) -> dict[GuestPassage, Watch]:
-        """Nothing when the guest cannot be asked."""
+    async def _watch(self, stack: AsyncExitStack, passage: GuestPassage) -> Watch | None:
+        """None when the guest cannot be asked."""
         try:
             agent = self._room.lifecycle.agent(passage.machine)
         except WeftError:
-            return {}
-        return {passage: await stack.enter_async_context(open_watch(agent, passage.family, passage.packet))}
+            return None
+        return await stack.enter_async_context(open_watch(agent, passage.family, passage.packet))
 
     async def _send(self, begin: Begin) -> ProbeView:
         seconds, name = self._request.timeout, begin.stand.machine

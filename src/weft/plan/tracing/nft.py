@@ -1,7 +1,7 @@
 """A firewall's own trace of one packet: the table that asks for it, and what `nft monitor` says.
 
 The table marks the packet before anything else sees it, connection tracking included. What is marked is of one source
-and for ten seconds at most, because that entry of the set ends by itself; a table that nobody takes away does no harm.
+and for a minute at most, because that entry of the set ends by itself; a table that nobody takes away does no harm.
 
 The monitor also tells of changes to tables. That the table was made, and that it is gone, are in its words the
 beginning and the end of what it had to say of the packet: nobody has to guess how long that takes.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from weft.plan.tracing.room import Packet
 
 TABLE = "weft-trace"
-LASTING = 10
+LASTING = 60
 """Seconds."""
 _BEFORE_CONNTRACK = -310
 _MOST_STEPS = 200

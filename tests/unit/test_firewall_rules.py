@@ -95,7 +95,7 @@ BRIDGED = {
         ({"masquerade": ["attic"]}, "masquerade: there is no zone 'attic'"),
         ({"uplink": ["attic"]}, "uplink: there is no zone 'attic'"),
         ({"management": ["lan 22"]}, "management[0]: it is ZONE tcp|udp PORT [from A]"),
-        ({"log": ["drop"]}, "log[0]: 'drop' is not one of drops, rejects, connections and none"),
+        ({"log": ["drop"]}, "log[0]: 'drop' is not one of drops, rejects, connections"),
     ],
 )
 def test_what_is_refused_is_named(values, problem):

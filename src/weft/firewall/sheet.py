@@ -15,7 +15,7 @@ Parsed = TypeVar("Parsed")
 LOGGED = ("drops", "rejects", "connections")
 """What `log` may name."""
 NONE = "none"
-"""For `masquerade` and `log`: nothing, where an empty list means the default."""
+"""For `masquerade`: no zone, where an empty list means the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ def _read_names(values: Values, name: str) -> tuple[str, ...] | None:
 def _read_log(values: Values, told: list[str]) -> frozenset[str]:
     words = dict(list_items(values, "log")) if values.get("log") is not None else {"log": "drops"}
     for where, word in words.items():
-        if word not in (*LOGGED, NONE):
-            told.append(f"{where}: {word!r} is not one of {', '.join(LOGGED)} and {NONE}")
+        if word not in LOGGED:
+            told.append(f"{where}: {word!r} is not one of {', '.join(LOGGED)}")
     return frozenset(words.values()) & frozenset(LOGGED)
 
 

@@ -54,13 +54,13 @@ class PaperRooms(World):
         """What leads from here to a file."""
         return plan_changes(file, self.rooms, self, once=self.once, **rest)
 
-    def apply(self, file: FabricFile, failing: Collection[str] = (), **rest: Any) -> Plan:
+    def apply(self, file: FabricFile, failing: Collection[str] = (), order: Any = list, **rest: Any) -> Plan:
         """Plan and carry out, and note what the file names; the plan."""
         plan = self.plan(file, **rest)
         named = {name: name_parts(room) for name, room in file.rooms.items()}
         for name in {**named, **self.once}:
             self.once[name] = join_named(self.once.get(name, Named()), named.get(name, Named()))
-        if len(self.carry_out(plan, failing)) == len(plan.steps):
+        if len(self.carry_out(plan, failing, order)) == len(plan.steps):
             self.once = named
         return plan
 
@@ -230,7 +230,8 @@ class PaperRooms(World):
         return replace(room, volumes={**room.volumes, **new})
 
     def _nics(self, spec: MachineSpec) -> tuple[NicSpec, ...]:
-        return want_nics(spec, self.find_image(spec.image)) or (NicSpec(network=DEFAULT_NETWORK),)
+        nics = want_nics(spec, self.find_image(spec.image))
+        return (NicSpec(network=DEFAULT_NETWORK),) if nics is None else nics
 
     def _give(self, room: RoomNow, step: Step, spec: MachineSpec, old: tuple[GivenNic, ...]) -> tuple[GivenNic, ...]:
         wanted = self._nics(spec) if spec.nics is None else spec.nics

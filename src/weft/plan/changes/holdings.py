@@ -40,6 +40,16 @@ def find_kept(machine: MachineNow, spec: MachineSpec) -> dict[int, GivenNic]:
     return {number: machine.nics[place] for number, place in enumerate(kept) if place is not None}
 
 
+def find_shifted(machine: MachineNow, spec: MachineSpec) -> set[Thing]:
+    """What one NIC of a machine has and another one of it is to have."""
+    wanted = [set(_of_nic(nic, nic.network)) for nic in spec.nics or ()]
+    found: set[Thing] = set()
+    for number, given in find_kept(machine, spec).items():
+        others = set[Thing]().union(*(things for other, things in enumerate(wanted) if other != number))
+        found |= set(_of_nic(given, given.network)) & others
+    return found
+
+
 def _of_nic(nic: NicSpec | GivenNic, network: str | None) -> Iterator[Thing]:
     if nic.mac:
         yield Thing("mac", "", nic.mac)
@@ -58,8 +68,9 @@ def _of_rest(spec: MachineSpec) -> Iterator[Thing]:
 
 
 def strip(spec: MachineSpec, nics: Sequence[NicSpec], given: Sequence[GivenNic], go: "Going") -> MachineSpec:
-    """A machine without what it is to let go."""
-    left = tuple(nic for nic, had in pair_given(nics, given) if not go.takes_nic(nic, had))
+    """A machine without what it is to let go. Of a network it keeps no NIC: that would take over another's place."""
+    gone = {nic.network for nic, had in pair_given(nics, given) if go.takes_nic(nic, had)}
+    left = tuple(nic for nic in nics if nic.network not in gone)
     mounts = tuple(
         mount for mount in spec.mounts if not (mount.kind is MountKind.VOLUME and mount.source in go.volumes)
     )
@@ -87,5 +98,5 @@ class Going(NamedTuple):
         return nic.network in self.networks or bool(mine & self.things)
 
 
-Claims = Mapping[Thing, str]
-"""Which machine of the file is to have a thing."""
+Claims = Mapping[Thing, set[str]]
+"""Which machines of the file are to have a thing; only of a volume these may be several."""

@@ -40,13 +40,21 @@ class _Chains:
     def __post_init__(self) -> None:
         now, file = self.work.now, self.work.file
         self.taken = {*now.machines, *file.machines, *(insert.spec.name for insert in now.inserts.values())}
-        self.there = {
-            insert.logical: insert for insert in now.inserts.values() if insert.state is not InsertState.EJECTING
-        }
+        self.present = [insert for insert in now.inserts.values() if insert.state is not InsertState.EJECTING]
+        self.there: dict[str, InsertNow] = {}
+        for insert in self.present:
+            if insert.logical not in self.there or self._is_better(insert):
+                self.there[insert.logical] = insert
+        self.spare = [insert for insert in self.present if self.there[insert.logical] is not insert]
+
+    def _is_better(self, insert: InsertNow) -> bool:
+        """Of two that stand for the same, of which one was to take the other's place: whether it is this one."""
+        wanted = self.work.file.inserts.get(insert.logical)
+        return wanted is not None and not _find_replaced(self, insert, wanted)
 
     def chain(self, port: str) -> list[InsertNow]:
         """What is at a port and stays there until something better has come."""
-        return [one for one in self.there.values() if one.spec.before == port and one.spec.name not in self.torn]
+        return [one for one in self.present if one.spec.before == port and one.spec.name not in self.torn]
 
     def find_old(self, logical: str) -> InsertNow | None:
         """The one that is there, and has not been taken out."""
@@ -82,12 +90,15 @@ def add_inserts(work: Work, nets: networks.Fates, moves: Moves) -> None:
         old = chains.find_old(logical)
         if old is not None and logical not in work.file.inserts:
             _take_out(chains, old, UNNAMED)
+    for spare in chains.spare:
+        if spare.spec.name not in chains.torn:
+            _take_out(chains, spare, f"{chains.there[spare.logical].spec.name} stands in its place")
     _clear(chains, plans)
 
 
 def _tear_out(chains: _Chains) -> None:
     """Inserts at places that are there no more, or are others for a while: they go before these do."""
-    for insert in list(chains.there.values()):
+    for insert in chains.present:
         why = _find_upheaval(chains, parse_port(insert.spec.before)) or _find_namesake(chains, insert)
         if why is None:
             continue
@@ -110,9 +121,8 @@ def _find_upheaval(chains: _Chains, port: PortName) -> str | None:
     move = chains.moves.stay.get(port.machine)
     if move is None:
         return None
-    image = chains.work.scene.knowledge.find_image(move.now.spec.image)
     specs = [spec for spec in (move.now.spec, move.leave, move.final) if spec]
-    places = {_network_at(spec, port.nic, want_nics(move.now.spec, image) or ()) for spec in specs}
+    places = {_network_at(chains, spec, port.nic) for spec in specs}
     return f"NIC {port.nic} of machine {port.machine} becomes another" if len(places) > 1 else None
 
 
@@ -124,12 +134,12 @@ def _find_namesake(chains: _Chains, insert: InsertNow) -> str | None:
 
 def _is_named_at(chains: _Chains, port: PortName) -> bool:
     named = {*chains.work.once.inserts, *chains.work.file.inserts}
-    return any(one.logical in named for one in chains.there.values() if one.spec.before == str(port))
+    return any(one.logical in named for one in chains.present if one.spec.before == str(port))
 
 
-def _network_at(spec: MachineSpec, nic: int, default: tuple[object, ...]) -> str | None:
-    nics = default if spec.nics is None else spec.nics
-    return getattr(nics[nic], "network", None) if nic < len(nics) else ""
+def _network_at(chains: _Chains, spec: MachineSpec, nic: int) -> str | None:
+    nics = want_nics(spec, chains.work.scene.knowledge.find_image(spec.image)) or ()
+    return nics[nic].network if nic < len(nics) else ""
 
 
 def _hold_up(chains: _Chains, port: PortName, key: str) -> None:
@@ -145,7 +155,7 @@ def _fill(chains: _Chains, port: str, inserts: dict[str, InsertFile]) -> list[st
     """Bring what is wanted into a port's chain; the steps that put something in, in order."""
     here = chains.chain(port)
     order = want_order(inserts)
-    steady = find_steady([one.logical for one in here], order)
+    steady = find_steady([one.logical for one in here if chains.there[one.logical] is one], order)
     row = _Row([one.spec.name for one in here])
     for logical in order:
         if logical in steady and not _find_replaced(chains, chains.there[logical], inserts[logical]):

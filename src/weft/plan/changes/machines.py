@@ -31,7 +31,7 @@ def add_machines(work: Work, nets: networks.Fates, vols: volumes.Fates) -> Moves
     for name in work.file.machines:
         _wait_for_needs(work, name, is_new=name in moves.new)
         _wait_for_names(work, name, moves)
-    _hold_back(work, nets, vols)
+    _hold_back(work, moves, nets, vols)
     return moves
 
 
@@ -84,7 +84,7 @@ def _add_move(work: Work, move: Move) -> Run:
         parts = plan_update(move.now.spec, move.leave).parts
         run.let_go = steps.add(Verb.CHANGE, "leave", spec=move.leave, why=tuple(_why(move.now.spec, move.leave, parts)))
     if (left := plan_update(move.leave or move.now.spec, move.final)).parts:
-        why = _why(move.now.spec, move.final, change.parts)
+        why = _why(move.now.spec, move.final, change.parts) or ["it gets back what it had"]
         restarts = (move.name,) if left.restart and is_live else ()
         why += [f"image {move.final.image} has changed since it started"] if restarts and move.now.outdated else []
         run.enter = steps.add(Verb.CHANGE, spec=move.final, why=tuple(why), restarts=restarts)
@@ -146,12 +146,27 @@ def _wait_for_parts(
 ) -> None:
     """A machine gets what is there: networks, volumes, and what others had before."""
     run = work.runs[name]
-    nics = work.scene.nics(name) if spec.nics is None else spec.nics
-    joined = {nic.network for nic in nics or ()}
+    joined = networks.wanted_networks(work, name)
     enter = run.enter or run.start
-    work.draft.need(enter, *(networks.made(nets, work, network) for network in sorted(filter(None, joined))))
+    work.draft.need(enter, *(networks.made(nets, work, network) for network in sorted(joined)))
     work.draft.need(enter, *(volumes.made(vols, work, volume) for volume in volumes.volumes_of(spec)))
-    work.draft.need(run.enter, *(work.runs[other].let_go for other in sorted(waits)))
+    for other in sorted(waits):
+        work.draft.need(run.enter, work.runs[other].let_go)
+        work.draft.need(run.start, work.runs[other].let_go)
+    for other in _find_stopping(work, name, spec):
+        work.draft.need(run.enter, work.runs[other].begin)
+        work.draft.need(run.start, work.runs[other].begin)
+
+
+def _find_stopping(work: Work, name: str, spec: MachineSpec) -> list[str]:
+    """Machines that run with a volume of this one, and are to run no more."""
+    return [
+        other
+        for other, machine in work.file.machines.items()
+        if other != name and other in work.now.machines and machine.state == "stopped"
+        if work.now.machines[other].state.is_live
+        if volumes.volumes_of(spec).keys() & volumes.volumes_of(work.now.machines[other].spec).keys()
+    ]
 
 
 def _wait_for_needs(work: Work, name: str, *, is_new: bool) -> None:
@@ -174,14 +189,17 @@ def _wait_for_names(work: Work, name: str, moves: Moves) -> None:
         work.draft.prefer(work.runs[other].begin, run.settings)
 
 
-def _hold_back(work: Work, nets: networks.Fates, vols: volumes.Fates) -> None:
+def _hold_back(work: Work, moves: Moves, nets: networks.Fates, vols: volumes.Fates) -> None:
     """Networks and volumes go when no machine has them any more; volumes grow when none runs with them."""
     for name, run in work.runs.items():
         if name not in work.now.machines:
             continue
-        for network in work.networks_of(name):
-            work.draft.need(networks.gone(nets, work, network), run.let_go)
+        leave = moves.stay[name].leave if name in moves.stay else None
+        left = {nic.network for nic in (leave.nics if leave and leave.nics else ())}
+        for network in sorted(work.networks_of(name)):
+            work.draft.need(networks.gone(nets, work, network), run.enter if network in left else run.let_go)
+        left = {*volumes.volumes_of(leave)} if leave else set()
         for volume in volumes.volumes_of(work.now.machines[name].spec):
-            work.draft.need(volumes.gone(vols, work, volume), run.let_go)
+            work.draft.need(volumes.gone(vols, work, volume), run.enter if volume in left else run.let_go)
             if volume in vols and vols[volume].grows and work.now.machines[name].state.is_live:
                 work.draft.need(volumes.made(vols, work, volume), run.begin)

@@ -7,7 +7,8 @@ from weft.model.machine import MachineSpec, NicSpec
 from weft.model.network import NetworkSpec
 from weft.plan.address import gateway_of
 from weft.plan.changes import networks, volumes
-from weft.plan.changes.holdings import Claims, Going, Thing, find_asked, find_held, find_kept, strip
+from weft.plan.changes.addresses import choose_addresses
+from weft.plan.changes.holdings import Claims, Going, Thing, find_asked, find_held, find_kept, find_shifted, strip
 from weft.plan.changes.settle import settle_machine, want_nics
 from weft.plan.changes.state import MachineNow
 from weft.plan.changes.work import Work
@@ -49,7 +50,10 @@ def weigh_machines(work: Work, nets: networks.Fates, vols: volumes.Fates) -> Mov
     stay = {name: _settle(work, name, spec) for name, spec in wanted.items() if name in work.now.machines}
     new = {name: spec for name, spec in wanted.items() if name not in stay}
     finals = {**new, **{name: move.final for name, move in stay.items()}}
-    claims = {thing: name for name, spec in finals.items() for thing in find_asked(spec)}
+    claims: dict[Thing, set[str]] = {}
+    for name, spec in finals.items():
+        for thing in find_asked(spec):
+            claims.setdefault(thing, set()).add(name)
     givers = _find_givers(work, stay, claims)
     waits = _find_waits(givers, claims)
     for name, move in stay.items():
@@ -58,7 +62,11 @@ def weigh_machines(work: Work, nets: networks.Fates, vols: volumes.Fates) -> Mov
         go = _find_going(work, move, nets, vols, givers.get(name, set()), is_awaited=name in givers)
         if go:
             _let_go(work, move, go, nets, claims)
-    return Moves(stay, new, {name: waits.get(name, set()) for name in new})
+    leaves = {name: move.leave for name, move in stay.items() if move.leave}
+    finals = choose_addresses(work, nets, {**new, **{name: move.final for name, move in stay.items()}}, leaves)
+    for name, move in stay.items():
+        move.final = finals[name]
+    return Moves(stay, {name: finals[name] for name in new}, {name: waits.get(name, set()) for name in new})
 
 
 def _settle(work: Work, name: str, spec: MachineSpec) -> Move:
@@ -73,7 +81,9 @@ def _find_givers(work: Work, stay: dict[str, Move], claims: Claims) -> dict[str,
         machine = work.now.machines[name]
         held = find_held(machine, work.scene.knowledge.find_image(machine.spec.image))
         own = find_asked(stay[name].final) if name in stay else set()
-        things = {thing for thing in held - own if claims.get(thing, name) != name}
+        things = {thing for thing in held - own if claims.get(thing, set()) - {name}}
+        if name in stay:
+            things |= find_shifted(machine, stay[name].final)
         if things:
             givers[name] = things
     return givers
@@ -83,7 +93,8 @@ def _find_waits(givers: dict[str, set[Thing]], claims: Claims) -> dict[str, set[
     waits: dict[str, set[str]] = {}
     for giver, things in givers.items():
         for thing in things:
-            waits.setdefault(claims[thing], set()).add(giver)
+            for name in claims[thing] - {giver}:
+                waits.setdefault(name, set()).add(giver)
     return waits
 
 
@@ -152,10 +163,10 @@ def _keep_places(move: Move, go: Going, nets: networks.Fates, claims: Claims) ->
             nics.append(nic)
             continue
         again: dict[str, object] = {}
-        if nic.mac is None and claims.get(Thing("mac", "", given.mac), move.name) == move.name:
+        if nic.mac is None and not claims.get(Thing("mac", "", given.mac), set()) - {move.name}:
             again["mac"] = given.mac
         subnet, address = fate.after.subnet, given.address
-        is_free = claims.get(Thing("address", fate.name, str(address)), move.name) == move.name
+        is_free = not claims.get(Thing("address", fate.name, str(address)), set()) - {move.name}
         if nic.address is None and address and subnet and address in subnet and is_free:
             edges = (gateway_of(subnet), subnet.network_address, subnet.broadcast_address)
             again |= {} if address in edges else {"address": address}

@@ -1,6 +1,6 @@
 """Networks: which come, which go, which become others. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from weft.model.names import DEFAULT_NETWORK
@@ -57,16 +57,33 @@ def overlap(one: NetworkSpec, other: NetworkSpec) -> bool:
 
 def weigh_networks(work: Work) -> Fates:
     """What becomes of each network that a file names or named."""
-    wanted = work.file.network_specs()
+    wanted = _find_wanted(work)
     firm = [spec for spec in wanted.values() if spec.subnet]
     fates = {}
     for name, spec in wanted.items():
         before = work.now.networks.get(name)
         fates[name] = NetworkFate(name, before, _aim(before, spec, firm) if before else spec)
-    for name in work.once.networks:
-        if name not in wanted and name in work.now.networks:
+    for name in _find_unused(work, firm):
+        if name not in wanted:
             fates[name] = NetworkFate(name, work.now.networks[name], None)
     return {name: _spare(work, fate) for name, fate in fates.items()}
+
+
+def _find_wanted(work: Work) -> dict[str, NetworkSpec]:
+    """Those that the file names, and the default one if it names that only as a machine's: as it is, or a plain one."""
+    wanted = work.file.network_specs()
+    if DEFAULT_NETWORK not in wanted and _uses_default(work):
+        now = work.now.networks.get(DEFAULT_NETWORK, NetworkSpec(name=DEFAULT_NETWORK))
+        wanted[DEFAULT_NETWORK] = now.model_copy(update={"subnet": None})
+    return wanted
+
+
+def _find_unused(work: Work, firm: list[NetworkSpec]) -> Iterator[str]:
+    """Those that are named no more; the default one, which comes by itself, if it is in the way."""
+    yield from (name for name in work.once.networks if name in work.now.networks)
+    default = work.now.networks.get(DEFAULT_NETWORK)
+    if default and any(overlap(default, other) for other in firm):
+        yield DEFAULT_NETWORK
 
 
 def _aim(before: NetworkSpec, spec: NetworkSpec, firm: list[NetworkSpec]) -> NetworkSpec:
@@ -76,20 +93,23 @@ def _aim(before: NetworkSpec, spec: NetworkSpec, firm: list[NetworkSpec]) -> Net
 
 
 def _spare(work: Work, fate: NetworkFate) -> NetworkFate:
-    """A network with machines on it that no file ever named stays; so does the default one while machines use it."""
+    """A network with machines on it that no file ever named stays."""
     strangers = [name for name in work.members(fate.name) if name in work.strangers] if fate.goes else []
     if strangers:
         what = f"becomes no other ({'; '.join(_why(fate))})" if fate.after else "stays"
         work.note(f"network {fate.name} {what}: {', '.join(strangers)}, which no file names, is on it")
         return NetworkFate(fate.name, fate.before, fate.before)
-    if fate.name == DEFAULT_NETWORK and fate.after is None and _uses_default(work):
-        return NetworkFate(fate.name, fate.before, fate.before)
     return fate
 
 
 def _uses_default(work: Work) -> bool:
-    nics = [nic for name in work.file.machines for nic in work.scene.nics(name) or ()]
-    return any(nic.network == DEFAULT_NETWORK for nic in nics)
+    return any(DEFAULT_NETWORK in wanted_networks(work, name) for name in work.file.machines)
+
+
+def wanted_networks(work: Work, name: str) -> set[str]:
+    """The networks that a machine is to be on: the default one, if that is for an image to say that is not here."""
+    nics = work.scene.nics(name)
+    return {DEFAULT_NETWORK} if nics is None else {nic.network for nic in nics}
 
 
 def _why(fate: NetworkFate) -> list[str]:

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from weft.model.errors import WeftError
 from weft.model.fabric_file import NetworkFile
 from weft.model.machine_file import NicFile
+from weft.model.names import DEFAULT_NETWORK
 from weft.model.network import find_address
 from weft.plan.address import check_subnet6
 from weft.plan.fabric_file.places import Finding
@@ -27,7 +28,10 @@ def check_networks(scene: Scene) -> Iterator[Finding]:
         yield from _check_dns(scene, name, network)
         yield from _check_range(scene, name, network)
         yield from _check_addresses(scene, name, network)
+    if DEFAULT_NETWORK not in scene.room.networks:
+        yield from _check_addresses(scene, DEFAULT_NETWORK, NetworkFile())
     yield from _check_overlaps(scene)
+    yield from _check_macs(scene)
 
 
 def _check_overlaps(scene: Scene) -> Iterator[Finding]:
@@ -81,6 +85,19 @@ def _check_addresses(scene: Scene, name: str, network: NetworkFile) -> Iterator[
             elif address in taken:
                 yield Finding(path, f"{address} is machine {taken[address]!r}'s on network {name!r}")
             taken.setdefault(address, machine)
+
+
+def _check_macs(scene: Scene) -> Iterator[Finding]:
+    """No two NICs of a room have one hardware address."""
+    taken: dict[str, str] = {}
+    for name in scene.room.machines:
+        for number, nic in enumerate(scene.nics(name) or ()):
+            mac = nic.mac.lower() if nic.mac else ""
+            if mac in taken:
+                path = scene.path("machines", name, "networks", number, "mac")
+                yield Finding(path, f"{mac} is machine {taken[mac]!r}'s")
+            elif mac:
+                taken[mac] = name
 
 
 def _find_fault(

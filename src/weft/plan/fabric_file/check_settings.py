@@ -8,7 +8,7 @@ from weft.model.errors import WeftError
 from weft.model.fabric_file import InsertFile
 from weft.model.image import ImageKind, ImageManifest
 from weft.model.insert import Mode
-from weft.model.machine_file import MachineFile
+from weft.model.machine_file import MachineFile, NicFile
 from weft.model.names import parse_port
 from weft.model.place import Neighbour, Place, Stance, Zone
 from weft.model.schema import SettingsSchema
@@ -106,7 +106,7 @@ def place_machine(scene: Scene, name: str) -> Place | None:
             name=zone,
             nic=f"eth{number}",
             mac=_NO_MAC,
-            addresses=tuple(_addresses(scene, name, number)),
+            addresses=tuple(_addresses(scene, name, number, nic)),
             subnets=tuple(map(str, filter(None, (scene.subnets[nic.network], network.subnet6)))),
             uplink=number == out,
             mtu=network.mtu,
@@ -133,9 +133,8 @@ def _neighbours(scene: Scene, name: str, zones: list[tuple[str, str]]) -> Iterat
             yield Neighbour(zone=zone, name=other, address=str(address), mac=_NO_MAC)
 
 
-def _addresses(scene: Scene, name: str, number: int) -> Iterator[str]:
+def _addresses(scene: Scene, name: str, number: int, nic: NicFile) -> Iterator[str]:
     """Of a NIC: the gateway's, its own, or one that it may well get."""
-    nic = (scene.nics(name) or ())[number]
     network, subnet = scene.room.networks[nic.network], scene.subnets[nic.network]
     offset = 1 if network.gateway == name else 2 + number
     yield f"{nic.address or subnet.network_address + offset}/{subnet.prefixlen}"

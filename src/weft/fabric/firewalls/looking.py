@@ -12,6 +12,7 @@ from weft.firewall.counters import list_rules, parse_counters
 from weft.firewall.dhcp import list_fixed
 from weft.firewall.model import FirewallModel
 from weft.firewall.reports import parse_connections, parse_leases, parse_log_line, parse_peers, parse_uptime
+from weft.firewall.wireguard import add_zone
 from weft.image.settings import load_saved
 from weft.model.errors import Unavailable, WrongState
 from weft.model.firewall import ConnectionView, LeaseView, LogView, PeerView, RuleView
@@ -65,7 +66,8 @@ class Firewalls:
 
     async def log(self, name: str, *, follow: bool) -> AsyncIterator[LogView]:
         """What its rules have sent to the kernel's log, and with `follow` what they send from now on, too."""
-        place = (await self.subject(name)).terms.place
+        subject = await self.subject(name)
+        place = add_zone(await self._running(subject), subject.terms.place)
         agent = await self._lifecycle.reach(name)
         async with await agent.exec(["/bin/sh", "-c", _LOG_ON if follow else _LOG]) as process:
             boot: float | None = None

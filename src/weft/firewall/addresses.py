@@ -32,9 +32,16 @@ class MachineName:
 Target = IPv4Network | IPv6Network | SetName | MachineName
 
 
+class Absent(ValueError):
+    """A line that is about nobody for now: the machines that it names are not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What names stand for. `machines` None: nobody knows yet, since there is no place."""
+    """What names stand for. Machines come and go, so one that is not there stands for no address.
+
+    `machines` None: nobody knows yet, since there is no place.
+    """
 
     sets: Mapping[str, tuple[Network, ...]] = field(default_factory=dict)
     machines: Mapping[str, tuple[Network, ...]] | None = None
@@ -47,10 +54,13 @@ class Book:
         return (*four, *six)
 
     def find_versions(self, targets: tuple[Target, ...]) -> frozenset[int]:
-        """The versions of IP that these can match. Raises ValueError as `resolve` does."""
+        """The versions of IP that these can match. Raises ValueError as `resolve` does, Absent when nobody is there."""
         resolved = self.resolve(targets)
-        unknown = self.machines is None and any(isinstance(target, MachineName) for target in targets)
-        return BOTH if unknown or not targets else frozenset(net.version for net in resolved)
+        if self.machines is None and any(isinstance(target, MachineName) for target in targets):
+            return BOTH
+        if targets and not resolved:
+            raise Absent("none of the machines that it names is there")
+        return frozenset(net.version for net in resolved) if targets else BOTH
 
     def _resolve(self, target: Target) -> tuple[Network, ...]:
         if isinstance(target, SetName):
@@ -58,8 +68,6 @@ class Book:
                 raise ValueError(f"there is no set {target.name!r}")
             return self.sets[target.name]
         if isinstance(target, MachineName):
-            if self.machines is not None and target.name not in self.machines:
-                raise ValueError(f"there is no machine {target.name!r} in reach, and it is no address")
             return (self.machines or {}).get(target.name, ())
         return (target,)
 

@@ -1,8 +1,10 @@
 """Rules, policies, sets and translation: checks, and the files that nft loads."""
 
+from weft.firewall import wireguard
 from weft.firewall.dns import WIREGUARD_ZONE
 from weft.firewall.layout import lay_out, list_ends, list_named
 from weft.firewall.lines import Values
+from weft.firewall.management import check_management
 from weft.firewall.nft_text import dump_ruleset, dump_takeover
 from weft.firewall.rule_lines import SELF
 from weft.firewall.sheet import Sheet, find_forward_versions, read_sheet
@@ -32,7 +34,9 @@ def check(values: Values, place: Place | None) -> list[str]:
     problems += _check_zones(values, sheet, place) + _check_forwards(sheet)
     if place.stance is Stance.BRIDGE:
         problems += _check_bridge(values, sheet)
-    return problems
+    if problems or not sheet.management or wireguard.check(values, place):
+        return problems
+    return check_management(lay_out(values, place))
 
 
 def render(values: Values, place: Place) -> dict[str, str]:

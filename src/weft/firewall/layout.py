@@ -111,7 +111,7 @@ class Layout:
 
     def find_side(self, address: Address) -> str | None:
         """Where a packet to this address goes: to the firewall itself, or to a zone. None: there is no way."""
-        if address.is_multicast or str(address) == "255.255.255.255" or address in self.list_own():
+        if address.is_multicast or address in self.list_own() or address in self._list_broadcasts():
             return SELF
         reached = [
             (net.prefixlen, zone.name)
@@ -136,6 +136,10 @@ class Layout:
         """The zones that reach a forward by the address it has in other zones."""
         entrances = self.list_entrances(forward)
         return tuple(name for name in self.inner if name not in entrances) if self.sheet.reflection else ()
+
+    def _list_broadcasts(self) -> list[Address]:
+        nets = (ip_network(text) for zone in self.zones for text in zone.subnets)
+        return [IPv4Address("255.255.255.255"), *(net.broadcast_address for net in nets if net.version == 4)]
 
     def _find_default(self, origin: str, target: str) -> Action:
         if self.is_bridge or origin == SELF:

@@ -54,7 +54,8 @@ def _dump_hairpins(layout: Layout) -> Lines:
     zones = [zone for zone in layout.zones if zone.name in layout.inner]
     if not layout.sheet.forwards or not layout.sheet.reflection:
         return []
-    return [f'iifname "{zone.nic}" oifname "{zone.nic}" ct status dnat masquerade' for zone in zones]
+    word = 'counter masquerade comment "reflection"'
+    return [f'iifname "{zone.nic}" oifname "{zone.nic}" ct status dnat {word}' for zone in zones]
 
 
 def _dump_snats(layout: Layout) -> Lines:

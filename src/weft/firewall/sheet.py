@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from weft.firewall.addresses import BOTH, Book, read_book
+from weft.firewall.addresses import BOTH, Absent, Book, read_book
 from weft.firewall.lines import Values, find_twice, list_items, parse_items
 from weft.firewall.rule_lines import ICMP, ICMPV6, Match, Policy, Rule, parse_policy, parse_rule
 from weft.firewall.translation_lines import Forward, Management, Snat, parse_forward, parse_management, parse_snat
@@ -15,7 +15,7 @@ Parsed = TypeVar("Parsed")
 LOGGED = ("drops", "rejects", "connections")
 """What `log` may name."""
 NONE = "none"
-"""For `masquerade` and `log`: nothing, where an empty list means the default."""
+"""For `masquerade`: no zone, where an empty list means the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def read_sheet(values: Values, place: Place | None, problems: list[str] | None =
         policies=_read_policies(values, told),
         forwards=_read(values, "forwards", parse_forward, lambda forward: _resolve_forward(forward, book), told),
         snats=_read(values, "snat", parse_snat, lambda snat: _resolve_snat(snat, book), told),
-        management=_read(values, "management", parse_management, lambda way: book.resolve(way.source), told),
+        management=_read(values, "management", parse_management, lambda way: book.find_versions(way.source), told),
         masquerade=_read_names(values, "masquerade"),
         uplink=_read_names(values, "uplink"),
         log=_read_log(values, told),
@@ -66,11 +66,13 @@ def find_forward_versions(forward: Forward, book: Book) -> frozenset[int]:
 def _read(
     values: Values, name: str, parse: Callable[[str], Parsed], resolve: Callable[[Parsed], object], told: list[str]
 ) -> dict[str, Parsed]:
-    """The items of a list, of which everything that they name is known."""
+    """The items of a list, of which everything that they name is known. What is about nobody for now is left out."""
     kept: dict[str, Parsed] = {}
     for where, item in parse_items(values, name, parse, told).items():
         try:
             resolve(item)
+        except Absent:
+            continue
         except ValueError as err:
             told.append(f"{where}: {err}")
         else:
@@ -92,8 +94,8 @@ def _read_names(values: Values, name: str) -> tuple[str, ...] | None:
 def _read_log(values: Values, told: list[str]) -> frozenset[str]:
     words = dict(list_items(values, "log")) if values.get("log") is not None else {"log": "drops"}
     for where, word in words.items():
-        if word not in (*LOGGED, NONE):
-            told.append(f"{where}: {word!r} is not one of {', '.join(LOGGED)} and {NONE}")
+        if word not in LOGGED:
+            told.append(f"{where}: {word!r} is not one of {', '.join(LOGGED)}")
     return frozenset(words.values()) & frozenset(LOGGED)
 
 

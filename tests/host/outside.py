@@ -126,7 +126,7 @@ async def look(folder: Path) -> dict[str, str]:
                 folder / network.link,
                 network=f"net{slot}",
                 gateway=network.gateway,
-                hosts={"web": [f"10.77.{slot}.9"]},
+                names={f"net{slot}": {"web": [f"10.77.{slot}.9"]}},
                 resolver=RESOLVER if network.uplink else None,
                 identity=identity,
             )
@@ -143,7 +143,7 @@ async def look(folder: Path) -> dict[str, str]:
             folder / "g1",
             network="net1",
             gateway=OPEN.gateway,
-            hosts={"web": ["10.77.1.9"], "db": ["10.77.1.8"]},
+            names={"net1": {"web": ["10.77.1.9"], "db": ["10.77.1.8"]}},
             identity=identity,
         )
         adopted = find_name_server(folder / "g1") == server

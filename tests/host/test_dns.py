@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from weft.host.dns import NameServer, dump_hosts, find_name_server, plan_name_server, start_name_server
+from weft.host.dns import NameServer, dump_hosts, dump_servers, find_name_server, plan_name_server, start_name_server
 from weft.host.kernel_links import KernelLinks
 from weft.host.namespace import Namespace
 from weft.host.records import write_record
@@ -33,7 +33,8 @@ async def look_up(namespace: Namespace, name: str) -> str | None:
 
 
 async def start(namespace: Namespace, folder: Path, identity: Identity | None, **hosts: list[str]) -> NameServer:
-    return await start_name_server(namespace, folder, network="lan", gateway=GATEWAY, hosts=hosts, identity=identity)
+    names = {"lan": hosts, "dmz": {"web": ["10.67.0.2"], "mail": ["10.67.0.3"]}}
+    return await start_name_server(namespace, folder, network="lan", gateway=GATEWAY, names=names, identity=identity)
 
 
 @pytest.fixture
@@ -53,8 +54,43 @@ async def test_machines_are_known_by_both_names(namespace: Namespace, server: Na
     assert await look_up(namespace, "db.lan") is None
 
 
+async def test_names_of_the_whole_room_are_known_those_of_the_own_network_first(
+    namespace: Namespace, server: NameServer
+):
+    assert await look_up(namespace, "web.dmz") == "10.67.0.2"
+    assert await look_up(namespace, "mail.dmz") == await look_up(namespace, "mail") == "10.67.0.3"
+    assert await look_up(namespace, "mail.lan") is None
+    assert await look_up(namespace, "missing.dmz") is None
+
+
+async def test_nobody_outside_hears_of_a_rooms_names(namespace: Namespace, server: NameServer):
+    """A network that comes later is the room's own from then on."""
+    with await namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
+        outside.bind(("127.0.0.1", 0))
+        outside.setblocking(False)
+        await server.stop()
+        port = outside.getsockname()[1]
+        names: dict[str, dict[str, list[str]]] = {"lan": {}, "dmz": {}}
+        again = await start_name_server(
+            namespace, server.directory, network="lan", gateway=GATEWAY, names=names, resolver=f"127.0.0.1#{port}"
+        )
+        again.set_names("lan", {**names, "new": {"web": ["10.68.0.2"]}})
+        async with asyncio.timeout(5):
+            while await look_up(namespace, "web.new") != "10.68.0.2":  # the signal takes a moment
+                pass
+        for name in ("web", "web.lan", "web.dmz", "db.new", "missing"):
+            await look_up(namespace, name)
+        with pytest.raises(BlockingIOError):
+            outside.recv(512)
+        asked = asyncio.create_task(look_up(namespace, "example.org"))
+        async with asyncio.timeout(5):
+            assert b"example" in await asyncio.get_running_loop().sock_recv(outside, 512)
+        asked.cancel()
+        await again.stop()
+
+
 async def test_machines_come_and_go(namespace: Namespace, server: NameServer):
-    server.set_hosts("lan", {"db": ["10.66.0.3"]})
+    server.set_names("lan", {"lan": {"db": ["10.66.0.3"]}})
     async with asyncio.timeout(5):
         while await look_up(namespace, "db") != "10.66.0.3":  # the signal takes a moment
             pass
@@ -65,7 +101,7 @@ async def test_a_running_server_is_adopted_with_the_new_hosts(
     namespace: Namespace, server: NameServer, identity: Identity | None
 ):
     assert await start(namespace, server.directory, identity, db=["10.66.0.3"]) == server
-    assert (server.directory / "served/hosts").read_text() == "10.66.0.3 db db.lan\n"
+    assert (server.directory / "served/hosts").read_text().startswith("10.66.0.3 db db.lan\n")
 
 
 async def test_a_server_of_another_namespace_is_replaced(
@@ -99,18 +135,22 @@ async def test_a_server_that_does_not_answer_is_told_and_goes(
 ):
     with pytest.raises(Unavailable, match=f"no name server at {GATEWAY}"):  # an address that is not there
         await start_name_server(
-            namespace, tmp_path / "dns", network="lan", gateway=GATEWAY, hosts={}, identity=identity, timeout=0.3
+            namespace, tmp_path / "dns", network="lan", gateway=GATEWAY, names={}, identity=identity, timeout=0.3
         )
     assert not (tmp_path / "dns").exists()
 
 
 def test_the_hosts_file():
-    assert dump_hosts("lan", {"web": ["10.0.0.2", "10.0.0.3"], "db": ["10.0.0.4"], "none": []}) == (
-        "10.0.0.4 db db.lan\n10.0.0.2 web web.lan\n10.0.0.3 web web.lan\n"
+    lan = {"web": ["10.0.0.2", "10.0.0.3"], "db": ["10.0.0.4"], "none": []}
+    assert dump_hosts("lan", {"lan": lan}) == "10.0.0.4 db db.lan\n10.0.0.2 web web.lan\n10.0.0.3 web web.lan\n"
+    dmz = {"web": ["10.1.0.2"], "mail": ["10.1.0.3"]}
+    assert dump_hosts("lan", {"dmz": dmz, "lan": {"web": ["10.0.0.2"]}}) == (
+        "10.0.0.2 web web.lan\n10.1.0.3 mail.dmz mail\n10.1.0.2 web.dmz\n"
     )
+    assert dump_servers({"lan": lan, "dmz": dmz}) == "server=/dmz/\nserver=/lan/\n"
 
 
 def test_only_a_network_with_an_uplink_asks_outside():
-    assert not any(option.startswith("--server") for option in plan_name_server("lan", GATEWAY, None))
+    assert not any(option.startswith("--server=") for option in plan_name_server("lan", GATEWAY, None))
     assert "--server=1.2.3.4" in plan_name_server("lan", GATEWAY, "1.2.3.4")
     assert {"--no-resolv", "--no-hosts", "--domain-needed"} <= set(plan_name_server("lan", GATEWAY, None))

@@ -70,14 +70,18 @@ def inside(fabric: TestFabric) -> list[str]:
     return [row.split(":")[0].strip() for row in rows]
 
 
-def test_names_resolve_on_their_network_only(lab: TestFabric) -> None:
+def test_names_of_the_room_resolve_on_all_its_networks(lab: TestFabric) -> None:
     assert reaches(lab, "client", "web")
     assert reaches(lab, "client", "web.default")
     assert reaches(lab, "client", "both")
     assert reaches(lab, "alone", "both.lab")
-    assert not resolves(lab, "client", "alone")
-    assert not resolves(lab, "client", "alone.lab")
-    assert not resolves(lab, "alone", "web")
+    alone, both = (lab.json("inspect", name)["networks"] for name in ("alone", "both"))
+    assert alone[0]["address"] in lab.exec("client", "nslookup", "alone.lab")
+    assert resolves(lab, "client", "alone") and resolves(lab, "alone", "web")
+    for asker, address in (("client", both[0]["address"]), ("alone", both[1]["address"])):
+        assert address in lab.exec(asker, "nslookup", "both"), "the own network's comes first"
+    assert both[1]["address"] in lab.exec("client", "nslookup", "both.lab")
+    assert not resolves(lab, "client", "web.lab") and not resolves(lab, "client", "nobody")
 
 
 def test_a_machine_on_two_networks_knows_the_names_of_both(lab: TestFabric) -> None:

@@ -185,9 +185,9 @@ class Machines:
             self._site.shelves.networks.get(name)
 
     def tell_networks(self, machine: MachineRecord) -> None:
-        """A machine came, went or moved: the name servers of its networks learn of it."""
-        for network in {nic.network for nic in machine.nics if nic.network is not None}:
-            self._networks.tell_names(network)
+        """A machine came, went or moved: the room's name servers learn of it."""
+        if any(nic.network is not None for nic in machine.nics):
+            self._networks.tell_names()
         for hook in self.on_change:
             hook()
 

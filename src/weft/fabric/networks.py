@@ -1,12 +1,12 @@
 """Networks: bridges in the fabric's namespace, their names and their way out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 
 from weft.fabric.ports import Ports
 from weft.fabric.records import NetworkRecord, NicRecord
 from weft.fabric.site import MACHINE_SLOTS, NETWORK_SLOTS, Site, free_slot
-from weft.host.dns import find_name_server, start_name_server
+from weft.host.dns import Names, find_name_server, start_name_server
 from weft.host.links import keep_whole
 from weft.host.nft import load_ruleset
 from weft.host.uplink import RESOLVER, find_uplink, set_forwarding, start_uplink
@@ -81,6 +81,7 @@ class Networks:
             await self._shelf.drop(name)
             await self._apply_routes()
             await self._ports.pins.sync()
+            self.tell_names()
         self._site.events.publish("network.removed", name, f"network {name} removed")
 
     async def adopt(self) -> None:
@@ -101,12 +102,12 @@ class Networks:
         if uplink := find_uplink(self._site.layout.run):
             await uplink.stop()
 
-    def tell_names(self, name: str) -> None:
-        """Machines came or went: the network's name server learns of it."""
-        record = self._shelf.find(name)
-        server = find_name_server(self._site.layout.network(name))
-        if record is not None and server is not None:
-            server.set_hosts(name, self._hosts(record))
+    def tell_names(self) -> None:
+        """Machines or networks came or went: all name servers learn of it, since each knows the whole room."""
+        names = self._names()
+        for record in self._shelf:
+            if server := find_name_server(self._site.layout.network(record.name)):
+                server.set_names(record.name, names)
 
     def view(self, record: NetworkRecord) -> NetworkView:
         """A network as it is shown."""
@@ -143,6 +144,7 @@ class Networks:
             await self._take_down(record)
             await self._shelf.drop(record.name)
             raise
+        self.tell_names()
         self._site.events.publish("network.created", spec.name, f"network {spec.name} is {subnet}")
         return record
 
@@ -159,7 +161,7 @@ class Networks:
             self._site.layout.network(record.name),
             network=record.name,
             gateway=str(record.gateway),
-            hosts=self._hosts(record),
+            names=self._names(),
             resolver=RESOLVER if record.spec.uplink else None,
             identity=self._site.identity(MACHINE_SLOTS.stop + record.slot),
         )
@@ -195,11 +197,14 @@ class Networks:
             if nic.network == record.name
         ]
 
-    def _hosts(self, record: NetworkRecord) -> Mapping[str, Sequence[str]]:
-        hosts: dict[str, list[str]] = {}
-        for member in self._members(record):
-            hosts.setdefault(member.machine, []).append(member.address)
-        return hosts
+    def _names(self) -> Names:
+        """Who is where in the room."""
+        names: dict[str, dict[str, list[str]]] = {record.name: {} for record in self._shelf}
+        for machine in self._site.shelves.machines:
+            for nic in machine.nics:
+                if nic.network in names:
+                    names[nic.network].setdefault(machine.name, []).append(str(nic.address))
+        return names
 
 
 async def _leave_alone(_network: str) -> None:

@@ -1,6 +1,8 @@
-"""Names on a network: one dnsmasq at each gateway's address, walled in, that knows the network's machines.
+"""Names on a network: one dnsmasq at each gateway's address, walled in, that knows the machines of all the room's
+networks.
 
-It answers `web` and `web.NETWORK`; other names go to the host's resolver where the network has an uplink.
+It answers `web` and `web.NETWORK`; a short name is that of the own network's machine if it has one. Other names go to
+the host's resolver where the network has an uplink.
 """
 
 import asyncio
@@ -25,6 +27,9 @@ _POLL = 0.01
 _SERVED = "served"
 """The folder the server sees: a folder, since a file bound into its walls would stay the old one when replaced."""
 
+Names = Mapping[str, Mapping[str, Sequence[str]]]
+"""The addresses of machines by name, of each network by its name."""
+
 _ASK_ADDRESS = bytes.fromhex("5746 0000 0001 0000 0000 0000".replace(" ", ""))
 """The head of a question (RFC 1035, 4.1.1)."""
 
@@ -39,16 +44,17 @@ class NameServer:
     def watch(self) -> ExitWatch:
         return watch_exit(self.process)
 
-    def set_hosts(self, network: str, hosts: Mapping[str, Sequence[str]]) -> None:
-        """Tell it the network's machines by name, with their addresses; it answers so from now on."""
-        _write_hosts(self.directory, network, hosts)
-        for server in self.process.children():
-            server.send(signal.SIGHUP)
+    def set_names(self, network: str, names: Names) -> None:
+        """Tell it all names of the room, as one that stands in `network`; it answers so from now on."""
+        if _write_names(self.directory, network, names):
+            for server in self.process.children():
+                server.send(signal.SIGHUP)
 
     async def stop(self) -> None:
         """End it and remove its folder's files."""
         await stop_processes([*self.process.children(), self.process], term_for=1.0)
-        for path in (self.directory / _SERVED / "hosts", self.directory / "dns.json", self.directory / "dns.log"):
+        served = self.directory / _SERVED
+        for path in (served / "hosts", served / "servers", self.directory / "dns.json", self.directory / "dns.log"):
             path.unlink(missing_ok=True)
         for folder in (self.directory / _SERVED, self.directory):
             if folder.is_dir():
@@ -67,7 +73,7 @@ async def start_name_server(
     *,
     network: str,
     gateway: str,
-    hosts: Mapping[str, Sequence[str]],
+    names: Names,
     resolver: str | None = None,
     identity: Identity | None = None,
     timeout: float = _START_TIMEOUT,
@@ -80,13 +86,13 @@ async def start_name_server(
     """
     if (server := find_name_server(directory)) is not None:
         if is_of(directory / "dns.json", namespace.mark):
-            server.set_hosts(network, hosts)
+            server.set_names(network, names)
             return server
         await server.stop()  # it serves a namespace whose keeper is gone
     served = directory / _SERVED
     served.mkdir(parents=True, exist_ok=True)
     served.chmod(0o755)
-    _write_hosts(directory, network, hosts)
+    _write_names(directory, network, names)
     latched = _spawn(namespace, directory, plan_name_server(network, gateway, resolver), identity)
     server = NameServer(latched.process, directory)
     write_record(directory / "dns.json", server.process, namespace=namespace.mark)
@@ -113,6 +119,7 @@ def plan_name_server(network: str, gateway: str, resolver: str | None) -> list[s
         "--bind-interfaces",
         f"--listen-address={gateway}",
         f"--addn-hosts={Bind(Path(), _SERVED).inside}/hosts",
+        f"--servers-file={Bind(Path(), _SERVED).inside}/servers",
         f"--local=/{network}/",
         "--domain-needed",  # a bare name is a machine's or nobody's: it does not leave the network
         "--cache-size=1000",
@@ -120,18 +127,41 @@ def plan_name_server(network: str, gateway: str, resolver: str | None) -> list[s
     return [program("dnsmasq"), *options, *([f"--server={resolver}"] if resolver else [])]
 
 
-def dump_hosts(network: str, hosts: Mapping[str, Sequence[str]]) -> str:
-    """The hosts file: each address with the short name and the one with the network."""
-    lines = (f"{address} {name} {name}.{network}\n" for name in sorted(hosts) for address in hosts[name])
+def dump_hosts(network: str, names: Names) -> str:
+    """The hosts file: each address with its short name and the one with the network.
+
+    Those of other networks come after, the long name first, and the short one only where the own network has no such
+    machine.
+    """
+    own = names.get(network, {})
+    lines = [f"{address} {name} {name}.{network}\n" for name in sorted(own) for address in own[name]]
+    for other in sorted(names.keys() - {network}):
+        for name, addresses in sorted(names[other].items()):
+            short = "" if name in own else f" {name}"
+            lines += [f"{address} {name}.{other}{short}\n" for address in addresses]
     return "".join(lines)
 
 
-def _write_hosts(directory: Path, network: str, hosts: Mapping[str, Sequence[str]]) -> None:
-    path = directory / _SERVED / "hosts"
+def dump_servers(names: Names) -> str:
+    """The file of servers: nobody is asked for what ends in a network's name, or it would be heard outside."""
+    return "".join(f"server=/{network}/\n" for network in sorted(names))
+
+
+def _write_names(directory: Path, network: str, names: Names) -> bool:
+    """Whether there is something new in it."""
+    served = directory / _SERVED
+    hosts, servers = dump_hosts(network, names), dump_servers(names)
+    return any([_replace(served / "hosts", hosts), _replace(served / "servers", servers)])
+
+
+def _replace(path: Path, text: str) -> bool:
+    if path.is_file() and path.read_text() == text:
+        return False
     fresh = path.with_suffix(".new")
-    fresh.write_text(dump_hosts(network, hosts))
+    fresh.write_text(text)
     fresh.chmod(0o644)
     fresh.replace(path)
+    return True
 
 
 def _spawn(namespace: Namespace, directory: Path, argv: list[str], identity: Identity | None) -> Latched:

@@ -10,16 +10,20 @@ from typing import Any, cast
 import pytest
 from benchmarks.harness.appliance import SCHEMA
 from tests.host.fake_appliance import FakeAppliance
-from tests.unit.paper_fabric import open_paper_room
+from tests.unit.paper_fabric import open_paper_fabric, open_paper_room
 
+from weft.fabric.fabric import Fabric
 from weft.fabric.launch import guest_config
+from weft.fabric.records import FirstSettings
 from weft.fabric.room import Room as FabricRoom
 from weft.fabric.settings.configs import Configs
 from weft.fabric.settings.floppies import floppy_path, load_boot_settings, with_settings
 from weft.image.floppy import create_floppy, open_change, open_floppy
+from weft.image.store import ImageStore
 from weft.model.errors import Invalid, NotFound, Unavailable, WeftError, WrongState
 from weft.model.image import ImageKind
 from weft.model.machine import MachineSpec, State
+from weft.model.room import RoomSpec
 from weft.plan.mounts import plan_mounts
 
 
@@ -67,14 +71,17 @@ class Room:
         return self.fabric.machines.view(self.fabric.site.shelves.machines.get("gate")).settings
 
 
+def add_gate(store: ImageStore) -> None:
+    """An appliance with settings."""
+    (store.folder / "gate").mkdir()
+    gate = store.get("base").model_copy(update={"name": "gate", "settings": SCHEMA})
+    (store.folder / "gate" / "image.json").write_text(gate.model_dump_json())
+
+
 @pytest.fixture
 async def room(tmp_path: Path) -> AsyncIterator[Room]:
     async with open_paper_room(tmp_path / "home") as fabric:
-        store = fabric.site.images
-        base = store.get("base")
-        (store.folder / "gate").mkdir()
-        gate = base.model_copy(update={"name": "gate", "settings": SCHEMA})
-        (store.folder / "gate" / "image.json").write_text(gate.model_dump_json())
+        add_gate(fabric.site.images)
         await fabric.machines.create(MachineSpec(name="gate", image="gate", nics=()))
         room = Room(fabric, FakeAppliance())
         agents: Any = fabric.lifecycle
@@ -332,3 +339,32 @@ async def test_settings_may_be_replaced_as_a_whole(room: Room) -> None:
     with pytest.raises(Invalid, match="no such setting"):
         await room.configs.replace("gate", {"lan.nothing": 1}, by="weft up")
     assert await room.values() == {"lan.mtu": 1400}
+
+
+async def test_a_floppy_is_one_machines_in_all_rooms(tmp_path: Path) -> None:
+    """One that is given by its path, and one that another machine was made with."""
+    path = tmp_path / "keys.img"
+    await create_floppy(path)
+    async with open_paper_fabric(tmp_path / "home") as fabric:
+        add_gate(fabric.shared.images)
+        acme, bolt = [await add_room(fabric, name) for name in ("acme", "bolt")]
+        keys = MachineSpec(name="keys", image="gate", nics=(), floppy=str(path))
+        await acme.machines.create(keys)
+        for room, owner in ((bolt, "acme:keys"), (fabric.default, "acme:keys"), (acme, "keys")):
+            with pytest.raises(WrongState, match=f"is the one of machine '{owner}'"):
+                await room.machines.create(keys.model_copy(update={"name": "more"}))
+        own = acme.site.layout.machine("own").floppy
+        await acme.machines.create(MachineSpec(name="own", image="gate", nics=()), FirstSettings(values={}, by="test"))
+        with pytest.raises(WrongState, match="is the one of machine 'acme:own'"):
+            await bolt.machines.create(keys.model_copy(update={"floppy": str(own)}))
+        await bolt.machines.create(MachineSpec(name="keys", image="gate", nics=()))
+        with pytest.raises(WrongState, match="is the one of machine 'acme:keys'"):
+            await bolt.updates.update("keys", keys)
+        await acme.machines.remove("keys")
+        await bolt.updates.update("keys", keys)
+        assert bolt.site.shelves.machines.get("keys").spec.floppy == str(path)
+
+
+async def add_room(fabric: Fabric, name: str) -> FabricRoom:
+    await fabric.rooms.create(RoomSpec(name=name))
+    return fabric.room(name)

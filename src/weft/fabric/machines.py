@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,14 @@ from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
 from weft.fabric.records import FirstSettings, MachineRecord, NicRecord
 from weft.fabric.settings.creating import plan_first
-from weft.fabric.settings.floppies import check_floppy, ensure_floppy, floppy_path, is_appliance, refuse_shared
+from weft.fabric.settings.floppies import (
+    check_floppy,
+    ensure_floppy,
+    floppy_path,
+    is_appliance,
+    list_floppies,
+    refuse_shared,
+)
 from weft.fabric.settings.models import check_model
 from weft.fabric.site import MACHINE_SLOTS, Site, free_slot
 from weft.fabric.volumes import Volumes
@@ -63,6 +70,8 @@ class Machines:
         self.find_health: Callable[[str], HealthView | None] = lambda _name: None
         self.before_remove: Callable[[str], Awaitable[None]] | None = None
         self.on_change: list[Callable[[], None]] = []
+        self.floppies_elsewhere: Callable[[], Iterable[tuple[str, Path]]] = lambda: ()
+        """Machines of other rooms, with the room's name, and where they keep their settings."""
 
     def choose_name(self, image: str) -> str:
         """A free name for somebody who gave none: `web-1`. Raises NotFound when there is no such image."""
@@ -83,7 +92,7 @@ class Machines:
         # From here to the record nothing else runs: name, slot and addresses are still free when it is written.
         if self._shelf.find(spec.name):
             raise Exists(f"machine {spec.name!r} exists already")
-        refuse_shared(self._site, spec)
+        refuse_shared(spec, self._other_floppies(spec.name))
         record = MachineRecord(
             spec=spec,
             slot=free_slot(MACHINE_SLOTS, (other.slot for other in self._shelf), "machines"),
@@ -114,6 +123,7 @@ class Machines:
         if self._site.images.find(spec.image):  # no digest: the full name says the same tomorrow, whatever comes in
             spec = spec.model_copy(update={"image": image.name})
         await check_floppy(self._site, spec, image)
+        refuse_shared(spec, self._other_floppies(spec.name))
         check_model(image)
         kernel = self._site.kernels.get(spec.kernel or DEFAULT_KERNEL)
         wanted, mounts = _wanted_nics(spec, image), plan_mounts(spec, image)
@@ -172,6 +182,10 @@ class Machines:
             floppy=self._find_floppy(machine),
             settings=machine.settings,
         )
+
+    def _other_floppies(self, name: str) -> Iterator[tuple[str, Path]]:
+        yield from list_floppies(self._site.layout, [other for other in self._shelf if other.name != name])
+        yield from self.floppies_elsewhere()
 
     def _find_floppy(self, machine: MachineRecord) -> str | None:
         image = self._site.images.find(machine.spec.image)

@@ -8,9 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
 
 from weft.fabric.records import MachineRecord, RoomRecord, Shelf
 from weft.fabric.room import Room
+from weft.fabric.settings.floppies import list_floppies
 from weft.fabric.shared import Shared
 from weft.fabric.site import ROOMS, Shelves
 from weft.model.errors import Exists, Invalid, NoRoom, NotFound, Unavailable, WeftError, WrongState
@@ -191,8 +194,16 @@ class Rooms:
         shelves = self._shelves[record.name] = Shelves.of(self._shared.store, record.name)
         await shelves.load()
         async with AsyncExitStack() as stack:
-            self._open[record.name] = await stack.enter_async_context(self._opener(record, shelves))
+            room = self._open[record.name] = await stack.enter_async_context(self._opener(record, shelves))
+            room.machines.floppies_elsewhere = partial(self._floppies_besides, record.name)
             self._closing[record.name] = stack.pop_all()
+
+    def _floppies_besides(self, room: str) -> Iterator[tuple[str, Path]]:
+        """Of machines in all other rooms, broken ones too."""
+        for other, shelves in self._shelves.items():
+            if other != room:
+                layout = self._shared.layout if other == DEFAULT_ROOM else self._shared.layout.room(other)
+                yield from list_floppies(layout, shelves.machines, prefix=f"{other}:")
 
     async def _close(self, name: str) -> None:
         self._open.pop(name, None)

@@ -1,8 +1,10 @@
 """The floppies of machines: where each is, made when it is missed, and what is read of it at boot."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from weft.fabric.layout import Layout
 from weft.fabric.records import FirstSettings, MachineRecord
 from weft.fabric.settings.live import settings_files
 from weft.fabric.settings.models import Terms
@@ -81,8 +83,13 @@ def find_terms(site: Site, machine: MachineRecord, image: ImageManifest) -> Term
 
 def floppy_path(site: Site, machine: MachineRecord) -> Path:
     """The file with a machine's floppy: its own, or the one that it was given."""
+    return find_floppy_path(site.layout, machine)
+
+
+def find_floppy_path(layout: Layout, machine: MachineRecord) -> Path:
+    """The same in the folders of any room."""
     given = machine.spec.floppy
-    return Path(given) if given else site.layout.machine(machine.name).floppy
+    return Path(given) if given else layout.machine(machine.name).floppy
 
 
 async def ensure_floppy(site: Site, machine: MachineRecord) -> Path:
@@ -118,15 +125,19 @@ async def check_floppy(site: Site, spec: MachineSpec, image: ImageManifest) -> N
     await open_floppy(path)
 
 
-def refuse_shared(site: Site, spec: MachineSpec) -> None:
+def list_floppies(layout: Layout, machines: Iterable[MachineRecord], prefix: str = "") -> Iterator[tuple[str, Path]]:
+    """Machines of a room with their floppies; `prefix` stands before the names."""
+    yield from ((f"{prefix}{machine.name}", find_floppy_path(layout, machine)) for machine in machines)
+
+
+def refuse_shared(spec: MachineSpec, others: Iterable[tuple[str, Path]]) -> None:
     """Raises WrongState when another machine keeps its settings on the floppy that this one asks for."""
-    path = Path(spec.floppy or "")
-    for other in site.shelves.machines:
-        theirs = floppy_path(site, other)
-        if spec.floppy and other.name != spec.name and theirs.exists() and theirs.samefile(path):
-            raise WrongState(
-                f"floppy {path} is the one of machine {other.name!r}", hint="weft floppy copy makes another"
-            )
+    if spec.floppy is None:
+        return
+    path = Path(spec.floppy)
+    for name, theirs in others:
+        if theirs.exists() and theirs.samefile(path):
+            raise WrongState(f"floppy {path} is the one of machine {name!r}", hint="weft floppy copy makes another")
 
 
 async def load_boot_settings(site: Site, machine: MachineRecord, image: ImageManifest) -> BootSettings | None:

@@ -93,6 +93,8 @@ async def test_a_gateway_is_a_pair_with_a_mac_of_its_own(links: Links):
     mac, addresses = "02:11:22:33:44:55", ["10.0.0.1/24", "169.254.87.1/32"]
     for slot in (1, 2):  # what all gateways are called may be on each
         await links.create_gateway(f"gt{slot}", f"g{slot}", mtu=1400, alias="weft gate", mac=mac, addresses=addresses)
+        for _ in range(2):
+            await links.add_peer(f"g{slot}", "169.254.87.1", f"169.254.88.{slot}")
     found = await links.list_links()
     assert (found["g1"].mac, found["g1"].mtu, found["g1"].up, found["g1"].alias) == (mac, 1400, True, "weft gate")
     assert (found["gt1"].carrier, found["gt1"].alias) == (True, "weft gate")

@@ -2,14 +2,13 @@
 
 import re
 import struct
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.machine.captures import read_fields, sniffing
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
+from tests.machine.outside import open_outside
 from tests.machine.raw_frames import open_wiretap
 
 from weft.host.dns import find_name_server
@@ -192,29 +191,8 @@ def test_a_microvm_has_room_for_four_nics(room: TestFabric) -> None:
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[list[str]]:
-    """Processes in a network namespace with a default route and a web server at 203.0.113.1; yields how to enter it."""
-    holder = subprocess.Popen(["unshare", "--net", "--", "sleep", "600"])
-    enter = ["nsenter", f"--net=/proc/{holder.pid}/ns/net", "--"]
-    ours = Path("/proc/self/ns/net")
-    wait_for(lambda: not ours.samefile(f"/proc/{holder.pid}/ns/net"), "a namespace of its own")
-    for command in (
-        "link set lo up",
-        "link add out0 type veth peer name out1",
-        "addr add 198.51.100.2/24 dev out0",
-        "addr add 203.0.113.1/32 dev out0",
-        "link set out0 up",
-        "link set out1 up",
-        "route add default via 198.51.100.1",
-    ):
-        subprocess.run([*enter, "ip", *command.split()], check=True)
-    (tmp_path / "www").mkdir()
-    (tmp_path / "www" / "index.html").write_text("outside\n")
-    serve = [sys.executable, "-m", "http.server", "--directory", str(tmp_path / "www")]
-    server = subprocess.Popen([*enter, *serve, "80"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    yield enter
-    for process in (server, holder):
-        process.kill()
-        process.wait()
+    with open_outside(tmp_path / "www") as enter:
+        yield enter
 
 
 def test_an_uplink_leads_out_and_only_for_its_network(outside: list[str], tmp_path: Path) -> None:

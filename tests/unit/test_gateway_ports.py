@@ -12,12 +12,15 @@ from tests.unit.paper_fabric import open_paper_room
 from weft.fabric.records import InsertRecord, NetworkRecord
 from weft.fabric.room import Room
 from weft.fabric.settings.places import place_insert
-from weft.model.errors import NotFound
+from weft.fabric.site import NETWORK_SLOTS
+from weft.model.errors import Invalid, NotFound
 from weft.model.insert import InsertSpec, InsertState, Mode, find_usual_mode
 from weft.model.machine import MachineSpec, NicSpec
 from weft.model.names import PortName, parse_port
 from weft.model.network import NetworkSpec
 from weft.model.place import Stance
+from weft.plan.address import UPSTREAM, plan_address_behind
+from weft.plan.place_files import dump_place_shell
 
 LAN = PortName("", network="lan")
 
@@ -75,6 +78,34 @@ async def test_zones_are_the_network_and_the_outside(room: Room) -> None:
     assert {zone.subnets for zone in place.zones} == {("10.0.0.0/29",)}
 
 
+async def test_a_routed_insert_is_the_gateway_for_machines_and_behind_it_for_the_fabric(room: Room) -> None:
+    await room.machines.create(MachineSpec(name="web", image="base", nics=(NicSpec(network="lan"),)))
+    place = place_insert(room.site, wanted("network:lan", Mode.ROUTED), ())
+    lan, uplink = place.zones
+    mac = room.site.shelves.networks.get("lan").gateway_mac
+    assert (place.stance, place.gateway, place.gateway_mac) == (Stance.GATEWAY, "169.254.87.1", mac)
+    assert (lan.name, lan.nic, lan.mac, lan.addresses) == ("lan", "eth0", mac, ("10.0.0.1/29",))
+    assert (uplink.name, uplink.nic, uplink.mac, uplink.uplink) == ("uplink", "eth1", mac, True)
+    assert uplink.addresses == ("169.254.88.1/32",)
+    assert place.resolvers == ("169.254.87.1",)
+    assert [(other.zone, other.name) for other in place.neighbours] == [("lan", "web")]
+    assert f"PLACE_NEIGHBOURS=10.0.0.2,{place.neighbours[0].mac}\n" in dump_place_shell(place)
+
+
+async def test_a_routed_insert_goes_nowhere_else(room: Room) -> None:
+    await room.machines.create(MachineSpec(name="web", image="base", nics=(NicSpec(network="lan"),)))
+    with pytest.raises(Invalid, match="web:0 is none"):
+        room.inserts.checks.check(wanted("web", Mode.ROUTED))
+    with pytest.raises(Invalid, match="not made for mode routed"):
+        room.inserts.checks.check(wanted("network:lan", Mode.ROUTED))
+
+
+def test_every_network_has_an_address_behind_its_gateway() -> None:
+    addresses = [plan_address_behind(slot) for slot in NETWORK_SLOTS]
+    assert len(set(addresses)) == len(addresses)
+    assert UPSTREAM not in addresses
+
+
 async def test_with_the_network_its_inserts_go(room: Room) -> None:
     await stand(room, wanted("network:lan"))
     await room.networks.remove("lan")
@@ -96,6 +127,7 @@ async def test_an_insert_of_a_network_that_went_goes_too(room: Room) -> None:
         ("web", ("copy",), Mode.COPY),
         ("web", ("routed", "inline"), Mode.INLINE),
         ("network:lan", ("inline", "copy"), Mode.INLINE),
+        ("network:lan", ("inline", "routed"), Mode.ROUTED),
     ],
 )
 def test_the_usual_mode(port: str, modes: tuple[str, ...], mode: Mode) -> None:

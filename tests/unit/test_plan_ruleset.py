@@ -9,6 +9,13 @@ LAN = RuledNetwork("g1", "10.0.0.0/24", "10.0.0.1")
 DMZ = RuledNetwork("g2", "10.0.1.0/24", "10.0.1.1", uplink=True)
 
 
+def test_what_has_taken_over_a_gateway_gets_as_far_as_its_machines() -> None:
+    taken = RuledNetwork("g2", "10.0.1.0/24", "10.0.1.1", uplink=True, behind="169.254.88.2")
+    text = plan_ruleset([taken])
+    assert 'iifname "g2" oifname "uplink" ip saddr { 10.0.1.0/24, 169.254.88.2 } accept' in text
+    assert 'iifname "g2" ip saddr { 10.0.1.0/24, 169.254.88.2 } ip daddr 10.0.1.1 udp dport 53 accept' in text
+
+
 def test_the_whole_ruleset():
     assert plan_ruleset([LAN, DMZ]).splitlines() == [
         "add table inet weft",

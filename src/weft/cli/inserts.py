@@ -16,8 +16,8 @@ from weft.cli.setting_options import read_settings, settings_options
 @click.option("--before", type=PORT, required=True, metavar="PORT",
               help="MACHINE, MACHINE:NIC, or network:NETWORK for its gateway.")  # fmt: skip
 @click.option("--name", help="The insert's name. Default: made from the appliance's.")
-@click.option("--mode", type=click.Choice(["inline", "copy"]),
-              help="Frames pass through it, or it gets copies. Default: the image's.")  # fmt: skip
+@click.option("--mode", type=click.Choice(["inline", "copy", "routed"]),
+              help="Frames pass through it, it gets copies, or it is the gateway. Default: as usual.")  # fmt: skip
 @click.option("--fail", type=click.Choice(["open", "closed"]), default="open", show_default=True,
               help="If it dies or hangs: bypass it, or stop traffic.")  # fmt: skip
 @click.option("--at", "position", type=click.IntRange(min=0), metavar="POSITION",

@@ -6,9 +6,11 @@ from weft.fabric.settings.creating import check_insert
 from weft.fabric.site import Site
 from weft.model.errors import Exists, Invalid, WrongState
 from weft.model.image import ImageManifest, have_sides
-from weft.model.insert import InsertSpec, find_usual_mode
+from weft.model.insert import InsertSpec, Mode, find_usual_mode
 from weft.model.machine import State
 from weft.model.names import PortName, parse_port
+
+ROUTED_HINT = "it goes before network:NETWORK"
 
 
 class InsertChecks:
@@ -29,6 +31,8 @@ class InsertChecks:
             raise Exists(f"insert {spec.name!r} exists already")
         port = parse_port(spec.before)
         self._ports.network(port)
+        if spec.mode is Mode.ROUTED and port.network is None:
+            raise Invalid(f"a routed insert takes over a network's gateway, and {port} is none", hint=ROUTED_HINT)
         parked = self._find_parked(spec)
         if parked is None:
             self._check_fresh(spec)

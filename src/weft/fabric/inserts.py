@@ -239,7 +239,7 @@ class Inserts:
         await self._lifecycle.wait_ready(record.name)
         if record.parked:
             await self.move(record.name, record.spec.settings)
-        if record.spec.mode is Mode.INLINE:
+        if record.spec.mode is not Mode.COPY:
             await self._hearts.wait_alive(record.name)
 
     async def _activate(self, record: InsertRecord) -> None:

@@ -177,7 +177,13 @@ class Networks:
         """The rules for all networks; an uplink exactly while a network wants one."""
         wanted = [record for record in self._shelf if not record.removing]
         networks = [
-            RuledNetwork(record.gateway_link, str(record.subnet), str(record.gateway), record.spec.uplink)
+            RuledNetwork(
+                link=record.gateway_link,
+                subnet=str(record.subnet),
+                gateway=str(record.gateway),
+                uplink=record.spec.uplink,
+                behind=str(record.behind),
+            )
             for record in wanted
             if record.has_gateway_port
         ]

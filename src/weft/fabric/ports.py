@@ -76,6 +76,7 @@ class Ports:
                 mac=network.gateway_mac,
                 addresses=[address, f"{UPSTREAM}/32"],
             )
+        await links.add_peer(network.gateway_link, str(UPSTREAM), str(network.behind))
         async with self._lock:
             await links.apply_filters(plan_bypass(ends, await self._read_wiring(ends, [])))
         if present[network.bridge].mac == network.gateway_mac:
@@ -191,7 +192,7 @@ class Ports:
         for insert in self.chain(port):
             appliance = self._site.shelves.machines.find(insert.name)
             if insert.carries and appliance is not None:
-                yield appliance.sides(inline=insert.spec.mode is Mode.INLINE)
+                yield appliance.sides(inline=insert.spec.mode is not Mode.COPY)
 
     async def _read_wiring(self, ends: Ends, appliances: list[Appliance]) -> dict[str, list[Filter]]:
         return {link: await self._list_filters(link) for link in _links_of(ends, appliances)}

@@ -20,7 +20,7 @@ from weft.model.names import PortName, parse_port
 from weft.model.network import NetworkSpec
 from weft.model.room import RoomSpec
 from weft.model.volume import VolumeSpec
-from weft.plan.address import gateway_of, plan_gateway_mac
+from weft.plan.address import gateway_of, plan_address_behind, plan_gateway_mac
 from weft.plan.linknames import (
     bridge_name,
     gateway_far_name,
@@ -189,6 +189,11 @@ class NetworkRecord(Record):
     def gateway_mac(self) -> str:
         """That link's hardware address."""
         return plan_gateway_mac(self.name, self.slot)
+
+    @property
+    def behind(self) -> IPv4Address:
+        """What has taken over the gateway's address has this one towards the fabric."""
+        return plan_address_behind(self.slot)
 
     @property
     def has_gateway_port(self) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 
 from weft.host.links import (
     MAX_SLOT,
@@ -58,6 +58,10 @@ class FakeLinks:
         self._put(far_side, "veth", alias, mtu, peer=name)
         self._links[name].info = replace(self._links[name].info, mac=mac)
         await self.ensure_hook(far_side)
+
+    async def add_peer(self, name: str, own: str, peer: str) -> None:
+        self._get(name)
+        IPv4Address(own), IPv4Address(peer)
 
     async def strip_bridge(self, name: str, address: str) -> None:
         IPv4Interface(address)

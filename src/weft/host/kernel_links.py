@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 from typing import TypeVar
 
 from weft.host import rtnl, taps, tc
@@ -80,6 +80,11 @@ class KernelLinks:
             owned = rtnl.dump_address(self._index(name), IPv4Interface(address))
             await self._change(rtnl.NEW_ADDRESS, owned, f"address {address} of {name}", CREATE | EXCLUSIVE)
         await self._finish(alias, far_side, name)
+
+    async def add_peer(self, name: str, own: str, peer: str) -> None:
+        body = rtnl.dump_peer(self._index(name), IPv4Address(own), IPv4Address(peer))
+        with contextlib.suppress(Exists):
+            await self._change(rtnl.NEW_ADDRESS, body, f"address {own} of {name}", CREATE | EXCLUSIVE)
 
     async def strip_bridge(self, name: str, address: str) -> None:
         await self._set_sysctls(_ARP)

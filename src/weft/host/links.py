@@ -91,6 +91,10 @@ class Links(Protocol):
     ) -> None:
         """A pair of links, up: `far_side` has a hook; `name` has a fixed MAC and addresses, like `10.0.0.1/24`."""
 
+    async def add_peer(self, name: str, own: str, peer: str) -> None:
+        """Let an address be reached by a link, and nothing else; the link is called `own` there. No effect when it is
+        so already."""
+
     async def strip_bridge(self, name: str, address: str) -> None:
         """Take the address off a bridge that has one, and give it another MAC: a gateway's link has both now."""
 

@@ -3,7 +3,7 @@
 import socket
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 
 from weft.host.netlink import NESTED, attribute, nest, parse_attributes, parse_text
 
@@ -88,6 +88,12 @@ def dump_address(index: int, address: IPv4Interface) -> bytes:
     scope = _LINK_SCOPE if address.is_link_local else 0
     header = _ADDRESS.pack(socket.AF_INET, address.network.prefixlen, 0, scope, index)
     return header + attribute(_LOCAL, packed) + attribute(_OWN, packed)
+
+
+def dump_peer(index: int, own: IPv4Address, peer: IPv4Address) -> bytes:
+    """An address on a link that has another at its far end."""
+    header = _ADDRESS.pack(socket.AF_INET, peer.max_prefixlen, 0, _LINK_SCOPE, index)
+    return header + attribute(_LOCAL, own.packed) + attribute(_OWN, peer.packed)
 
 
 def parse_link(body: bytes) -> RawLink:

@@ -67,7 +67,9 @@ class InsertSpec(Spec):
 
 
 def find_usual_mode(port: PortName, modes: Sequence[str]) -> Mode:
-    """The mode of an insert that names none: the first of its image's that its port can have."""
+    """The mode of an insert that names none: `routed` at a gateway, where its image can be; else its image's first."""
+    if port.network is not None and Mode.ROUTED in modes:
+        return Mode.ROUTED
     return next((Mode(mode) for mode in modes if mode != Mode.ROUTED), Mode.INLINE)
 
 

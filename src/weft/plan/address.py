@@ -10,6 +10,9 @@ from weft.model.errors import Exists, Invalid, NoRoom
 UPSTREAM = IPv4Address("169.254.87.1")
 """What the fabric is called, on the gateway's link of each network, by an appliance that has the gateway's address."""
 
+BEHIND = IPv4Network("169.254.88.0/22")
+"""What such appliances are called by the fabric: one address for each network, by its slot."""
+
 POOL = IPv4Network("10.87.0.0/16")
 """Subnets for networks that name none: /24 each. Chosen away from the ranges that home routers and Docker use."""
 
@@ -60,6 +63,11 @@ def check_subnet6(wanted: IPv6Network, subnet: IPv4Network, taken: Collection[IP
 def gateway_of(subnet: IPv4Network) -> IPv4Address:
     """The gateway's address on a network: the first one."""
     return subnet[1]
+
+
+def plan_address_behind(slot: int) -> IPv4Address:
+    """The address, towards the fabric, of whatever has taken over the gateway of the network in this slot."""
+    return BEHIND[slot]
 
 
 def plan_gateway_mac(network: str, slot: int) -> str:

@@ -13,7 +13,8 @@ def dump_place(place: Place) -> dict[str, str]:
 
 
 def dump_place_shell(place: Place) -> str:
-    """Assignments for a shell. Of zones there are lists in one order, and the addresses of each NIC."""
+    """Assignments for a shell. Of zones there are lists in one order, and the addresses of each NIC; of neighbours
+    their address and hardware address."""
     values = {
         "STANCE": place.stance.value,
         "ZONES": " ".join(zone.name for zone in place.zones),
@@ -23,6 +24,7 @@ def dump_place_shell(place: Place) -> str:
         "GATEWAY": place.gateway or "",
         "GATEWAY_MAC": place.gateway_mac or "",
         "RESOLVERS": " ".join(place.resolvers),
+        "NEIGHBOURS": " ".join(f"{other.address},{other.mac}" for other in place.neighbours),
         **{f"ADDRESSES_{zone.nic}": " ".join(zone.addresses) for zone in place.zones},
         **{f"MTU_{zone.nic}": str(zone.mtu) for zone in place.zones},
     }

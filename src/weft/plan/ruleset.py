@@ -10,12 +10,21 @@ TABLE = "inet weft"
 
 @dataclass(frozen=True, slots=True)
 class RuledNetwork:
-    """A network as the rules see it: the link with its gateway's address, its range (`10.0.0.0/24`), that address."""
+    """A network as the rules see it: the link with its gateway's address, its range (`10.0.0.0/24`), that address.
+
+    `behind` is what has taken over the gateway's address, if anything has.
+    """
 
     link: str
     subnet: str
     gateway: str
     uplink: bool = False
+    behind: str | None = None
+
+    @property
+    def sources(self) -> str:
+        """Who may be the source of what comes from there."""
+        return f"{{ {self.subnet}, {self.behind} }}" if self.behind else self.subnet
 
 
 def plan_ruleset(networks: Sequence[RuledNetwork], uplink: str = "uplink") -> str:
@@ -36,7 +45,7 @@ def plan_ruleset(networks: Sequence[RuledNetwork], uplink: str = "uplink") -> st
 def _plan_input(networks: Sequence[RuledNetwork]) -> list[str]:
     rules = ['iifname "lo" accept']
     for network in networks:
-        here = f'iifname "{network.link}" ip saddr {network.subnet}'
+        here = f'iifname "{network.link}" ip saddr {network.sources}'
         rules += [
             f"{here} ip daddr {network.gateway} udp dport 53 accept",
             f"{here} ip daddr {network.gateway} tcp dport 53 accept",
@@ -47,7 +56,7 @@ def _plan_input(networks: Sequence[RuledNetwork]) -> list[str]:
 
 def _plan_forward(networks: Sequence[RuledNetwork], uplink: str) -> list[str]:
     return [
-        f'iifname "{network.link}" oifname "{uplink}" ip saddr {network.subnet} accept'
+        f'iifname "{network.link}" oifname "{uplink}" ip saddr {network.sources} accept'
         for network in networks
         if network.uplink
     ]

@@ -8,7 +8,7 @@ from weft.fabric.records import Told
 from weft.firewall.model import FirewallModel
 from weft.model.errors import Invalid
 from weft.model.image import ImageManifest
-from weft.model.place import Place
+from weft.model.place import Place, Stance
 from weft.model.schema import SettingsSchema
 from weft.model.settings_model import SettingsModel
 from weft.plan.place_files import dump_place, without_neighbours
@@ -48,8 +48,10 @@ class Terms:
 
     @cached_property
     def shown_place(self) -> Place:
-        """What the machine is told of its place: of its neighbours only where a model says what they are for."""
-        return self.place if self.model else without_neighbours(self.place)
+        """What the machine is told of its place: of its neighbours only where a model says what they are for, or as
+        a gateway, which knows them before they ask."""
+        wants_all = self.model is not None or self.place.stance is Stance.GATEWAY
+        return self.place if wants_all else without_neighbours(self.place)
 
     def effective(self, values: Values) -> dict[str, object]:
         """What counts: defaults included."""

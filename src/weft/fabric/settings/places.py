@@ -8,6 +8,7 @@ from weft.fabric.site import Site
 from weft.model.insert import InsertSpec, Mode
 from weft.model.names import PortName, parse_port
 from weft.model.place import Neighbour, Place, Stance, Zone
+from weft.plan.address import UPSTREAM
 from weft.plan.place_files import name_zones
 
 SIDES = ("network", "machine")
@@ -30,10 +31,34 @@ def place_insert(site: Site, spec: InsertSpec, nics: Sequence[NicRecord]) -> Pla
     """Where an insert is to stand, or does."""
     port = parse_port(spec.before)
     network = _network_of(site, port)
+    if spec.mode is Mode.ROUTED:
+        return _place_gateway(site, spec.name, network)
     stance = Stance.LISTENER if spec.mode is Mode.COPY else Stance.BRIDGE
     names = name_zones([network.name, OUTSIDE]) if port.network is not None else SIDES
     zones = _sides(names, nics, network)
     return Place(stance=stance, zones=zones, resolvers=name_servers(site, spec.name, [network]))
+
+
+def _place_gateway(site: Site, name: str, network: NetworkRecord) -> Place:
+    """It is the gateway for the network's machines, and for the fabric what has taken its place.
+
+    Both of its NICs have the gateway's hardware address: machines know it already, and to the fabric every appliance
+    that stands here is the same.
+    """
+    inside, outside = name_zones([network.name, OUTSIDE])
+    mac, mtu = network.gateway_mac, network.spec.mtu
+    address, subnet = f"{network.gateway}/{network.subnet.prefixlen}", str(network.subnet)
+    lan = Zone(name=inside, nic="eth0", mac=mac, addresses=(address,), subnets=(subnet,), mtu=mtu)
+    uplink = Zone(name=outside, nic="eth1", mac=mac, addresses=(f"{network.behind}/32",), uplink=True, mtu=mtu)
+    servers = name_servers(site, name, [network])
+    return Place(
+        stance=Stance.GATEWAY,
+        zones=(lan, uplink),
+        gateway=str(UPSTREAM),
+        gateway_mac=mac,
+        resolvers=tuple(str(UPSTREAM) if server == str(network.gateway) else server for server in servers),
+        neighbours=tuple(_neighbours(site, name, [(inside, network)])),
+    )
 
 
 def _network_of(site: Site, port: PortName) -> NetworkRecord:

@@ -12,12 +12,13 @@ tell() {
 take_way() {
     size_table
     [ "$PLACE_STANCE" = bridge ] || leave_bridge
+    [ "$PLACE_STANCE" = gateway ] || /bin/sh $parts/gateway.sh
     case $PLACE_STANCE in
     router) forward ;;
     bridge) join_bridge ;;
     gateway)
         forward
-        [ ! -e $parts/gateway.sh ] || /bin/sh $parts/gateway.sh
+        /bin/sh $parts/gateway.sh
         ;;
     esac
 }

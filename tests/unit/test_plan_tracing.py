@@ -12,7 +12,7 @@ from weft.model.names import PortName, parse_port
 from weft.model.trace import Outcome, Passage, ProbeView, Way
 from weft.model.wiring import BYPASS_SLOT, Filter, FilterKind
 from weft.plan.splice import Appliance, Ends
-from weft.plan.tracing.begin import Begin, plan_begin
+from weft.plan.tracing.begin import plan_begin
 from weft.plan.tracing.ends import End, parse_end
 from weft.plan.tracing.judging import Judged
 from weft.plan.tracing.room import (
@@ -24,6 +24,7 @@ from weft.plan.tracing.room import (
     TracedPort,
     TracedRoom,
 )
+from weft.plan.tracing.routes import may_send
 from weft.plan.tracing.trace import conclude, walk_both_ways
 from weft.plan.tracing.walk import Hop
 
@@ -240,31 +241,41 @@ def test_what_is_translated_comes_back_translated() -> None:
 
 def test_an_answer_that_takes_another_way() -> None:
     """Web sends by a second NIC what the firewall has let through to its first."""
-    places = (("dmz", "3.0.2"), ("wan", "1.0.5"))
-    hop = trace("host", "10.1.0.2:8080", with_(machine("web", *places)))[-1]
-    assert (hop.at, hop.why.partition(":")[0]) == ("port web:1", "pinned")
-    loose = machine("web", *places, pinned=False)
-    hop = trace("host", "10.1.0.2:8080", with_(loose))[-1]
+    web = machine("web", ("dmz", "3.0.2"), ("wan", "1.0.5"))
+    hop = trace("host", "10.1.0.2:8080", with_(web))[-1]
     assert (hop.at, hop.why) == ("machine host", "it asked 10.1.0.2, and the answer is from 10.3.0.2")
-    room = with_(loose, ports=(port("web:1", TracedInsert("inline", filters=True)),))
+    room = with_(web, ports=(port("web:1", TracedInsert("inline", filters=True)),))
     (hop,) = [hop for hop in trace("host", "10.1.0.2:8080", room) if hop.verdict is Passage.UNKNOWN]
     assert (hop.at, hop.why.partition(",")[0]) == ("insert inline", "the question came by another way")
 
 
+def routers(*, pinned: bool) -> TracedRoom:
+    """`inner` is the gateway of a, and behind `outer`, which is that of b and has a NIC in c."""
+    inner = machine("inner", ("a", "2.0.1"), ("b", "3.0.2"))
+    outer = machine("outer", ("b", "3.0.1"), ("c", "4.0.2"), pinned=pinned)
+    asker = machine("asker", ("a", "2.0.2"))
+    networks = [network("a", 2, "inner"), network("b", 3, "outer"), network("c", 4, uplink=True)]
+    return TracedRoom({one.name: one for one in (inner, outer, asker)}, {one.name: one for one in networks})
+
+
 def test_pinned_ports() -> None:
-    """A firewall that does not translate sends with addresses that are not its own."""
-    room = with_()
+    """A router speaks for the networks whose gateway it is, and not for those behind another one."""
+    assert stop("asker", "outside", routers(pinned=True)) == (
+        "port outer:1", "pinned: nothing from 10.2.0.2 is let out of it",
+    )  # fmt: skip
+    why = "10.2.0.2 is not of 10.4.0.0/24, so it does not get out"
+    assert stop("asker", "outside", routers(pinned=False)) == ("gateway of c", why)
 
-    def plain(firewall: str, nic: int | None, packet: Packet) -> Judged:
-        return Judged(Passage.PASSES, packet)
 
-    begin = plan_begin(room, parse_end("client"), parse_end("192.0.2.1"))
-    assert isinstance(begin, Begin)
-    last = walk_both_ways(room, plain, begin)[-1]
-    assert (last.at, last.verdict) == ("port fw:0", Passage.STOPS)
-    assert last.why.startswith("pinned: what comes from 10.2.0.2")
-    loose = with_(machine("fw", ("wan", "1.0.2"), ("lan", "2.0.1"), pinned=False))
-    assert walk_both_ways(loose, plain, begin)[-1].why == "10.2.0.2 is not of 10.1.0.0/24, so it does not get out"
+def test_what_pinned_ports_let_out() -> None:
+    room = routers(pinned=True)
+    inner, outer = room.machines["inner"], room.machines["outer"]
+    for one, nic, source, may in (
+        (inner, 0, "10.2.0.1", True), (inner, 0, "10.2.0.2", False), (inner, 0, "192.0.2.1", True),
+        (inner, 1, "10.2.0.1", True), (inner, 1, "10.2.0.2", True), (inner, 1, "192.0.2.1", False),
+        (outer, 1, "10.3.0.2", True), (outer, 1, "fd00:3::2", True), (outer, 1, "10.4.0.3", False),
+    ):  # fmt: skip
+        assert may_send(room, one, one.nics[nic], ip_address(source)) is may, (one.name, nic, source)
 
 
 def test_circles_end() -> None:

@@ -66,12 +66,13 @@ class Configs:
     async def in_force(self, name: str) -> tuple[Values, Place]:
         """What counts at a machine, defaults included, and where it stands: by what it runs with, or what is saved.
 
-        Raises WrongState when it is no appliance, Invalid when what is saved is damaged.
+        Raises WrongState when it is no appliance, Invalid when what is saved is damaged or does not fit.
         """
         subject = await self._changes.subject(name)
         values = await self._changes.find_running(subject)
         if values is None:
             values = require_sound(subject, await load_saved(subject.path)).document.fit(subject.schema).values
+        subject.terms.require(Fit(values))
         return subject.terms.effective(values), subject.terms.place
 
     async def export(self, name: str, *, running: bool = False) -> bytes:

@@ -23,7 +23,7 @@ FIREWALL = "firewall"
 async def find_scene(site: Site, ports: Ports) -> TracedRoom:
     """Everything of a room that decides where packets go."""
     shelves = site.shelves
-    machines = {one.name: _trace_machine(site, one) for one in shelves.machines if not one.removing}
+    machines = {one.name: _trace_machine(site, ports, one) for one in shelves.machines if not one.removing}
     networks = {one.name: _trace_network(one) for one in shelves.networks if not one.removing}
     names = [PortName(one.name, nic.number) for one in machines.values() for nic in one.nics]
     names += [PortName("", network=one.name) for one in networks.values() if one.gateway is None]
@@ -39,15 +39,15 @@ def is_firewall(site: Site, machine: MachineRecord | None) -> bool:
     return settings is not None and settings.model == FIREWALL
 
 
-def _trace_machine(site: Site, machine: MachineRecord) -> TracedMachine:
-    nics = tuple(_trace_nics(machine))
+def _trace_machine(site: Site, ports: Ports, machine: MachineRecord) -> TracedMachine:
+    nics = tuple(_trace_nics(ports, machine))
     return TracedMachine(machine.name, machine.state, nics, is_firewall(site, machine), machine.published)
 
 
-def _trace_nics(machine: MachineRecord) -> Iterable[TracedNic]:
+def _trace_nics(ports: Ports, machine: MachineRecord) -> Iterable[TracedNic]:
     for number, nic in enumerate(machine.nics):
         if nic.network is not None:
-            yield TracedNic(number, nic.network, nic.address, nic.address6)
+            yield TracedNic(number, nic.network, nic.address, nic.address6, ports.pins.holds(machine, number))
 
 
 def _trace_network(network: NetworkRecord) -> TracedNetwork:

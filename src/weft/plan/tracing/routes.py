@@ -49,5 +49,17 @@ def choose_address(
     return next((nic.address_of(version) for nic in [*near, *usable]), None)
 
 
+def may_send(room: TracedRoom, machine: TracedMachine, nic: TracedNic, source: Address) -> bool:
+    """Whether a pinned port lets out what comes from an address, as `plan.pins` has it: what is the machine's own, or
+    of networks behind it; from a gateway all that is not of somebody else of its network.
+    """
+    network = room.networks[nic.network]
+    if machine.has(source):
+        return True
+    if network.gateway == machine.name:
+        return not network.covers(source)
+    return any(one.covers(source) for one in room.networks.values() if one.gateway == machine.name)
+
+
 def _usable(machine: TracedMachine, version: int) -> list[TracedNic]:
     return [nic for nic in machine.nics if nic.address_of(version) is not None]

@@ -20,7 +20,7 @@ from weft.plan.tracing.room import (
     TracedNetwork,
     TracedRoom,
 )
-from weft.plan.tracing.routes import Route, explain_no_route, find_route
+from weft.plan.tracing.routes import Route, explain_no_route, find_route, may_send
 from weft.plan.tracing.wiring import find_differences, follow
 
 MOST_HOPS = 64
@@ -140,13 +140,10 @@ class Walk:
         return None if self.is_stopped else self._cross(self.room.networks[route.nic.network], route.next_hop)
 
     def _pass_pin(self, machine: TracedMachine, route: Route) -> None:
-        """Frames with somebody else's address do not leave a port that is pinned; a gateway's are others' by trade."""
-        nic, source = route.nic, self.packet.source
-        if not nic.pinned or source == nic.address_of(source.version):
-            return
-        if self.room.networks[nic.network].gateway != machine.name:
-            why = f"pinned: what comes from {source} is not let out of it, only from its own address"
-            self._stop(f"port {machine.name}:{nic.number}", why)
+        """What comes from others is not let out of a port that is pinned."""
+        if route.nic.pinned and not may_send(self.room, machine, route.nic, self.packet.source):
+            why = f"pinned: nothing from {self.packet.source} is let out of it"
+            self._stop(f"port {machine.name}:{route.nic.number}", why)
 
     # On a network.
 

@@ -124,9 +124,6 @@ def test_what_is_no_fabric_file(text: str, problem: str) -> None:
         ("machines:\n  a: { image: base, after: b }\n  b: { image: base, after: [c] }\n"
          "  c: { image: base, after: [a] }",
          "4:32: rooms.acme.machines.a.after: a circle of machines that wait for each other: a → b → c → a"),
-        ("networks: { lan: { gateway: fw } }\nmachines:\n  fw: { image: base, networks: [lan], after: web }\n"
-         "  web: { image: base, networks: [lan] }",
-         "5:50: rooms.acme.machines.fw.after: a circle of machines that wait for each other: fw → web → fw"),
         ("machines:\n  a: { image: base, after: b }\n  b: { image: base, state: stopped }",
          "4:32: rooms.acme.machines.a.after: machine 'b' is to be stopped, so nothing can be up after it"),
         ("machines:\n  a: { image: base, volumes: 'data:/x' }\n  b: { image: base, volumes: ['data:/x:ro'] }",

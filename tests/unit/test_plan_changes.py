@@ -60,7 +60,8 @@ def test_gateways_come_before_what_is_behind_them() -> None:
     plan = PaperRooms().plan(read(ACME))
     needs = {step.key.removeprefix("acme/"): [key.removeprefix("acme/") for key in step.after] for step in plan.steps}
     assert needs["machine/web/create"] == ["network/lan/create", "volume/data/create"]
-    assert needs["machine/web/start"] == ["machine/web/create", "machine/fw/start"]
+    assert needs["machine/web/start"] == ["machine/web/create", "machine/fw/create"]
+    assert list(needs).index("machine/fw/start") < list(needs).index("machine/web/start")
     assert "machine/web/start" in needs["machine/job/start"]
     assert needs["insert/tap/create"] == ["machine/web/start"]
     assert needs["network/lan/create"] == ["room/acme/create"]

@@ -100,33 +100,19 @@ def _check_folder(scene: Scene, path: Path, folder: str) -> Iterator[Finding]:
         yield Finding(path, str(err))
 
 
-def find_needs(scene_room: "Scene", name: str) -> list[tuple[str, str]]:
-    """What a machine waits for before it is started, and why: those that it names, and the gateways of its networks."""
-    machine = scene_room.room.machines[name]
-    named = [(other, "after") for other in machine.after if other in scene_room.room.machines]
-    for nic in scene_room.nics(name) or ():
-        network = scene_room.room.networks.get(nic.network)
-        gateway = network.gateway if network else None
-        if gateway and gateway != name and gateway in scene_room.room.machines:
-            named.append((gateway, f"it is the gateway of network {nic.network!r}"))
-    return list({other: (other, why) for other, why in reversed(named)}.values())[::-1]
-
-
 def _check_circles(scene: Scene) -> Iterator[Finding]:
     """Machines that wait for each other; each circle is told once, at the machine of it that is written first."""
-    needs = {name: [other for other, _ in find_needs(scene, name)] for name in scene.room.machines}
+    machines = scene.room.machines
+    needs = {name: [other for other in machine.after if other in machines] for name, machine in machines.items()}
     told: set[str] = set()
     for name in needs:
         circle = _find_circle(needs, name)
         if circle and not told & set(circle):
             told |= set(circle)
             words = " → ".join([*circle, name])
-            at = (
-                scene.path("machines", name, "after")
-                if scene.room.machines[name].after
-                else scene.path("machines", name)
+            yield Finding(
+                scene.path("machines", name, "after"), f"a circle of machines that wait for each other: {words}"
             )
-            yield Finding(at, f"a circle of machines that wait for each other: {words}")
 
 
 def _find_circle(needs: dict[str, list[str]], start: str) -> list[str] | None:

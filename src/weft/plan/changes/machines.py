@@ -6,7 +6,7 @@ from weft.model.machine import MachineSpec
 from weft.model.steps import Kind, Verb
 from weft.plan.changes import networks, volumes
 from weft.plan.changes.moves import Move, Moves, weigh_machines
-from weft.plan.changes.settle import Image, read_settings, settle_settings
+from weft.plan.changes.settle import find_secrets, read_settings, settle_settings
 from weft.plan.changes.words import compare, compare_settings
 from weft.plan.changes.work import Run, Work
 from weft.plan.update import LIVE, plan_update
@@ -113,12 +113,6 @@ def _configure(work: Work, move: Move, steps: "_Steps") -> str | None:
     if after is None or machine.floppy is not None:
         return None
     return steps.add(Verb.CONFIGURE, settings=after, why=tuple(compare_settings(now, after, find_secrets(image))))
-
-
-def find_secrets(image: Image) -> set[str]:
-    """Settings that nobody is to read."""
-    schema = image.settings.settings if image and image.settings else {}
-    return {name for name, setting in schema.items() if setting.type == "secret"}
 
 
 def _why(before: MachineSpec, after: MachineSpec, parts: tuple[str, ...]) -> list[str]:

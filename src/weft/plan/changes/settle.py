@@ -132,6 +132,12 @@ def read_settings(image: Image, name: str, wanted: Mapping[str, Any], hostname: 
     return read_values(complete_schema(image.settings, name, hostname), wanted, ())[0]
 
 
+def find_secrets(image: Image) -> set[str]:
+    """Settings that nobody is to read."""
+    schema = image.settings.settings if image and image.settings else {}
+    return {name for name, setting in schema.items() if setting.type == "secret"}
+
+
 def settle_settings(
     image: Image,
     name: str,
@@ -141,8 +147,11 @@ def settle_settings(
     once: Sequence[str] = (),
     hostname: str | None = None,
 ) -> dict[str, Any] | None:
-    """What is to be saved: what the file says, and what it never said. None: what counts is the same already."""
-    gone = {setting for setting in once if setting not in wanted}
+    """What is to be saved: what the file says, and what it never said. None: what counts is the same already.
+
+    A secret that the file says no more stays: it may be told otherwise, and is left out of what is exported.
+    """
+    gone = {setting for setting in once if setting not in wanted} - find_secrets(image)
     after = {setting: value for setting, value in now.items() if setting not in gone}
     counted = _effective(image, name, {}, hostname)
     for setting, value in read_settings(image, name, wanted, hostname).items():
@@ -155,7 +164,8 @@ def settle_settings(
 
 def _effective(image: Image, name: str, values: Mapping[str, Any], hostname: str | None) -> dict[str, Any]:
     schema = complete_schema(image.settings if image else None, name, hostname)
-    strangers = {key: value for key, value in values.items() if key not in schema.settings}
+    # What an image does not know does not count; of one that is not here it is not known what it knows.
+    strangers = {key: value for key, value in values.items() if image is None and key not in schema.settings}
     counted = {**effective_values(schema, values), **strangers}
     return {key: _plain(value) for key, value in counted.items()}
 

@@ -1,0 +1,89 @@
+"""A room as it is, as a file that people can read."""
+
+from dataclasses import replace
+
+from tests.unit.paper_rooms import PaperRooms
+from tests.unit.test_plan_changes import ACME, read
+
+from weft.plan.changes.export import export_rooms
+
+
+def make_rooms() -> PaperRooms:
+    rooms = PaperRooms()
+    rooms.apply(read(ACME))
+    machine = replace(rooms.rooms["acme"].machines["fw"], settings={"names": ("a", "b"), "key": "hush"})
+    machines = {**rooms.rooms["acme"].machines, "fw": machine}
+    rooms.rooms["acme"] = replace(rooms.rooms["acme"], machines=machines)
+    return rooms
+
+
+def test_no_more_is_said_than_was_asked_for() -> None:
+    rooms = make_rooms()
+    text = export_rooms(rooms.rooms.values(), rooms)
+    assert (
+        text
+        == """\
+rooms:
+  acme:
+    networks:
+      lan:
+        subnet: 10.20.1.0/24
+        gateway: fw
+      wan:
+        uplink: true
+    machines:
+      fw:
+        image: gate
+        networks:
+          - wan
+          - lan
+        publish:
+          - 8080:80
+        settings:
+          # key: a secret, left out
+          names:
+            - a
+            - b
+      job:
+        image: base
+        networks:
+          - lan
+      web:
+        image: web
+        networks:
+          lan:
+            address: 10.20.1.10
+        volumes:
+          - data:/srv
+    inserts:
+      wall:
+        appliance: wall
+        before: network:wan
+        settings:
+          mode: shut
+      tap:
+        appliance: sniffer
+        before: web
+        mode: copy
+    volumes:
+      data:
+        size: 64M
+"""
+    )
+
+
+def test_an_exact_copy_has_what_was_given() -> None:
+    rooms = make_rooms()
+    text = export_rooms(rooms.rooms.values(), rooms, exact=True)
+    assert "      wan:\n        subnet: 10.87.0.0/24\n        uplink: true\n" in text
+    assert "          lan:\n            address: 10.20.1.1\n            mac: '52:57:" in text
+
+
+def test_what_a_file_cannot_describe_is_told() -> None:
+    rooms = make_rooms()
+    job = rooms.rooms["acme"].machines["job"]
+    nics = tuple(nic.model_copy(update={"network": None}) for nic in job.spec.nics or ())
+    parked = replace(job, spec=job.spec.model_copy(update={"nics": nics}))
+    rooms.rooms["acme"] = replace(rooms.rooms["acme"], machines={"job": parked})
+    text = export_rooms(rooms.rooms.values(), rooms)
+    assert text.startswith("# acme: job is a parked appliance, which a file cannot describe\n")

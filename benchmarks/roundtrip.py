@@ -1,7 +1,8 @@
 """Round trip: what a patch point without inserts adds, against a tap straight in the bridge.
 
-Promise: 20 µs a round trip at most. In a namespace of its own the fabric's own code makes a bridge and a patch point;
-this program plays the machines: it writes a frame into one tap, reads it from the other, answers, and reads the answer.
+Promise: 20 µs a round trip at most. In a namespace of its own the fabric's own code makes a bridge and a patch point,
+whose port is pinned; this program plays the machines: it writes a datagram into one tap, reads it from the other,
+answers, and reads the answer.
 One program on one CPU, so that what is measured is the kernel's work on the way and no machine's or scheduler's. The
 two ways take turns in short batches.
 """
@@ -18,22 +19,26 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
+from benchmarks.harness.frames import raw, udp
 from benchmarks.harness.report import Report, summarize
 from weft.host.kernel_links import KernelLinks, open_links
 from weft.host.namespace import Namespace, open_namespace
+from weft.host.nft import load_ruleset
 from weft.host.process import run
 from weft.plan.linknames import bridge_name, bridge_side_name, patch_name, tap_name
+from weft.plan.pins import PinnedPort, Stand, plan_pins
 from weft.plan.splice import Ends, plan_bypass
 
 LIMIT = 20.0
 MTU, FRAME = 1500, 98
 """An echo request of ordinary size."""
 VIRTIO_HEADER = bytes(10)
-ETHERTYPE = b"\x88\xb6"  # for experiments on a local network
 NUMBER = struct.Struct("!Q")
-NUMBER_AT = len(VIRTIO_HEADER) + 14
+NUMBER_AT = len(VIRTIO_HEADER) + 14 + 20 + 8
+PAYLOAD = FRAME + len(VIRTIO_HEADER) - NUMBER_AT
 TIMEOUT = 1.0
 BRIDGE = bridge_name(1)
 PROBE, STRAIGHT, PATCHED = 1, 2, 3
@@ -42,14 +47,27 @@ PROBE, STRAIGHT, PATCHED = 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One open tap and the MAC address behind it."""
+    """One open tap and the addresses behind it."""
 
     fd: int
-    mac: bytes
+    slot: int
 
-    def send(self, target: "Station", number: int) -> None:
-        """One numbered frame to another station."""
-        os.write(self.fd, VIRTIO_HEADER + (target.mac + self.mac + ETHERTYPE + NUMBER.pack(number)).ljust(FRAME, b"\0"))
+    @property
+    def mac(self) -> str:
+        return f"02:00:00:00:00:0{self.slot}"
+
+    @property
+    def address(self) -> str:
+        return f"10.0.0.{self.slot}"
+
+    def head(self, target: "Station") -> bytes:
+        """What all frames to another station begin with."""
+        frame = udp(self.mac, self.address, target.address, (9, 9), bytes(PAYLOAD))
+        return (VIRTIO_HEADER + raw(target.mac) + frame[6:])[:NUMBER_AT]
+
+    def send(self, head: bytes, number: int) -> None:
+        """One numbered frame."""
+        os.write(self.fd, (head + NUMBER.pack(number)).ljust(len(VIRTIO_HEADER) + FRAME, b"\0"))
 
     def receive(self, number: int) -> None:
         """Wait for the frame of this number, and pass over others. Raises TimeoutError."""
@@ -77,8 +95,16 @@ async def open_stations(folder: Path) -> AsyncIterator[dict[int, Station]]:
         for slot in (PROBE, STRAIGHT, PATCHED):
             fd = await _wire(namespace, links, slot)
             stack.callback(os.close, fd)
-            stations[slot] = Station(fd, bytes([2, 0, 0, 0, 0, slot]))
+            stations[slot] = Station(fd, slot)
+        await load_ruleset(namespace, plan_pins(pin(station) for station in stations.values()))
         yield stations
+
+
+def pin(station: Station) -> PinnedPort:
+    """A station's port; taps that are in the bridge themselves are free, so that only what is measured is held."""
+    if station.slot != PATCHED:
+        return PinnedPort(tap_name(station.slot, 0), station.mac, stand=Stand.FREE)
+    return PinnedPort(bridge_side_name(station.slot, 0), station.mac, (IPv4Address(station.address),))
 
 
 async def _wire(namespace: Namespace, links: KernelLinks, slot: int) -> int:
@@ -97,12 +123,12 @@ async def _wire(namespace: Namespace, links: KernelLinks, slot: int) -> int:
 
 def time_batch(probe: Station, answerer: Station, first: int, count: int) -> list[float]:
     """Round trips, in µs, with numbers from `first` on: two for each."""
-    samples = []
+    samples, there, back = [], probe.head(answerer), answerer.head(probe)
     for number in range(first, first + 2 * count, 2):
         begin = time.perf_counter_ns()
-        probe.send(answerer, number)
+        probe.send(there, number)
         answerer.receive(number)
-        answerer.send(probe, number + 1)
+        answerer.send(back, number + 1)
         probe.receive(number + 1)
         samples.append((time.perf_counter_ns() - begin) / 1000)
     return samples

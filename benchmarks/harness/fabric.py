@@ -44,14 +44,7 @@ class BenchFabric:
 
     def execute(self, machine: str, script: str) -> str:
         """What a shell script prints in a machine. Raises RuntimeError when it fails."""
-        output = b""
-        with self.client.open_exec(machine, ["sh", "-c", script]) as session:
-            for _, data in session:
-                output += data
-        text = output.decode(errors="replace")
-        if session.exit is None or session.exit.shell_status:
-            raise RuntimeError(f"in {machine}: {script}: {session.exit}: {text}")
-        return text
+        return execute(self.client, machine, script)
 
     @property
     def keeper(self) -> int:
@@ -113,6 +106,18 @@ class BenchFabric:
         wait_for(lambda: not (self.home / "weft.sock").exists(), "the daemon ends")
         wait_for(lambda: not self.processes() and not self.cgroups(), "nothing of the fabric is left")
         shutil.rmtree(self.home)
+
+
+def execute(client: Client, machine: str, script: str) -> str:
+    """What a shell script prints in a machine of any room. Raises RuntimeError when it fails."""
+    output = b""
+    with client.open_exec(machine, ["sh", "-c", script]) as session:
+        for _, data in session:
+            output += data
+    text = output.decode(errors="replace")
+    if session.exit is None or session.exit.shell_status:
+        raise RuntimeError(f"in {machine}: {script[:200]}: {session.exit}: {text}")
+    return text
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from pathlib import Path
 
 import pytest
-from tests.frames import (
+from benchmarks.harness.frames import (
     ICMPV6,
     LISTENER_REPORT,
     NEIGHBOR_ADVERT,

@@ -8,10 +8,9 @@ import struct
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from tests.frames import (
+from benchmarks.harness.frames import (
     NEIGHBOR_ADVERT,
     NEIGHBOR_SOLICIT,
     ROUTER_ADVERT,
@@ -22,6 +21,7 @@ from tests.frames import (
     neighbor,
     udp,
 )
+from benchmarks.harness.inject import INSIDE, dump_frames, make_injector
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 from tests.machine.raw_frames import open_wiretap
 
@@ -53,11 +53,9 @@ def lair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestFabric]:
         fabric.run("run", "-d", "--name", "victim", "base")
         fabric.run("run", "-d", "--name", "rogue", "base")
         fabric.run("run", "-d", "--name", "loose", "--network", "default,pinned=no", "base")
-        tool = fabric.home.parent / "inject"
-        source = Path(__file__).with_name("inject.c")
-        subprocess.run(["musl-gcc", "-static", "-Os", "-o", tool, source], check=True)
+        tool = make_injector(fabric.home.parent)
         for machine in ("rogue", "loose"):
-            fabric.run("cp", str(tool), f"{machine}:/tmp/inject")
+            fabric.run("cp", str(tool), f"{machine}:{INSIDE}")
         yield fabric
 
 
@@ -68,8 +66,7 @@ def find(fabric: TestFabric, machine: str) -> Place:
 
 def inject(fabric: TestFabric, machine: str, frames: list[bytes]) -> None:
     """Have a machine send frames."""
-    lines = "".join(f"{frame.hex()}\n" for frame in frames)
-    fabric.run("exec", "-i", machine, "--", "/tmp/inject", "eth0", input=lines.encode())
+    fabric.run("exec", "-i", machine, "--", INSIDE, "eth0", input=dump_frames(frames).encode())
 
 
 def pings(fabric: TestFabric, machine: str, *target: str) -> bool:

@@ -69,6 +69,11 @@ def test_the_main_job_needs_no_privilege(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "web", "-p", "80", "web")
     fabric.run("run", "-d", "--name", "client", "base")
     assert "<html" in fabric.exec("client", "wget", "-q", "-O", "-", "http://web/").lower()
+    assert fabric.json("inspect", "client")["networks"][0]["pinned"]
+    fabric.exec("client", "ip", "addr", "add", "10.87.0.99/24", "dev", "eth0")
+    assert " 0 packets received" in fabric.exec(
+        "client", "ping", "-c", "2", "-i", "0.2", "-W", "1", "-I", "10.87.0.99", "web", check=False
+    )
     with fabric.client.open_exec("client", ["sh", "-c", "ping -c 150 -i 0.05 web > /tmp/ping 2>&1 &"]) as session:
         list(session)
     fabric.run("insert", "sniffer", "--before", "web", "--name", "eye")

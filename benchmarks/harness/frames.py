@@ -50,6 +50,14 @@ def udp(source: str, sender: str, target: str, ports: tuple[int, int], payload: 
     return ip(source, sender, target, UDP, head + payload)
 
 
+def echo(source: str, sender: str, wanted: str, words: bytes, *, target: str) -> bytes:
+    """An echo request of IPv4, straight to a hardware address."""
+    head = struct.pack(">BBHHH", 8, 0, 0, 7, 1)
+    head = head[:2] + struct.pack(">H", checksum(head + words)) + head[4:]
+    frame = ip(source, sender, wanted, 1, head + words)
+    return raw(target) + frame[6:]
+
+
 def dhcp_question(source: str, client: str, sender: str = "0.0.0.0") -> bytes:
     """What a client at the hardware address `client` asks of all servers."""
     body = struct.pack(">BBBBIHH", 1, 1, 6, 0, 9, 0, 0x8000) + bytes(16) + raw(client) + bytes(10 + 192)

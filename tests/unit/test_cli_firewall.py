@@ -24,7 +24,8 @@ PEER = {
     "name": "road", "key": "k", "networks": ["10.99.0.2/32", "10.50.0.0/16"], "endpoint": None, "handshake": None,
     "received": 0, "sent": 1500,
 }  # fmt: skip
-CLIENT = {"peer": "phone", "address": "10.99.0.2", "key": "k", "revision": 4, "file": "[Interface]\nPrivateKey = s\n"}
+CLIENT = {"peer": "phone", "address": "10.99.0.2", "key": "k", "revision": 4, "file": "[Interface]\nPrivateKey = s\n",
+          "notes": ["nothing"]}  # fmt: skip
 SAVED = {"machine": "fw", "revision": 5, "notes": []}
 
 
@@ -66,7 +67,7 @@ def test_the_log_is_a_line_for_each_packet(fake: FakeDaemon, weft: Weft) -> None
 def test_a_clients_file_is_printed_written_or_shown(fake: FakeDaemon, weft: Weft, tmp_path: Path) -> None:
     fake.on("POST", f"{BASE}/clients", CLIENT)
     done = weft("firewall", "client", "add", "fw", "phone", "--endpoint", "vpn.example:1")
-    assert (done.out, done.err) == (CLIENT["file"], "weft: phone is 10.99.0.2, revision 4\n")
+    assert (done.out, done.err) == (CLIENT["file"], "weft: phone is 10.99.0.2, revision 4\nnote: nothing\n")
     assert fake.last().body == {"peer": "phone", "address": None, "endpoint": "vpn.example:1"}
     assert "PrivateKey" not in (shown := weft("firewall", "client", "add", "--qr", "fw", "phone").out)
     assert shown.count("\n") > 10

@@ -42,6 +42,20 @@ def test_the_first_client_makes_the_tunnel() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "open_"),
+    [
+        ({}, False),
+        ({"policies": ["wg -> lan accept"]}, True),
+        ({"policies": ["any -> any drop", "lan -> wg accept"], "rules": ["accept wg -> self tcp port 22"]}, False),
+        ({"rules": ["accept any -> lan tcp port 22"]}, True),
+    ],
+)
+def test_it_is_said_when_nothing_lets_clients_in(values: dict[str, object], open_: bool) -> None:
+    new = add_client({**VALUES, **values}, ROUTER, ClientWish(peer="a"), OWN, CLIENT)
+    assert new.notes == (() if open_ else ("nothing lets in yet what comes from the zone wg",))
+
+
 def test_the_next_one_is_beside_it() -> None:
     site = f"site {OWN.public} 10.98.0.2 10.50.0.0/16"
     values = {**VALUES, "wireguard.address": "10.98.0.1/24", "wireguard.key": OWN.private, "wireguard.peers": [site]}

@@ -132,6 +132,8 @@ def add(
     elif output_file is None:
         print(view["file"], end="")
     print(f"weft: {view['peer']} is {view['address']}, revision {view['revision']}", file=sys.stderr)
+    for note in view["notes"]:
+        print(f"note: {note}", file=sys.stderr)
 
 
 @client.command(short_help="Remove a client.")

@@ -6,7 +6,8 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 from typing import Any
 
 from weft.firewall.dns import WIREGUARD_ZONE, list_named_zones
-from weft.firewall.lines import LABEL, Values, list_items
+from weft.firewall.lines import LABEL, Values, list_items, parse_items
+from weft.firewall.rule_lines import ANY, SELF, Action, Policy, Rule, parse_policy, parse_rule
 from weft.firewall.wireguard import (
     NIC,
     Network,
@@ -37,12 +38,13 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class NewClient:
-    """A client as it is to be. `changes`: the settings that the firewall needs for it."""
+    """A client as it is to be. `changes`: the settings that the firewall needs for it. `notes`: what else it needs."""
 
     peer: Peer
     address: str
     changes: dict[str, Any]
     file: str
+    notes: tuple[str, ...] = ()
 
 
 def add_client(values: Values, place: Place, wish: ClientWish, own: Keys, client: Keys) -> NewClient:
@@ -62,7 +64,8 @@ def add_client(values: Values, place: Place, wish: ClientWish, own: Keys, client
     if not values.get("wireguard.key"):
         changes["wireguard.key"] = own.private
     file = _dump_file({**values, **changes}, place, peer, own, client, endpoint)
-    return NewClient(peer, address, changes, file)
+    notes = () if _lets_in(values) else (f"nothing lets in yet what comes from the zone {WIREGUARD_ZONE}",)
+    return NewClient(peer, address, changes, file, notes)
 
 
 def remove_peer(values: Values, name: str) -> list[str] | None:
@@ -78,6 +81,15 @@ def view_peers(values: Values) -> dict[str, PeerView]:
         peer.key: PeerView(name=peer.name, key=peer.key, networks=list(map(str, peer.networks)), endpoint=peer.endpoint)
         for peer in find_peers(values)
     }
+
+
+def _lets_in(values: Values) -> bool:
+    """Whether any line is for what comes out of the tunnel and goes on, not to the firewall itself."""
+    lines: list[Rule | Policy] = [*parse_items(values, "rules", parse_rule).values()]
+    lines += parse_items(values, "policies", parse_policy).values()
+    return any(
+        line.action is Action.ACCEPT and line.origin in (WIREGUARD_ZONE, ANY) and line.target != SELF for line in lines
+    )
 
 
 def _find_tunnel(place: Place) -> IPv4Interface | IPv6Interface:

@@ -119,7 +119,9 @@ def check(values: Values, place: Place | None) -> list[str]:
     if address is None:
         return problems + (["wireguard.address: peers need it"] if peers else [])
     if not values.get("wireguard.key"):
-        problems.append("wireguard.key: a tunnel needs one; `wg genkey` makes it, and so does `weft firewall client`")
+        problems.append(
+            "wireguard.key: a tunnel needs one; `wg genkey` makes it, and so does `weft firewall client add`"
+        )
     else:
         problems += _check_key(values["wireguard.key"])
     return problems if place is None else problems + _check_place(address, peers, place)

@@ -75,6 +75,7 @@ class ClientView(BaseModel):
     key: str = Field(description="public")
     revision: int = Field(description="of the settings that have it")
     file: str
+    notes: list[str] = Field(default=[], description="what is left to be done, a sentence each")
 
 
 class LeaseView(BaseModel):

@@ -35,7 +35,12 @@ class FirewallChanges:
             raise Invalid(str(err)) from err
         view = await self._change(name, new.changes, revision, "client add")
         return ClientView(
-            peer=new.peer.name, address=new.address, key=client.public, revision=view.revision, file=new.file
+            peer=new.peer.name,
+            address=new.address,
+            key=client.public,
+            revision=view.revision,
+            file=new.file,
+            notes=list(new.notes),
         )
 
     async def remove_client(self, name: str, peer: str) -> ConfigView:

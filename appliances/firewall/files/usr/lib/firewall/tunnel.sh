@@ -6,7 +6,7 @@ FROM=/run/weft
 IN=/run/tunnel
 # A peer that has not been heard of for so long may have moved: a session lives for three minutes.
 SILENCE=180
-PAUSE=30
+PAUSE=10
 
 # lines WORD: the values of wg0.net that begin with it.
 lines() { sed -n "s/^$1 //p" $FROM/wg0.net | sort -u; }

@@ -199,7 +199,17 @@ def test_rules_connections_and_the_log_say_what_happens(services: TestFabric) ->
     assert {(one["action"], one["rule"], one["zone_in"], one["zone_out"]) for one in logged} == {
         ("drop", "rules[0]", "wg", "lan")
     }
-    services.exec("branch", "wget", "-qO-", f"http://{WEB}/hello.html")
+
+
+def test_the_log_goes_on(services: TestFabric) -> None:
+    """What was there before comes first, then a packet that is dropped while somebody looks."""
+    with services.start("firewall", "log", "-f", "fw", "--format", "json") as following:
+        assert following.stdout is not None
+        assert json.loads(following.stdout.readline())["time"] > 1e9
+        services.exec("branch", "sh", "-c", f"echo | nc -w 1 {WEB} 99", check=False)
+        services.exec("branch", "sh", "-c", f"echo | nc -w 1 {FW_TUNNEL} 98", check=False)
+        assert any(json.loads(line)["dport"] == 98 for line in following.stdout)
+        following.terminate()
 
 
 def test_an_address_is_blocked_and_let_in_again(services: TestFabric) -> None:

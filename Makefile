@@ -24,13 +24,13 @@ demo: bootstrap images ## Slip a sniffer in front of a running web server, and w
 
 .PHONY: test
 test: bootstrap check prepare ## Run everything that CI runs
-	@$(VENV)/coverage run -m pytest tests/unit
+	@$(VENV)/pytest -n auto --dist worksteal --cov --cov-report= tests/unit
 	@$(VENV)/coverage report --include='src/weft/model/*,src/weft/plan/*' --fail-under=95
-	@$(VENV)/pytest tests/contract tests/host tests/machine
+	@$(VENV)/pytest -n auto --dist loadfile tests/contract tests/host tests/machine
 
 .PHONY: unit
 unit: bootstrap ## Run the tests that need nothing but Python
-	@$(VENV)/pytest -q tests/unit
+	@$(VENV)/pytest -q -n auto --dist worksteal tests/unit
 
 .PHONY: check
 check: environment ## Check format, lint, types, imports and generated pages

@@ -86,7 +86,7 @@ async def test_an_unchanged_recipe_is_not_built_again(tmp_path: Path) -> None:
 
 async def test_a_recipe_that_came_along_is_known_by_name(tmp_path: Path) -> None:
     assert (await build_image(Path("base"), tmp_path)).name == "base"
-    with pytest.raises(NotFound, match="there are base"):
+    with pytest.raises(NotFound, match="there are balancer, base"):
         await build_image(Path("basis"), tmp_path)
 
 

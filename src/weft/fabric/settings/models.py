@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from weft.balancer import BalancerModel
 from weft.fabric.records import Told
 from weft.firewall.model import FirewallModel
 from weft.model.errors import Invalid
@@ -14,7 +15,7 @@ from weft.model.settings_model import SettingsModel
 from weft.plan.place_files import dump_place, without_neighbours
 from weft.plan.settings import Fit, Values, effective_values, require_fit
 
-MODELS: dict[str, SettingsModel] = {"firewall": FirewallModel()}
+MODELS: dict[str, SettingsModel] = {"firewall": FirewallModel(), "balancer": BalancerModel()}
 """By the name that a recipe has in `settings.model`."""
 
 

@@ -61,7 +61,7 @@ class Placing:
     async def _tell(self, machine: MachineRecord) -> None:
         """A parked appliance stands where it stood until it is inserted again."""
         is_parked = machine.is_appliance and self._site.shelves.inserts.find(machine.name) is None
-        if machine.state is not State.RUNNING or is_parked or not self._applies(machine):
+        if is_parked:
             return
         try:
             await self._place(machine.name)
@@ -75,10 +75,10 @@ class Placing:
         return image is not None and is_appliance(image) and image.settings is not None and bool(image.settings.apply)
 
     async def _place(self, name: str) -> None:
-        """Tell a machine that runs where it stands, unless it knows."""
+        """Tell a machine that runs where it stands, unless it knows, or has no program that would care."""
         async with self._changes.locks[name]:
             machine = self._site.shelves.machines.find(name)
-            if machine is None or machine.state is not State.RUNNING:
+            if machine is None or machine.state is not State.RUNNING or not self._applies(machine):
                 return
             terms = self._changes.terms(machine)
             if machine.told and machine.told.place == weigh_place(terms):

@@ -185,6 +185,11 @@ async def test_a_parked_appliance_is_told_where_it_is_inserted(room: Room) -> No
     applied = len(room.machine.applied)
     await room.fabric.inserts.move("fw", {})
     assert len(room.machine.applied) == applied
+    since = room.place.since
+    assert f"PLACE_SINCE={since}\n".encode() in room.machine.files["place.env"]
+    await shelf.save(shelf.get("fw").with_(created=since and since + 60))
+    await room.fabric.inserts.move("fw", {})
+    assert len(room.machine.applied) == applied + 1, "it has come there anew, to the same place"
 
 
 async def test_an_unknown_model_is_refused(room: Room) -> None:

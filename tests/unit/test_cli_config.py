@@ -73,6 +73,20 @@ def test_set_and_unset(fake: FakeDaemon, weft: Weft) -> None:
     assert weft("config", "set", "gate", "mode").status == 2
 
 
+def test_a_trial(fake: FakeDaemon, weft: Weft, tmp_path: Path) -> None:
+    fake.on("PATCH", BASE, {**CONFIG, "on_trial_until": 1.0e9})
+    fake.on("POST", f"{BASE}/import", {**CONFIG, "on_trial_until": 1.0e9})
+    fake.on("POST", f"{BASE}/confirm", CONFIG)
+    (tmp_path / "gate.toml").write_text("mode = 'x'")
+    file = str(tmp_path / "gate.toml")
+    for command in (("set", "gate", "mode=x"), ("unset", "gate", "mode"), ("import", "gate", file)):
+        ran = weft("config", *command, "--confirm", "1m")
+        assert "note: on trial until 2001-09-09" in ran.err and "weft config confirm gate keeps it" in ran.err
+        assert fake.last().body["confirm"] == 60
+    ran = weft("config", "confirm", "gate")
+    assert ran.out == "gate revision 3\n" and "trial" not in ran.err
+
+
 def test_a_refusal_is_one_line(fake: FakeDaemon, weft: Weft) -> None:
     fake.on("PATCH", BASE, fail(422, "invalid", "the appliance refuses: no"))
     assert weft("config", "set", "gate", "mode=x") == (1, "", "weft: invalid: the appliance refuses: no\n")

@@ -145,6 +145,7 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
     ("config_history", ("g",), {}, "GET", "/v1/machines/g/config/history", {}, None),
     ("config_diff", ("g", 1), {}, "GET", "/v1/machines/g/config/diff", {"before": "1"}, None),
     ("revert_config", ("g", 1), {}, "POST", "/v1/machines/g/config/revert", {}, {"revision": 1}),
+    ("confirm_config", ("g",), {}, "POST", "/v1/machines/g/config/confirm", {}, None),
     ("commit_config", ("g",), {}, "POST", "/v1/machines/g/config/commit", {}, None),
     ("reset_machine", ("g",), {"failsafe": True}, "POST", "/v1/machines/g/reset", {}, {"failsafe": True, "wait": True}),
     ("floppy", ("/f",), {}, "GET", "/v1/floppies", {"floppy": "/f"}, None),

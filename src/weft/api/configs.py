@@ -17,6 +17,9 @@ from weft.model.schema import SettingsSchema
 router = APIRouter(prefix="/machines/{name}", tags=["settings"])
 Running = Annotated[bool | None, Query(description="what runs, or what is saved; default: what runs, if it says so")]
 Revision = Annotated[int | None, Query(ge=1)]
+Confirm = Annotated[
+    float | None, Field(gt=0, le=86400, description="go back after so many seconds, unless it is confirmed")
+]
 
 
 class ConfigRequest(BaseModel):
@@ -27,6 +30,7 @@ class ConfigRequest(BaseModel):
     set: dict[str, Any] = Field(default={})
     unset: list[str] = []
     revision: int | None = Field(default=None, ge=0, description="only if this is still the revision that is saved")
+    confirm: Confirm = None
 
 
 class ImportRequest(BaseModel):
@@ -37,6 +41,7 @@ class ImportRequest(BaseModel):
     text: str
     revision: int | None = Field(default=None, ge=0, description="only if this is still the revision that is saved")
     by: str = Field(default="", description="who or what made it, for the history")
+    confirm: Confirm = None
 
 
 class RevertRequest(BaseModel):
@@ -66,7 +71,8 @@ async def show_config(room: TheRoom, name: str, running: Running = None, secrets
 @router.patch("/config")
 async def change_config(room: TheRoom, name: str, body: ConfigRequest) -> ConfigView:
     """Change settings: checked, applied if it runs, saved; or an error and nothing of it."""
-    return await finish(room.configs.change(name, body.set, body.unset, revision=body.revision))
+    change = room.configs.change(name, body.set, body.unset, revision=body.revision, confirm=body.confirm)
+    return await finish(change)
 
 
 @router.get("/config/schema")
@@ -91,7 +97,13 @@ async def export_config(room: TheRoom, name: str, running: bool = False) -> Plai
 async def import_config(room: TheRoom, name: str, body: ImportRequest) -> ConfigView:
     """Take a TOML file as the settings."""
     data = body.text.encode()
-    return await finish(room.configs.import_(name, data, revision=body.revision, by=body.by))
+    return await finish(room.configs.import_(name, data, revision=body.revision, by=body.by, confirm=body.confirm))
+
+
+@router.post("/config/confirm")
+async def confirm_config(room: TheRoom, name: str) -> ConfigView:
+    """What is on trial stays."""
+    return await finish(room.configs.confirm(name))
 
 
 @router.get("/config/history")

@@ -1,4 +1,4 @@
-"""Settings of appliances: show, schema, set, unset, edit, export, import, diff, history, revert, commit; and reset."""
+"""Settings of appliances: shown, changed, tried, kept as revisions, gone back to; and the reset button."""
 
 import sys
 from collections.abc import Mapping
@@ -9,12 +9,15 @@ import click
 
 from weft.cli.face import Face, format_option, wait_option
 from weft.cli.lifecycle import for_each
-from weft.cli.params import MACHINE
+from weft.cli.params import DURATION, MACHINE
 from weft.cli.printing import dump_time, print_json, print_table
 from weft.cli.setting_options import split_setting
 from weft.model.errors import Invalid
 
 _MACHINE = click.argument("machine", type=MACHINE)
+_CONFIRM = click.option(
+    "--confirm", type=DURATION, help="On trial: it goes back after so long, unless `weft config confirm` comes."
+)
 
 
 @click.group(short_help="Settings of appliances.")
@@ -61,28 +64,40 @@ def schema(face: Face, machine: str, json_schema: bool, output: str) -> None:
 @config.command("set", short_help="Change settings.")
 @_MACHINE
 @click.argument("values", nargs=-1, required=True, metavar="KEY=VALUE...")
+@_CONFIRM
 @format_option
 @click.pass_obj
-def set_(face: Face, machine: str, values: tuple[str, ...], output: str) -> None:
+def set_(face: Face, machine: str, values: tuple[str, ...], confirm: float | None, output: str) -> None:
     """Give settings of MACHINE other values, all or none: applied if it runs, and saved. Lists have commas."""
-    _print_saved(face.client().change_config(machine, dict(map(split_setting, values))), output)
+    _print_saved(face.client().change_config(machine, dict(map(split_setting, values)), confirm=confirm), output)
 
 
 @config.command(short_help="Go back to defaults.")
 @_MACHINE
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@_CONFIRM
 @format_option
 @click.pass_obj
-def unset(face: Face, machine: str, keys: tuple[str, ...], output: str) -> None:
+def unset(face: Face, machine: str, keys: tuple[str, ...], confirm: float | None, output: str) -> None:
     """Give settings of MACHINE their defaults back."""
-    _print_saved(face.client().change_config(machine, {}, keys), output)
+    _print_saved(face.client().change_config(machine, {}, keys, confirm=confirm), output)
+
+
+@config.command(short_help="Keep settings that are on trial.")
+@_MACHINE
+@format_option
+@click.pass_obj
+def confirm(face: Face, machine: str, output: str) -> None:
+    """Keep what was set on MACHINE with --confirm, before its time is up."""
+    _print_saved(face.client().confirm_config(machine), output)
 
 
 @config.command(short_help="Change settings in an editor.")
 @_MACHINE
+@_CONFIRM
 @format_option
 @click.pass_obj
-def edit(face: Face, machine: str, output: str) -> None:
+def edit(face: Face, machine: str, confirm: float | None, output: str) -> None:
     """Open the saved settings of MACHINE in $EDITOR; what comes out of it is applied and saved.
 
     What is refused is kept in a file beside the error.
@@ -95,7 +110,7 @@ def edit(face: Face, machine: str, output: str) -> None:
         print("nothing has changed", file=sys.stderr)
         return
     try:
-        view = client.import_config(machine, changed, revision=revision, by="weft config edit")
+        view = client.import_config(machine, changed, revision=revision, by="weft config edit", confirm=confirm)
     except Exception:
         kept = _keep(machine, changed)
         print(f"weft: your text is in {kept}", file=sys.stderr)
@@ -115,16 +130,17 @@ def export(face: Face, machine: str, running: bool) -> None:
 @config.command("import", short_help="Take settings from a file.")
 @_MACHINE
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), default="-")
+@_CONFIRM
 @format_option
 @click.pass_obj
-def import_(face: Face, machine: str, file: str, output: str) -> None:
+def import_(face: Face, machine: str, file: str, confirm: float | None, output: str) -> None:
     """Make what is in FILE (default: standard input) the settings of MACHINE."""
     data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     try:
         text = data.decode()
     except UnicodeDecodeError as err:
         raise Invalid(f"{file}: not UTF-8 text") from err
-    _print_saved(face.client().import_config(machine, text), output)
+    _print_saved(face.client().import_config(machine, text, confirm=confirm), output)
 
 
 @config.command(short_help="Show what has changed.")
@@ -167,7 +183,7 @@ def history(face: Face, machine: str, output: str) -> None:
 def revert(face: Face, machine: str, revision: int | None, output: str) -> None:
     """Make an earlier REVISION of the settings of MACHINE the newest one.
 
-    Without one, the machine runs with what is saved again.
+    Without one, what is on trial is taken back, or the machine runs with what is saved again.
     """
     _print_saved(face.client().revert_config(machine, revision), output)
 
@@ -216,6 +232,9 @@ def _print_saved(view: Mapping[str, Any], output: str) -> None:
 
 
 def _print_notes(view: Mapping[str, Any]) -> None:
+    if (until := view.get("on_trial_until")) is not None:
+        how = f"weft config confirm {view['machine']} keeps it"
+        print(f"note: on trial until {dump_time(until)}: {how}", file=sys.stderr)
     for note in view["notes"]:
         print(f"note: {note}", file=sys.stderr)
 

@@ -24,11 +24,21 @@ class ConfigRoutes(Transport):
         return self._ask_object("GET", f"{_config(name)}/json-schema")
 
     def change_config(
-        self, name: str, values: Mapping[str, Any], unset: Sequence[str] = (), *, revision: int | None = None
+        self,
+        name: str,
+        values: Mapping[str, Any],
+        unset: Sequence[str] = (),
+        *,
+        revision: int | None = None,
+        confirm: float | None = None,
     ) -> Json:
-        """Sets and unsets: checked, applied if the machine runs, and saved; or an error, and nothing of it."""
+        """Sets and unsets: checked, applied if the machine runs, and saved; or an error, and nothing of it.
+
+        `confirm`: goes back after so many seconds, unless it is confirmed.
+        """
         body = {"set": dict(values), "unset": list(unset), "revision": revision}
-        return self._ask_object("PATCH", _config(name), body=body, timeout=WORK_TIMEOUT)
+        limit = {} if confirm is None else {"confirm": confirm}
+        return self._ask_object("PATCH", _config(name), body=body | limit, timeout=WORK_TIMEOUT)
 
     def export_config(self, name: str, *, running: bool = False) -> str:
         """The settings as a TOML file, secrets included."""
@@ -36,10 +46,16 @@ class ConfigRoutes(Transport):
         with self._open("GET", f"{_config(name)}/export", query=query, timeout=WORK_TIMEOUT) as answer:
             return answer.read().decode()
 
-    def import_config(self, name: str, text: str, *, revision: int | None = None, by: str = "") -> Json:
-        """Takes a TOML file as the settings. `by`: what made it, for the history."""
-        body = {"text": text, "revision": revision, "by": by}
+    def import_config(
+        self, name: str, text: str, *, revision: int | None = None, by: str = "", confirm: float | None = None
+    ) -> Json:
+        """Takes a TOML file as the settings. `by`: what made it, for the history; `confirm` as in `change_config`."""
+        body = {"text": text, "revision": revision, "by": by} | ({} if confirm is None else {"confirm": confirm})
         return self._ask_object("POST", f"{_config(name)}/import", body=body, timeout=WORK_TIMEOUT)
+
+    def confirm_config(self, name: str) -> Json:
+        """What is on trial stays."""
+        return self._ask_object("POST", f"{_config(name)}/confirm", timeout=WORK_TIMEOUT)
 
     def config_history(self, name: str) -> list[Json]:
         """The last revisions, the newest first."""

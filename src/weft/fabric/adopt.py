@@ -29,6 +29,7 @@ async def adopt(room: Room, *, same_boot: bool) -> None:
     await _each(room, live, partial(room.lifecycle.adopt, same_boot=same_boot))
     await _each(room, shelves.inserts, inserts.adopt)
     await room.restarts.adopt(same_boot=same_boot)
+    room.confirming.adopt()
     for machine in shelves.machines:
         if machine.removing:
             room.site.tasks.start(room.machines.remove(machine.name, force=True), f"remove-{machine.name}")

@@ -42,6 +42,8 @@ KINDS = {
     "image.removed": "An image is gone.",
     "settings.saved": "An appliance's settings have a new revision, `data.revision`.",
     "settings.fallback": "An appliance does not run with what is saved, but with an earlier revision or the defaults.",
+    "settings.confirmed": "What was on trial of an appliance's settings stays.",
+    "settings.undone": "What was on trial of an appliance's settings was taken back, in time or by somebody.",
     "settings.reset": "The floppy of an appliance was emptied: factory state, from its next start on.",
     "insert.ejected": "Frames go past it for good. Its machine drains and goes, or stays parked.",
 }

@@ -90,6 +90,13 @@ class Told(Record):
     applied: str
 
 
+class OnTrial(Record):
+    """Settings that are taken back at `until` (seconds since the epoch) to revision `back`; 0: to the defaults."""
+
+    back: int
+    until: float
+
+
 class MachineRecord(Record):
     """A machine: what was asked, what it was given, and its present run."""
 
@@ -114,6 +121,7 @@ class MachineRecord(Record):
     fallback: bool = False
     first: FirstSettings | None = None
     told: Told | None = None
+    trial: OnTrial | None = None
     removing: bool = False
     published: tuple[PublishedPort, ...] = ()
     wanted: bool = False

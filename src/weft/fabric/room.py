@@ -21,6 +21,7 @@ from weft.fabric.published import Publishing
 from weft.fabric.restarts import Restarts
 from weft.fabric.settings.changing import Changes
 from weft.fabric.settings.configs import Configs
+from weft.fabric.settings.confirming import Confirming
 from weft.fabric.settings.placing import Placing
 from weft.fabric.site import Site
 from weft.fabric.sniff import Sniffers
@@ -49,6 +50,7 @@ class Room:
     checks: Checks
     restarts: Restarts
     configs: Configs
+    confirming: Confirming
     files: Files
     insight: Insight
     updates: Updates
@@ -102,7 +104,8 @@ def assemble(site: Site) -> Room:
     lifecycle.on_ready += [hearts.on_ready, inserts.on_ready, checks.on_ready]
     lifecycle.on_end += [hearts.on_end, inserts.on_end, checks.on_end, restarts.on_end]
     changes = Changes(site, lifecycle)
-    configs = Configs(site, changes)
+    confirming = Confirming(site, changes)
+    configs = Configs(site, changes, confirming)
     placing = Placing(site, lifecycle, changes, configs)
     inserts.move = placing.move
     machines.on_change.append(placing.on_change)
@@ -128,6 +131,7 @@ def assemble(site: Site) -> Room:
         checks=checks,
         restarts=restarts,
         configs=configs,
+        confirming=confirming,
         files=Files(lifecycle),
         insight=Insight(site, lifecycle, ports.pins),
         updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks),

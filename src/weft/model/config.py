@@ -29,6 +29,9 @@ class ConfigView(BaseModel):
     settings: list[SettingView]
     unknown: dict[str, Any] = Field(default={}, description="kept for other versions of the image, which know them")
     notes: list[str] = Field(default=[], description="what is remarkable, a sentence each")
+    on_trial_until: float | None = Field(
+        default=None, description="they are on trial: they go back then, in seconds since the epoch, unless confirmed"
+    )
 
 
 class RevisionView(BaseModel):

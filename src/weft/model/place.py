@@ -58,6 +58,7 @@ class Place(BaseModel):
     gateway_mac: str | None = Field(default=None, description="of a next hop that cannot be asked for")
     resolvers: tuple[str, ...] = Field(default=(), description="name servers to ask for other names")
     neighbours: tuple[Neighbour, ...] = ()
+    since: float | None = Field(default=None, description="of an insert: when it was put there, since the epoch")
 
     def find_zone(self, name: str) -> Zone | None:
         """The zone of this name."""

@@ -25,6 +25,7 @@ def dump_place_shell(place: Place) -> str:
         "GATEWAY_MAC": place.gateway_mac or "",
         "RESOLVERS": " ".join(place.resolvers),
         "NEIGHBOURS": " ".join(f"{other.address},{other.mac}" for other in place.neighbours),
+        "SINCE": "" if place.since is None else str(place.since),
         **{f"ADDRESSES_{zone.nic}": " ".join(zone.addresses) for zone in place.zones},
         **{f"MTU_{zone.nic}": str(zone.mtu) for zone in place.zones},
     }

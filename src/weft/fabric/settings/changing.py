@@ -11,7 +11,7 @@ from weft.fabric.settings.applying import Applier
 from weft.fabric.settings.floppies import Choice, ensure_floppy, find_terms, is_appliance
 from weft.fabric.settings.live import read_settings
 from weft.fabric.settings.models import Terms
-from weft.fabric.settings.work import Subject, Work, check_revision, refuse_uncommitted
+from weft.fabric.settings.work import Subject, Work, check_revision, refuse_trial, refuse_uncommitted
 from weft.fabric.site import Site
 from weft.guest.agent import Agent
 from weft.image.floppy import open_change
@@ -49,14 +49,18 @@ class Changes:
         return Subject(machine, terms, path, agent)
 
     @asynccontextmanager
-    async def open(self, name: str, revision: int | None = None, *, differing: bool = False) -> AsyncIterator[Work]:
+    async def open(
+        self, name: str, revision: int | None = None, *, differing: bool = False, on_trial: bool = False
+    ) -> AsyncIterator[Work]:
         """One change at a time of a machine; who comes second sees what the first has saved.
 
-        `differing`: what runs may differ from what is saved. Otherwise that is a WrongState. What a machine has
-        applied and what then cannot be saved is taken back from it.
+        `differing`: what runs may differ from what is saved; `on_trial`: what is saved may be on trial. Otherwise that
+        is a WrongState. What a machine has applied and what then cannot be saved is taken back from it.
         """
         async with self.locks[name]:
             work = Work(await self.subject(name))
+            if not on_trial:
+                refuse_trial(work.subject.machine)
             if work.subject.machine.state in (State.STARTING, State.STOPPING):
                 raise WrongState(f"machine {name!r} is {work.subject.machine.state}")
             try:

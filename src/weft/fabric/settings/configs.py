@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from weft.fabric.records import MachineRecord
 from weft.fabric.settings.changing import Changes
+from weft.fabric.settings.confirming import Confirming
 from weft.fabric.settings.live import parse_running
 from weft.fabric.settings.work import (
     load_revision,
@@ -37,9 +38,10 @@ from weft.plan.settings_file import Stamp, dump_document, parse_document
 class Configs:
     """The settings of a fabric's appliances."""
 
-    def __init__(self, site: Site, changes: Changes) -> None:
+    def __init__(self, site: Site, changes: Changes, confirming: Confirming) -> None:
         self._site = site
         self._changes = changes
+        self._confirming = confirming
 
     # Looking.
 
@@ -61,7 +63,7 @@ class Configs:
             except Unavailable:
                 if running:
                     raise
-        return view_config(name, subject.schema, saved.document, fit, saved.damage, secrets=secrets)
+        return self._with_trial(view_config(name, subject.schema, saved.document, fit, saved.damage, secrets=secrets))
 
     async def in_force(self, name: str) -> tuple[Values, Place]:
         """What counts at a machine, defaults included, and where it stands: by what it runs with, or what is saved.
@@ -103,14 +105,24 @@ class Configs:
     # Changing.
 
     async def change(
-        self, name: str, wanted: Values, unset: Sequence[str] = (), *, revision: int | None = None, by: str = ""
+        self,
+        name: str,
+        wanted: Values,
+        unset: Sequence[str] = (),
+        *,
+        revision: int | None = None,
+        by: str = "",
+        confirm: float | None = None,
     ) -> ConfigView:
-        """Give settings other values, or their defaults back. `revision`: only if that is still the one saved."""
-        async with self._changes.open(name, revision) as work:
+        """Give settings other values, or their defaults back. `revision`: only if that is still the one saved;
+        `confirm`: go back after so many seconds, unless it is confirmed."""
+        on_trial = confirm is not None
+        async with self._confirming.begin(name, confirm), self._changes.open(name, revision, on_trial=on_trial) as work:
             fit = require_sound(work.subject, work.saved).document.fit(work.subject.schema)
             values = change_values(work.subject.schema, fit.values, wanted, unset)
             why = ", ".join([*(f"{key} set" for key in wanted), *(f"{key} unset" for key in unset)])
-            return await self._changes.put(work, Fit(values, fit.unknown), by or "weft config set", why)
+            view = await self._changes.put(work, Fit(values, fit.unknown), by or "weft config set", why)
+        return self._with_trial(view)
 
     async def replace(self, name: str, wanted: Values, *, by: str) -> ConfigView:
         """Have these settings and no others. What the schema does not know stays aside, damage goes."""
@@ -122,16 +134,31 @@ class Configs:
             why = ", ".join(f"{change.name} {'unset' if change.after is None else 'set'}" for change in changes)
             return await self._changes.put(work, Fit(values, before.unknown), by, why or "mended")
 
-    async def import_(self, name: str, data: bytes, *, revision: int | None = None, by: str = "") -> ConfigView:
+    async def import_(
+        self, name: str, data: bytes, *, revision: int | None = None, by: str = "", confirm: float | None = None
+    ) -> ConfigView:
         """Take a whole file as the settings. What the schema does not know is kept aside; the rest has to fit."""
-        document = parse_document(data, "the file")
-        async with self._changes.open(name, revision) as work:
+        document, on_trial = parse_document(data, "the file"), confirm is not None
+        async with self._confirming.begin(name, confirm), self._changes.open(name, revision, on_trial=on_trial) as work:
             fit = require_fit(document.fit(work.subject.schema))
             fit = replace(fit, unknown={**work.before.unknown, **fit.unknown})
-            return await self._changes.put(work, fit, by or "weft config import", "a file")
+            view = await self._changes.put(work, fit, by or "weft config import", "a file")
+        return self._with_trial(view)
+
+    async def confirm(self, name: str) -> ConfigView:
+        """What is on trial stays. Raises WrongState when nothing is."""
+        await self._confirming.confirm(name)
+        return await self.show(name, running=False)
 
     async def revert(self, name: str, revision: int | None) -> ConfigView:
-        """Go back to a revision, as a new one; None: have the machine run with what is saved again."""
+        """Go back to a revision, as a new one; None: have the machine run with what is saved again.
+
+        What is on trial is taken back first.
+        """
+        if self._site.shelves.machines.get(name).trial is not None:
+            await self._confirming.undo(name, "weft config revert")
+            if revision is None:
+                return await self.show(name, running=False)
         async with self._changes.open(name, differing=True) as work:
             subject = work.subject
             if revision is not None:
@@ -164,8 +191,14 @@ class Configs:
         """Factory state: an empty floppy. A machine that runs goes on as it is until it is started again."""
         async with self._changes.locks[name]:
             subject = await self._changes.subject(name)
+            await self._confirming.forget(name)
             await create_floppy(subject.path.resolve(), replace=True)
         self._site.events.publish("settings.reset", name, f"the floppy of {name} is empty")
+
+    def _with_trial(self, view: ConfigView) -> ConfigView:
+        """With what is on trial of it, and until when."""
+        trial = self._site.shelves.machines.get(view.machine).trial
+        return view if trial is None else view.model_copy(update={"on_trial_until": trial.until})
 
     async def prepare(self, machine: MachineRecord, agent: Agent) -> None:
         """Have a machine that has just started apply its settings."""

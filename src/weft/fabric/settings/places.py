@@ -21,7 +21,7 @@ def find_place(site: Site, machine: MachineRecord) -> Place:
     """Where a machine stands now; a parked appliance stands between nothing and nothing."""
     insert = site.shelves.inserts.find(machine.name)
     if insert is not None:
-        return place_insert(site, insert.spec, machine.nics)
+        return place_insert(site, insert.spec, machine.nics).model_copy(update={"since": insert.created})
     if machine.is_appliance:
         return Place(stance=Stance.BRIDGE, zones=_sides(SIDES, machine.nics, None))
     return place_machine(site, machine.name, machine.nics)

@@ -79,6 +79,14 @@ def refuse_uncommitted(work: Work) -> None:
         raise WrongState(f"machine {name!r} has changed {names} itself", hint=hint)
 
 
+def refuse_trial(machine: MachineRecord) -> None:
+    """What is on trial is decided first. Raises WrongState."""
+    name = machine.name
+    if machine.trial is not None:
+        hint = f"weft config confirm {name} keeps that, weft config revert {name} does not"
+        raise WrongState(f"settings of {name!r} are on trial", hint=hint)
+
+
 def require_sound(subject: Subject, saved: Saved) -> Saved:
     if saved.damage:
         hint = f"weft config revert {subject.name} N, weft config import or weft reset {subject.name}"

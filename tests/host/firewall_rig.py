@@ -47,6 +47,15 @@ def make_zone(name: str, number: int, *, uplink: bool = False) -> Zone:
 
 ZONES = (make_zone("wan", 0, uplink=True), make_zone("lan", 1), make_zone("dmz", 2))
 PLACE = Place(stance=Stance.ROUTER, zones=ZONES, gateway="10.0.0.9")
+BRIDGE = Place(
+    stance=Stance.BRIDGE,
+    zones=tuple(
+        Zone(name=name, nic=f"eth{number}", mac=f"52:57:00:00:02:{number:02x}", subnets=("10.0.0.0/24", "fd00:0::/64"))
+        for number, name in enumerate(("network", "machine"))
+    ),
+)
+BRIDGED_HOSTS = {"network": HOSTS, "machine": (20, 21)}
+"""Last parts of addresses on both sides of a bridge."""
 
 
 class Space:
@@ -173,7 +182,10 @@ class Rig(AbstractContextManager["Rig"]):
         self._stack.callback(self.listeners.stop)
         for zone in self.place.zones:
             self._wire(zone)
-        self.fw.within(_write_sysctls)
+        if self.place.stance is Stance.BRIDGE:
+            self._wire_bridge()
+        else:
+            self._give_addresses()
         for space in self.spaces.values():
             self.listeners.add(space)
         self.listeners.start()
@@ -221,11 +233,11 @@ class Rig(AbstractContextManager["Rig"]):
         client.connect_ex((destination, port))
         return client
 
-    def send(self, origin: str, source: str, sport: int, destination: str, port: int) -> None:
+    def send(self, origin: str, source: str, sport: int, destination: str, port: int, data: bytes = b"?") -> None:
         """One datagram."""
         # PermissionError: the sender's own rules dropped it.
         with self._client(origin, socket.SOCK_DGRAM, source, sport) as client, suppress(PermissionError):
-            client.sendto(b"?", (destination, port))
+            client.sendto(data, (destination, port))
 
     def send_raw(self, origin: str, protocol: int, source: str, destination: str, payload: bytes) -> None:
         """One packet of any protocol."""
@@ -253,18 +265,33 @@ class Rig(AbstractContextManager["Rig"]):
         return client
 
     def _wire(self, zone: Zone) -> None:
-        number = int(zone.nic.removeprefix("eth"))
         host = self.spaces[zone.name]
         self.fw.run("ip", "link", "add", zone.nic, "type", "veth", "peer", "port", "netns", _path(host))
         self.fw.run("ip", "link", "set", zone.nic, "up")
         host.run("ip", "link", "set", "port", "up")
-        for address in zone.addresses:
-            self.fw.run("ip", "address", "add", address, "dev", zone.nic, *_no_dad(address))
-        for last in HOSTS:
+
+    def _wire_bridge(self) -> None:
+        """Both NICs in one bridge, which forwards at once."""
+        self.fw.run("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
+        for number, (name, lasts) in enumerate(BRIDGED_HOSTS.items()):
+            self.fw.run("ip", "link", "set", f"eth{number}", "master", "br0")
+            self._address_host(self.spaces[name], 0, lasts)
+        self.fw.run("ip", "link", "set", "br0", "up")
+
+    def _give_addresses(self) -> None:
+        for number, zone in enumerate(self.place.zones):
+            host = self.spaces[zone.name]
+            for address in zone.addresses:
+                self.fw.run("ip", "address", "add", address, "dev", zone.nic, *_no_dad(address))
+            self._address_host(host, number, HOSTS)
+            for address in zone.addresses:
+                host.run("ip", "route", "add", "default", "via", address.partition("/")[0])
+        self.fw.within(_write_sysctls)
+
+    def _address_host(self, host: Space, number: int, lasts: tuple[int, ...]) -> None:
+        for last in lasts:
             for address in (f"10.{number}.0.{last}/24", f"fd00:{number}::{last}/64"):
                 host.run("ip", "address", "add", address, "dev", "port", *_no_dad(address))
-        for address in zone.addresses:
-            host.run("ip", "route", "add", "default", "via", address.partition("/")[0])
 
 
 def wait_connected(client: socket.socket) -> bool:

@@ -96,7 +96,7 @@ def _send(rig: Rig, flow: Flow, number: int) -> socket.socket | None:
     return None
 
 
-def _observe(rig: Rig, flow: Flow, number: int, expected: Verdict) -> tuple[set[str], dict[str, set[str]], bool]:
+def observe(rig: Rig, flow: Flow, number: int, expected: Verdict) -> tuple[set[str], dict[str, set[str]], bool]:
     """Which entry counted it, which translations did, and whether it got through, where that can be seen."""
     before = rig.counters()
     client = _send(rig, flow, number)
@@ -197,7 +197,7 @@ def test_packets_meet_what_the_judge_says(rig, values, probes):
         number = next(SPORTS)
         flow = probe.flow(number)
         expected = judge(values, PLACE, flow, datetime.now(UTC))
-        counted, nat, through = _observe(rig, flow, number, expected)
+        counted, nat, through = observe(rig, flow, number, expected)
         told = (flow, expected)
         assert counted == ({expected.by} - {"itself"}), told
         assert nat["prerouting"] == ({expected.forward} if expected.forward else set()), told

@@ -94,8 +94,10 @@ def _dump_maps(layout: Layout) -> Lines:
     lines = _map("forwarded", "ifname . ifname", [f"{_nics(layout, *p)} : goto {_pair_chain(*p)}" for p in across])
     lines += _map("turned", "ifname . ifname", [f"{_nics(layout, *p)} : goto {_turned_chain(*p)}" for p in across])
     if layout.is_bridge:
-        policies = [f"{_nics(layout, *p)} : goto {_policy_chain(layout, *p)}" for p in across]
-        return lines + _map("unknown", "ifname . ifname", policies)
+        # Frames that are not IP belong to no flow, so there is nothing to mark; a bridge refuses by dropping.
+        passes = [(p, layout.find_policy(*p)[0] is Action.ACCEPT) for p in across]
+        verdicts = [f"{_nics(layout, *p)} : {'accept' if passed else 'drop'}" for p, passed in passes]
+        return lines + _map("unknown", "ifname . ifname", verdicts)
     for name, pair in (("entering", lambda zone: (zone, SELF)), ("leaving", lambda zone: (SELF, zone))):
         elements = [f'"{zone.nic}" : goto {_pair_chain(*pair(zone.name))}' for zone in layout.zones]
         lines += _map(name, "ifname", elements)

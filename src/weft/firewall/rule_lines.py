@@ -68,11 +68,11 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many flows may begin in a time, and how many at once after a pause."""
+    """How many flows may begin in a time, and how many of them at once after a pause: without a word all."""
 
     count: int
     per: str
-    burst: int = 5
+    burst: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ def _parse_rate(word: str) -> Rate:
     count, slash, per = word.partition("/")
     if not slash or per not in ("second", "minute", "hour"):
         raise ValueError(f"limit {word!r} is not like 10/second, 10/minute or 10/hour")
-    return Rate(_parse_count(count), per)
+    return Rate(_parse_count(count), per, _parse_count(count))
 
 
 def _parse_label(word: str) -> str:

@@ -101,6 +101,12 @@ class BalancerModel:
             lines += ["", *_dump_listener(listener, servers, values)]
         return {CONF: "".join(f"{line}\n" for line in lines)}
 
+    def find_machines(self, values: Values) -> Iterator[tuple[str, str]]:
+        """The servers that are machines, each with its item. A name with a domain is somebody else's to know."""
+        for where, server in parse_items(values, "servers", parse_server).items():
+            if not _is_address(server.host) and "." not in server.host:
+                yield where, server.host
+
 
 def _dump_global(values: Values) -> list[str]:
     """Buffers are small: they are what a connection costs in a machine of 64 MB."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +39,9 @@ class PaperModel:
 
     def render(self, values: Mapping[str, Any], place: Place) -> dict[str, str]:
         return {"doors.conf": "".join(f"open {door}\n" for door in values.get("doors", ()))}
+
+    def find_machines(self, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        yield from ()
 
 
 @dataclasses.dataclass

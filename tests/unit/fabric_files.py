@@ -27,12 +27,14 @@ GATE = SettingsSchema(
         "key": Setting(type="secret"),
     }
 )
+RULES = SettingsSchema(settings={name: Setting(type="list") for name in ("rules", "sets")}, model="firewall")
 IMAGES = {
     "base": make_image("base"),
     "web": make_image("web"),
     "sniffer": make_image("sniffer", nics=SIDES, wire=True),
     "gate": make_image("gate", settings=GATE),
     "wall": make_image("wall", nics=SIDES, wire=True, settings=GATE, modes=("inline",)),
+    "fire": make_image("fire", settings=RULES),
     "rout": make_image("rout", nics=SIDES, wire=True, modes=("routed",)),
     "docker.io/library/nginx:1": make_image("docker.io/library/nginx:1", kind=ImageKind.OCI),
 }

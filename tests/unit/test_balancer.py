@@ -111,3 +111,11 @@ def test_no_time_at_all_is_not_for_ever() -> None:
 
 def test_a_check_by_http_asks_for_its_path() -> None:
     assert "    option httpchk GET /health\n" in render(**{"check.path": "/health"})
+
+
+def test_servers_that_are_machines_are_known_as_such() -> None:
+    servers = ["web-1", "10.1.0.7:80", "www.example.org", "we_b!", "web-2 backup"]
+    assert list(BalancerModel().find_machines({"servers": servers})) == [
+        ("servers[0]", "web-1"),
+        ("servers[4]", "web-2"),
+    ]

@@ -231,3 +231,17 @@ def test_a_text_that_comes_to_too_much() -> None:
     assert check("\n".join(lines)) == ["5:5: this comes to more than 50000 values, with its anchors"]
     assert check("a: " + "[" * 40) == ["1:36: more than 32 levels"]
     assert check("a: " + "x" * (1 << 20)) == ["1:1: the file is larger than 1 MiB"]
+
+
+def test_a_rule_about_a_machine_that_the_room_does_not_have_is_a_slip() -> None:
+    body = """
+    machines:
+      web: base
+      fw:
+        image: fire
+        settings:
+          sets: ["pair = wbe, 10.0.0.1"]
+          rules: [accept any -> any to web, drop any -> any from @pair]
+    """
+    (problem,) = check_room(body)
+    assert problem.endswith("fw.settings.sets[0]: there is no machine 'wbe' in this room; did you mean 'web'?")

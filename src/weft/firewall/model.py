@@ -1,6 +1,8 @@
 """The firewall's settings model: everything that its schema cannot say. Pure."""
 
-from weft.firewall import filtering, names, wireguard
+from collections.abc import Iterator
+
+from weft.firewall import filtering, mentions, names, wireguard
 from weft.firewall.lines import Values
 from weft.model.place import Place
 
@@ -27,3 +29,7 @@ class FirewallModel:
         for part in _PARTS:
             files |= part.render(values, place)
         return files
+
+    def find_machines(self, values: Values) -> Iterator[tuple[str, str]]:
+        """The machines that rules, sets, forwards and the like name, each with its item."""
+        yield from mentions.find_machines(values)

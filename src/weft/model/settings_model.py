@@ -1,6 +1,6 @@
 """What a settings model is: the part of Weft that knows more of an appliance's settings than their schema can say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from weft.model.place import Place
@@ -25,4 +25,8 @@ class SettingsModel(Protocol):
 
         Values that `check` has nothing against. The names are always the same: a file that is not needed is empty.
         """
+        ...
+
+    def find_machines(self, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The machines that are named, each with the item that names it. They need not be there: they come and go."""
         ...

@@ -82,7 +82,12 @@ def _ask_model(scene: Scene, schema: SettingsSchema, values: dict[str, Any], pla
         model = scene.knowledge.find_model(schema)
     except WeftError as err:
         return [str(err)]
-    return model.check(effective_values(schema, values), place) if model else []
+    if model is None:
+        return []
+    effective, known = effective_values(schema, values), [*scene.room.machines]
+    lost = [(where, name) for where, name in model.find_machines(effective) if name not in known]
+    problems = [f"{where}: there is no machine {name!r} in this room{suggest(name, known)}" for where, name in lost]
+    return problems + model.check(effective, place)
 
 
 def _find_place(at: Path, problem: str) -> Finding:

@@ -1,6 +1,7 @@
 """Traces through a real firewall, an inline one, and what does not run: plan and packet say the same."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ RULES = [
     "accept lan -> dmz tcp to web port 80,83 name web",
     "reject lan -> dmz tcp port 81",
     "accept lan -> dmz icmp",
+    "accept lan -> dmz icmpv6 name six",
 ]
 WEB = "rules[0] web"
 
@@ -21,7 +23,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestFabric]:
     never started."""
     with open_fabric(tmp_path_factory.mktemp("shop") / "home") as fabric:
         for number, (name, *gateway) in enumerate([("wan",), ("lan", "fw"), ("dmz", "fw")]):
-            options = ["--gateway", *gateway] if gateway else []
+            options = ["--gateway", *gateway, "--subnet6", f"fd00:{number}::/64"] if gateway else []
             fabric.run("network", "create", name, "--subnet", f"10.{number}.9.0/24", *options)
         settings = {"rules": RULES, "forwards": ["tcp 8080 -> web:80"]}
         make(fabric, "web", "web", "dmz", wait=False)
@@ -86,6 +88,14 @@ def test_what_is_stopped_says_by_which_rule(shop: TestFabric) -> None:
     assert rules(view)["insert guard"] == ("stops", "rules[0] guarded")
 
 
+def test_addresses_of_ipv6(shop: TestFabric) -> None:
+    view = trace(shop, "client", "web", "-6", "--timeout", "20")
+    assert (view["verdict"], outcome(view), view["disagreements"]) == ("passes", "answered", []), view
+    assert view["packet"] == "icmp fd00:1::2 -> fd00:2::2"
+    assert rules(view)["machine fw"] == ("passes", "rules[3] six")
+    assert any(hop["seen"] for hop in view["hops"] if hop["at"] == "machine fw")
+
+
 def test_a_published_port_leads_through_a_forward(shop: TestFabric) -> None:
     port = shop.client.machine("fw")["ports"][0]["host_port"]
     view = trace(shop, "outside", str(port), "--timeout", "20")
@@ -112,6 +122,17 @@ def test_a_rule_that_no_setting_knows_is_found(shop: TestFabric) -> None:
     assert outcome(view) == "silent"
     assert any("machine fw" in line and "by hand" in line for line in view["disagreements"]), view
     assert "weft-trace" not in shop.exec("fw", "/usr/sbin/nft", "list", "tables")
+
+
+def test_wiring_that_somebody_has_cut(shop: TestFabric) -> None:
+    keeper = json.loads((shop.home / "run" / "keeper.json").read_text())["pid"]
+    cut = ("tc", "filter", "del", "dev", "p2.0", "ingress", "pref", "300")
+    subprocess.run(["nsenter", "-t", str(keeper), "-n", *cut], check=True)
+    view = trace(shop, "client", "web", "--timeout", "1")
+    assert view["why"] == "port client:0, on the way back: its wiring is broken: p2.0 leads nowhere"
+    assert outcome(view) in ("unreachable", "silent")
+    shop.run("shutdown")
+    assert trace(shop, "client", "web", "--timeout", "20")["verdict"] == "passes"
 
 
 def test_a_blocked_insert_stops_everything(shop: TestFabric) -> None:

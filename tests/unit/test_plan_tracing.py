@@ -15,6 +15,7 @@ from weft.plan.splice import Appliance, Ends
 from weft.plan.tracing.begin import plan_begin
 from weft.plan.tracing.ends import End, parse_end
 from weft.plan.tracing.judging import Judged
+from weft.plan.tracing.observed import list_watched
 from weft.plan.tracing.room import (
     Packet,
     TracedInsert,
@@ -67,6 +68,7 @@ MACHINES = [
     machine("friday", ("far", "7.0.2")),
     TracedMachine("bare"),
 ]
+NEXT = machine("next", ("wan", "1.0.8"))
 ROOM = TracedRoom({one.name: one for one in MACHINES}, {one.name: one for one in NETWORKS})
 
 
@@ -220,6 +222,8 @@ def test_a_gateway_that_is_not_there() -> None:
 def test_whether_a_machine_passes_on_is_its_own_affair() -> None:
     hops = trace("robinson", "friday:80")
     assert [hop.at for hop in hops if hop.verdict is Passage.UNKNOWN] == ["machine router"] * 2
+    (asked,) = list_watched(hops)
+    assert (asked.machine, asked.family, asked.is_judged) == ("router", "inet", False)
     assert places(hops)[-1] == "machine friday"
 
 
@@ -329,6 +333,51 @@ def test_chains_are_walked_from_the_side_that_frames_come_from() -> None:
     hops = trace("host", "192.0.2.1", with_(ports=(port("network:wan", *chain),)))
     assert places(hops)[2:6] == ["port network:wan", "insert outer", "insert inline", "insert inner"]
     assert places(hops, Way.BACK)[:2] == ["port network:wan", "insert inner"]
+
+
+TAKEN = TracedPort(PortName("", network="wan"), (TracedInsert("inline", Mode.ROUTED, filters=True),))
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "last", "families"),
+    [
+        ("host", "10.1.0.1", "insert inline", ["inet", "inet"]),
+        ("host", "10.1.0.1:80", "insert inline", ["inet", "inet"]),
+        ("host", "192.0.2.1:80", "gateway of wan", ["inet", "inet"]),
+        ("network:wan", "host:80", "machine host", ["inet", "inet"]),
+    ],
+)
+def test_an_insert_that_has_taken_over_the_gateway(
+    source: str, destination: str, last: str, families: list[str]
+) -> None:
+    hops = trace(source, destination, with_(ports=(TAKEN,)))
+    assert {hop.verdict for hop in hops} == {Passage.PASSES}
+    assert places(hops)[-1] == last
+    assert [hop.passage.family for hop in hops if hop.passage] == families
+    assert hops[-1].at == ("gateway of wan" if source == "network:wan" else "machine host")
+
+
+def test_an_insert_at_the_gateway_may_translate() -> None:
+    """By the address that the fabric calls it, or back into its own network."""
+    behind = IPv4Address("169.254.88.1")
+    room = with_(ports=(TAKEN,))
+    wan = replace(room.networks["wan"], behind=behind)
+    room = replace(room, networks={**room.networks, "wan": wan}, machines={**room.machines, "next": NEXT})
+
+    def judge(firewall: str, nic: int | None, packet: Packet) -> Judged:
+        if packet.dport == 8080:
+            return Judged(
+                Passage.PASSES, replace(packet, source=ip_address("10.1.0.1"), destination=ip_address("10.1.0.8"))
+            )
+        return Judged(Passage.PASSES, replace(packet, source=behind))
+
+    for destination, last in (("192.0.2.1:80", "gateway of wan"), ("10.1.0.1:8080", "machine next")):
+        begin = plan_begin(room, parse_end("host"), parse_end(destination))
+        assert not isinstance(begin, Hop)
+        hops = walk_both_ways(room, judge, begin)
+        assert {hop.verdict for hop in hops} == {Passage.PASSES}, hops
+        assert places(hops)[-1] == last
+        assert hops[-1].at == "machine host"
 
 
 def test_an_inline_firewall_stops_by_its_rule() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from weft.cli.face import Face, format_option
-from weft.cli.params import DURATION
+from weft.cli.params import DURATION, MACHINE
 from weft.cli.printing import print_json, print_table
 from weft.model.errors import Invalid
 
@@ -26,7 +26,7 @@ class _Arrow(click.Command):
 @click.option("--probe/--no-probe", default=True, help="Send a real packet too (default), or only say what would be.")
 @click.option("--timeout", type=DURATION, default="2", show_default=True, help="How long its answer may take.")
 @click.option("-6", "--ipv6", is_flag=True, help="By addresses of IPv6.")
-@click.argument("ends", nargs=-1, required=True, metavar="SOURCE ['->'] DESTINATION")
+@click.argument("ends", nargs=-1, required=True, type=MACHINE, metavar="SOURCE ['->'] DESTINATION")
 @format_option
 @click.pass_context
 def trace(ctx: click.Context, probe: bool, timeout: float, ipv6: bool, ends: tuple[str, ...], output: str) -> None:

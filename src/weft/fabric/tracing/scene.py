@@ -59,6 +59,7 @@ def _trace_network(network: NetworkRecord) -> TracedNetwork:
         gateway_address6=network.gateway6,
         gateway=network.spec.gateway,
         uplink=network.spec.uplink,
+        behind=network.behind,
     )
 
 

@@ -17,6 +17,7 @@ LASTING = 60
 """Seconds."""
 _BEFORE_CONNTRACK = -310
 _MOST_STEPS = 200
+_LONGEST_LINE = 1000
 _LINE = re.compile(r"trace id ([0-9a-f]+) (\w+) (\S+) (\S+) (.*)")
 _RULE = re.compile(r"(?:rule (?P<text>.*)|unknown rule handle \d+) \(verdict (?P<verdict>[a-z]+)(?: (?P<to>\S+))?\)")
 _END = re.compile(r"(?P<kind>verdict|policy) (?P<verdict>[a-z]+)")
@@ -100,8 +101,8 @@ def parse_trace(text: str) -> list[Sighting]:
     """The packets that a monitor told of, in order. Lines that are of something else are passed over."""
     found: dict[str, Sighting] = {}
     for line in text.splitlines():
-        if not (matched := _LINE.fullmatch(line.strip())):
-            continue
+        if not line.isprintable() or not (matched := _LINE.fullmatch(line.strip()[:_LONGEST_LINE])):
+            continue  # a guest may say anything, and this is shown on terminals
         number, _, table, chain, rest = matched.groups()
         if rest.startswith("packet: "):
             found.setdefault(number, Sighting(rest.removeprefix("packet: ")))

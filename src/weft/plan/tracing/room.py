@@ -63,7 +63,9 @@ class TracedMachine:
 
 @dataclass(frozen=True, slots=True)
 class TracedNetwork:
-    """A network. `gateway` is the machine that is it; None: the fabric."""
+    """A network. `gateway` is the machine that is it; None: the fabric. `behind`: what an insert that has taken it over
+    is called by the fabric.
+    """
 
     name: str
     subnet: IPv4Network
@@ -72,6 +74,7 @@ class TracedNetwork:
     gateway_address6: IPv6Address | None = None
     gateway: str | None = None
     uplink: bool = False
+    behind: IPv4Address | None = None
 
     def range_of(self, version: int) -> IPv4Network | IPv6Network | None:
         return self.subnet if version == 4 else self.subnet6

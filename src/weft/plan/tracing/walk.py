@@ -55,11 +55,14 @@ class GuestPassage:
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where a packet is: in a machine, come in by a NIC (None: it is its own); or at the fabric, on a network."""
+    """Where a packet is: in a machine, come in by a NIC (None: it is its own); or at the fabric as the gateway of a
+    network. `is_come`: from that network.
+    """
 
     machine: str | None
     nic: int | None = None
     network: str | None = None
+    is_come: bool = False
 
 
 @dataclass(slots=True)
@@ -112,9 +115,8 @@ class Walk:
             self._deliver(machine)
             return None
         if stand.nic is not None and not machine.filters:
-            self._note(
-                at, Passage.UNKNOWN, f"whether it passes on what is for {self.packet.destination} is its own affair"
-            )
+            why = f"whether it passes on what is for {self.packet.destination} is its own affair"
+            self._note(at, Passage.UNKNOWN, why, GuestPassage(machine.name, ROUTES, self.packet, is_judged=False))
         return self._leave(machine, stand)
 
     def _deliver(self, machine: TracedMachine) -> None:
@@ -155,7 +157,7 @@ class Walk:
             return Stand(machine.name, nic)
         if network.gateway is None and next_hop == network.gateway_address:
             self._pass_port(PortName("", network=network.name), inward=True)
-            return Stand(None, network=network.name)
+            return Stand(None, network=network.name, is_come=True)
         return self._stop(f"network {network.name}", _explain_nobody(network, next_hop))
 
     # At a port.
@@ -198,34 +200,47 @@ class Walk:
     def _at_fabric(self, stand: Stand) -> Stand | None:
         network = self.room.networks[stand.network or ""]
         at, destination = f"gateway of {network.name}", self.packet.destination
+        taker = self._find_taker(network) if stand.is_come else None
         if destination == network.gateway_address:
-            self._at_gateway(network)
+            self._at_gateway(network, taker)
             return None
-        if network.covers(destination) and network.gateway is None:
+        if taker is not None and network.covers(destination):
+            return self._cross(network, destination)
+        if network.gateway is None and (network.covers(destination) or destination == network.behind):
             return self._enter(network)
-        if other := self.room.find_network(destination):
-            why = (
-                f"the fabric passes nothing from network to network: a machine on {network.name} and {other.name} could"
-            )
-            return self._stop(at, why)
+        return self._get_out(network, at)
+
+    def _get_out(self, network: TracedNetwork, at: str) -> Stand | None:
+        """To the outside, if that is where it is to go."""
+        if other := self.room.find_network(self.packet.destination):
+            ends = f"{network.name} and {other.name}"
+            return self._stop(at, f"the fabric passes nothing from network to network: a machine on {ends} could")
         if not network.uplink:
             return self._stop(at, f"network {network.name} has no uplink")
-        if self.packet.source not in network.subnet:
+        if self.packet.source not in network.subnet and self.packet.source != network.behind:
             return self._stop(at, f"{self.packet.source} is not of {network.subnet}, so it does not get out")
         self._note(at, Passage.PASSES, "out by the uplink, with the host's address")
         return None
 
-    def _at_gateway(self, network: TracedNetwork) -> None:
+    def _find_taker(self, network: TracedNetwork) -> str | None:
+        """The insert that has taken over a network's gateway, and with it the address."""
+        for insert in self.room.port(PortName("", network=network.name)).chain:
+            if insert.mode is Mode.ROUTED and insert.state is InsertState.ACTIVE:
+                return insert.name
+        return None
+
+    def _at_gateway(self, network: TracedNetwork, taker: str | None) -> None:
         at = f"gateway of {network.name}"
         is_name = self.packet.protocol in ("tcp", "udp") and self.packet.dport == NAMES_PORT
         if self.way is Way.BACK:
             self._note(at, Passage.PASSES, "the fabric asked for this")
+        elif taker is not None:
+            self._note(f"insert {taker}", Passage.PASSES, f"{self.packet.destination} is its own")
         elif self.packet.protocol == "icmp" or is_name:
             self._note(at, Passage.PASSES, "it answers for names and echo requests")
         else:
-            self._stop(
-                at, f"it answers for names and echo requests, not for {self.packet.protocol} {self.packet.dport}"
-            )
+            asked = f"{self.packet.protocol} {self.packet.dport}"
+            self._stop(at, f"it answers for names and echo requests, not for {asked}")
 
     def _enter(self, network: TracedNetwork) -> Stand | None:
         """From the gateway into its network."""

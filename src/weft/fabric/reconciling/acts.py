@@ -20,7 +20,7 @@ from weft.image.build import build_image
 from weft.image.progress import Progress
 from weft.model.errors import Internal, Unavailable
 from weft.model.insert import InsertSpec, Mode
-from weft.model.machine import MachineSpec
+from weft.model.machine import MachineSpec, State
 from weft.model.network import NetworkSpec
 from weft.model.room import RoomSpec
 from weft.model.steps import Kind, Step, Verb
@@ -208,8 +208,10 @@ async def _recreate_insert(means: Means, step: Step, progress: Progress) -> None
 
 
 async def _boot(means: Means, room: Room, name: str) -> None:
-    """Until the machine's agent answers; one that runs already has done so."""
+    """Until the machine's agent answers; one that runs already has done so. One that is being stopped ends first."""
     async with means.boots:
+        if room.site.shelves.machines.get(name).state is State.STOPPING:
+            await room.lifecycle.wait_end(name)
         await room.lifecycle.wait_ready(name)
 
 

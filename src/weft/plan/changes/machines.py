@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from weft.model.machine import MachineSpec
+from weft.model.machine import MachineSpec, State
 from weft.model.steps import Kind, Verb
 from weft.plan.changes import networks, volumes
 from weft.plan.changes.moves import Move, Moves, weigh_machines
@@ -74,7 +74,9 @@ def _add_move(work: Work, move: Move) -> Run:
     """A machine that stays: stopped where it must be, changed, given settings, started."""
     run, steps = Run(), _Steps(work, move.name)
     machine = work.file.machines[move.name]
-    is_live, is_wanted = move.now.state.is_live, machine.state == "running"
+    is_live, is_wanted = move.now.state in (State.STARTING, State.RUNNING), machine.state == "running"
+    if move.now.state is State.STARTING and is_wanted:  # until it has started nothing of it can be changed
+        steps.add(Verb.START, "settle", why=("it is starting",))
     change = plan_update(move.now.spec, move.final)
     if is_live and (move.leave or move.bounce or not is_wanted):
         why = move.bounce or (["others wait for what it has"] if is_wanted else ["the file wants it stopped"])
@@ -101,7 +103,11 @@ def _add_move(work: Work, move: Move) -> Run:
 
 
 def _why_start(move: Move) -> str:
-    return "it was stopped for this" if move.now.state.is_live else f"it is {move.now.state.value}"
+    return (
+        "it was stopped for this"
+        if move.now.state in (State.STARTING, State.RUNNING)
+        else f"it is {move.now.state.value}"
+    )
 
 
 def _configure(work: Work, move: Move, steps: "_Steps") -> str | None:

@@ -209,6 +209,14 @@ def test_a_file_in_full(fake: FakeDaemon, weft: Weft) -> None:
     assert weft("render").out == "rooms: {}\n"
 
 
+def test_a_room_as_a_file(fake: FakeDaemon, weft: Weft) -> None:
+    for name in ("acme", "default"):
+        fake.on("GET", f"/v1/files/export/{name}", {"text": f"rooms: {{{name}: {{}}}}\n"})
+    assert weft("export", "acme").out == "rooms: {acme: {}}\n" and fake.last().query == {"exact": "false"}
+    assert weft("export", "--exact").out == "rooms: {default: {}}\n" and fake.last().query == {"exact": "true"}
+    assert weft("--room", "acme", "export").out == "rooms: {acme: {}}\n"
+
+
 def test_on_a_terminal_it_asks_and_shows_what_goes_on(fake: FakeDaemon, tmp_path: Path, folder: Path) -> None:
     def answer(_request: Request) -> Reply:
         return Reply(told(done(RESTART)), type="application/x-ndjson")

@@ -209,6 +209,7 @@ STREAMS = {
     "check_file",
     "apply_file",
     "render_file",
+    "export_room",
 }
 
 

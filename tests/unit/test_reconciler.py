@@ -116,6 +116,15 @@ async def test_a_file_in_full(http: httpx.AsyncClient) -> None:
     assert sorted(await plan(http, text)) == sorted(await plan(http))
 
 
+async def test_what_is_there_as_a_file_is_nothing_to_do(http: httpx.AsyncClient) -> None:
+    await apply(http)
+    for exact in ("true", "false"):
+        text = (await http.get("/export/acme", params={"exact": exact})).json()["text"]
+        assert ("address" in text) == (exact == "true")
+        assert await plan(http, text) == []
+    assert (await http.get("/export/nope")).json()["error"]["code"] == "not-found"
+
+
 async def test_a_step_that_fails_is_told_and_the_next_time_goes_on(fabric: Fabric, http: httpx.AsyncClient) -> None:
     running = FILE.replace(", state: stopped", "")
     (fabric.room("default").site.layout.home / "kernels" / "default" / "kernel.json").unlink()

@@ -4,7 +4,9 @@ Paths in a file are relative to its folder, on the daemon's host, so a request s
 it says.
 """
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -99,3 +101,13 @@ async def apply_fabric_file(fabric: TheFabric, body: ApplyRequest) -> StreamingR
 async def render_fabric_file(fabric: TheFabric, body: FileRequest) -> FileText:
     """The file with everything that is left to defaults, and with the files that it names."""
     return FileText(text=await fabric.reconciler.render(body.source))
+
+
+@router.get("/export/{room}")
+async def export_room(
+    fabric: TheFabric,
+    room: str,
+    exact: Annotated[bool, Query(description="with the addresses that were given, hardware addresses too")] = False,
+) -> FileText:
+    """A file that says what a room is."""
+    return FileText(text=await fabric.reconciler.export(room, exact=exact))

@@ -1,4 +1,4 @@
-"""Looking at fabric files: plan, render."""
+"""Looking at fabric files: plan, render, export."""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ from weft.cli.file_options import (
     rooms_option,
     telling_problems,
 )
+from weft.cli.params import ROOM
 from weft.cli.printing import print_json
 from weft.cli.steps import dump_plan
 from weft.cli.up import show_warnings
@@ -45,3 +46,13 @@ def render(face: Face, name: str | None) -> None:
     file = read_fabric_file(name)
     with telling_problems(file):
         print(face.client().render_file(**file.request), end="")
+
+
+@click.command(short_help="Write a file of what is there.")
+@click.option("--exact", is_flag=True, help="With addresses that the fabric chose, and hardware addresses.")
+@click.argument("name", type=ROOM, required=False, metavar="[ROOM]")
+@click.pass_obj
+def export(face: Face, exact: bool, name: str | None) -> None:
+    """Print a fabric file that says what ROOM is. `weft up` of it changes nothing."""
+    client = face.client()
+    print(client.export_room(name or client.room, exact=exact), end="")

@@ -47,6 +47,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "down": "weft.cli.up:down",
         "plan": "weft.cli.fabric_files:plan",
         "render": "weft.cli.fabric_files:render",
+        "export": "weft.cli.fabric_files:export",
     },
     "Appliances": {
         "config": "weft.cli.config:config",

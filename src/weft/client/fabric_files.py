@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from weft.client.http import Disconnected
-from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Transport
+from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Transport, quote_name
 from weft.model.errors import error_from_dict
 
 
@@ -39,6 +39,10 @@ class FabricFileRoutes(Transport):
     def render_file(self, path: str, text: str) -> str:
         """The file with everything that it leaves to defaults."""
         return str(self._ask_file("render", path, text)["text"])
+
+    def export_room(self, room: str, *, exact: bool = False) -> str:
+        """A fabric file that says what a room is."""
+        return str(self._ask_object("GET", f"/v1/files/export/{quote_name(room)}", query={"exact": exact})["text"])
 
     def _ask_file(self, verb: str, path: str, text: str, **wish: Any) -> Json:
         body = {"path": path, "text": text, **wish}

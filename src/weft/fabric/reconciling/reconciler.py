@@ -21,6 +21,7 @@ from weft.model.fabric_file import FabricFile
 from weft.model.problem import Problem, find_errors
 from weft.model.steps import ApplyReport, Kind, Plan, Step, Verb
 from weft.plan.changes.changes import plan_changes, plan_down
+from weft.plan.changes.export import export_rooms
 from weft.plan.changes.named import Named, join_named, name_parts
 from weft.plan.changes.work import Wishes
 from weft.plan.fabric_file.check import check_file
@@ -82,6 +83,12 @@ class Reconciler:
         reading = await self.check(source)
         require_sound(reading.problems, source.path)
         return dump_yaml(dump_file(reading.file, defaults=True))
+
+    async def export(self, room: str, *, exact: bool) -> str:
+        """A file for which there is nothing to do. `exact`: with what was given. Raises NotFound, WrongState."""
+        self._rooms.get(room)
+        now = await self._observer.look([room])
+        return export_rooms(now.values(), self._knowledge, exact=exact)
 
     async def plan(self, source: Source, wish: Wish) -> tuple[Plan, list[Problem]]:
         """What would be done, and what is remarkable about the file. Raises Invalid, NotFound, WrongState."""

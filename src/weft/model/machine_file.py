@@ -53,7 +53,7 @@ class NicFile(Part):
 
     short = "network"
 
-    network: NetworkName
+    network: NetworkName = Field(description="its name")
     address: Address | None = Field(default=None, description="chosen from the subnet without")
     address6: Address6 | None = Field(default=None, description="of the same host number without")
     mac: str | None = Field(default=None, pattern=MAC_PATTERN, description="chosen without")
@@ -103,7 +103,7 @@ class MachineFile(Part):
     env: Env = Field(default_factory=dict, description="variables of its program")
     env_file: Paths = Field(default=(), description="files with variables, one a line; `env` goes over them")
     workdir: str | None = Field(default=None, description="where its program starts")
-    user: Text | None = Field(default=None, pattern=USER_PATTERN, description="USER[:GROUP], names or numbers")
+    user: Text | None = Field(default=None, pattern=USER_PATTERN, description="`USER[:GROUP]`, names or numbers")
     hostname: str | None = Field(default=None, description="the machine's name without")
     labels: Labels = Field(default_factory=dict, description="for `ps --filter` and for programs")
     restart: MachineRestart | None = Field(
@@ -114,9 +114,9 @@ class MachineFile(Part):
     stop_timeout: Duration | None = Field(default=None, gt=0, description="a stop that takes longer kills it")
     health: HealthFile | None = Field(default=None, description="a health check; `none` leaves the image's out")
     no_healthcheck: bool = Field(default=False, description="leave the image's health check out")
-    publish: tuple[Publish, ...] = Field(default=(), description="[[IP:]HOST:]PORT[/udp]: ports of the host")
-    volumes: tuple[Mount, ...] = Field(default=(), description="SRC:DST[:ro]: volumes, or folders of the host")
-    tmpfs: tuple[Tmpfs, ...] = Field(default=(), description="DST[:size=N]: memory to mount")
+    publish: tuple[Publish, ...] = Field(default=(), description="`[[IP:]HOST:]PORT[/udp]`: ports of the host")
+    volumes: tuple[Mount, ...] = Field(default=(), description="`SRC:DST[:ro]`: volumes, or folders of the host")
+    tmpfs: tuple[Tmpfs, ...] = Field(default=(), description="`DST[:size=N]`: memory to mount")
     read_only: bool = Field(default=False, description="its root cannot be written to")
     floppy: Path | None = Field(default=None, description="a floppy image for its settings; one of its own without")
     settings: Settings = Field(default_factory=dict, description="an appliance's settings, by its schema")

@@ -8,6 +8,7 @@ from tests.unit.paper_rooms import PaperRooms
 from weft.model.fabric_file import FabricFile
 from weft.model.steps import Plan
 from weft.plan.changes.changes import plan_down
+from weft.plan.changes.difference import dump_differences, find_differences
 from weft.plan.fabric_file.check import check_file
 
 ACME = """
@@ -128,3 +129,18 @@ def test_down_leaves_nothing_but_volumes_unless_they_are_named(rooms: PaperRooms
     assert kept.notes == ("acme: volume data stays, with what is on it", "acme: the room stays: volume data is in it")
     rooms.carry_out(plan_down(rooms.rooms, rooms, rooms.once, volumes=True))
     assert rooms.rooms == {}
+
+
+def test_a_difference_is_told_once_for_each_part(rooms: PaperRooms) -> None:
+    text = ACME.replace("image: base, networks", "image: base, memory: 128M, networks").replace(
+        "mode: copy", "fail: closed"
+    )
+    text = text.replace("uplink: true", "uplink: true, mtu: 1400").replace("  data: 64M", "  more: 64M\n  data: 64M")
+    differences = find_differences(rooms.plan(read(text)))
+    dumped = dump_differences(differences, "weft.yaml")
+    assert dumped.startswith("--- as it is\n+++ weft.yaml\n@@ room acme @@\n")
+    assert "+ volume more\n      it is not there\n" in dumped
+    assert "~ insert tap\n      mode copy → inline is for another one in its place\n" in dumped
+    assert "~ network wan\n      it is made anew: mtu 1500 → 1400\n" in dumped
+    assert "~ machine job\n      memory default → 128M needs a start\n" in dumped
+    assert dump_differences(find_differences(rooms.plan(read(ACME))), "weft.yaml") == ""

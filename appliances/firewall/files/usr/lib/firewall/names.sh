@@ -10,6 +10,12 @@ AGAIN="dnsmasq.hosts dnsmasq.leases dnsmasq.servers"
 is_running() { [ -s $IN/pid ] && kill -0 "$(cat $IN/pid)" 2>/dev/null; }
 is_same() { cmp -s "$FROM/$1" "$IN/$1"; }
 
+are_same() {
+    for name in "$@"; do
+        is_same "$name" || return 1
+    done
+}
+
 start() { /usr/sbin/dnsmasq --conf-file=$IN/dnsmasq.conf; }
 
 stop() {
@@ -62,13 +68,15 @@ if [ ! -s $FROM/dnsmasq.conf ]; then
     rm -f $IN/dnsmasq.conf
     exit
 fi
+# Most changes of settings are about rules, and should not wait for this.
+if is_running && are_same dnsmasq.conf $AGAIN; then
+    exit
+fi
 check dnsmasq.conf
 check dnsmasq.servers
 if ! is_same dnsmasq.conf || ! is_running; then
     restart
     exit
 fi
-for name in $AGAIN; do
-    is_same "$name" || changed=yes
-done
-[ -z "${changed:-}" ] || { take; kill -HUP "$(cat $IN/pid)"; }
+take
+kill -HUP "$(cat $IN/pid)"

@@ -67,7 +67,12 @@ if [ "${1:-}" = endpoints ]; then
     done
 fi
 
+# Most changes of settings are about rules, and should not wait for this.
+if [ -e /sys/class/net/wg0 ] && cmp -s $FROM/wg0.conf $IN/wg0.conf && cmp -s $FROM/wg0.net $IN/wg0.net; then
+    exit
+fi
 end_lookups
+rm -f $IN/wg0.conf
 if [ ! -s $FROM/wg0.conf ]; then
     [ ! -e /sys/class/net/wg0 ] || /bin/ip link del wg0
     exit
@@ -84,3 +89,5 @@ if [ -s $IN/names ]; then
     setsid /bin/sh "$0" endpoints </dev/null >/dev/null 2>&1 &
     echo $! >$IN/pid
 fi
+# Whole now; what is cut short is done again the next time.
+cp $FROM/wg0.net $FROM/wg0.conf $IN/

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from tests.machine.fabrics import TestFabric, open_fabric
+from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 from tests.machine.outside import ADDRESS, ECHO, open_outside
 from tests.machine.talks import Talk, open_echo
 
@@ -84,6 +84,28 @@ def test_a_machine_that_comes_later_finds_it(taken: TestFabric) -> None:
     taken.run("run", "-d", "--name", "late", "--network", "lan", "base")
     assert "10.30.0." in taken.exec("late", "nslookup", "client").partition("Name:")[2]
     taken.run("rm", "-f", "late")
+
+
+def test_translated_flows_end_on_it_and_new_ones_pass(taken: TestFabric, talk: Talk) -> None:
+    taken.run("config", "set", "fw", "masquerade=lan")
+    translated = open_echo(taken, "web", "translated", ADDRESS, ECHO)
+    ejecting = taken.start("eject", "--keep", "--drain", "10m", "fw")
+    wait_for(lambda: "fw[ejecting]" in taken.text("links", "network:lan"), "it drains")
+    wait_for(lambda: pings(taken), "its rules are gone")
+    assert fetches(taken)
+    translated.wait_lines()
+    assert ejecting.poll() is None
+    taken.exec("web", "killall", "nc")
+    assert ejecting.wait(timeout=60) == 0, ejecting.communicate()
+    assert taken.text("links", "network:lan") == "net lan ── gateway\n"
+    talk.wait_lines()
+
+
+def test_it_comes_back_with_its_rules(taken: TestFabric, talk: Talk) -> None:
+    taken.run("config", "unset", "fw", "masquerade")
+    taken.run("insert", "fw", "--before", "network:lan")
+    assert not pings(taken)
+    talk.wait_lines()
 
 
 def test_the_gateway_is_handed_back_and_flows_go_on(taken: TestFabric, talk: Talk, outside: list[str]) -> None:

@@ -1,6 +1,8 @@
 """Inserts, and the ports with their chains."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from weft.api.deps import TheRoom
@@ -11,6 +13,8 @@ from weft.model.insert import FailPolicy, InsertSpec, InsertView, PortView
 from weft.model.reference import find_stem
 
 router = APIRouter(tags=["inserts"])
+_DRAIN = "seconds that flows translated by a routed insert may stay on it, by default 30; 0 also ends a wait for them"
+Drain = Annotated[float | None, Query(ge=0, le=86400, description=_DRAIN)]
 
 
 class InsertRequest(BaseModel):
@@ -59,9 +63,9 @@ async def change_insert(room: TheRoom, name: str, change: InsertChange) -> Inser
 
 
 @router.delete("/inserts/{name}", status_code=204)
-async def eject_insert(room: TheRoom, name: str, keep: bool = False) -> None:
+async def eject_insert(room: TheRoom, name: str, keep: bool = False, drain: Drain = None) -> None:
     """Take an insert out; with `keep` its machine goes on, parked, and can be inserted again by its name."""
-    await finish(room.inserts.eject(name, keep=keep))
+    await finish(room.inserts.eject(name, keep=keep, drain=drain))
 
 
 @router.get("/ports")

@@ -47,12 +47,14 @@ def insert(face: Face, /, appliance: str, wait: bool, output: str, **wanted: Any
 @click.command(short_help="Take inserts out.")
 @click.argument("names", nargs=-1, required=True, type=INSERT, metavar="NAME...")
 @click.option("--keep", is_flag=True, help="Keep its machine, parked, to be inserted again at once.")
+@click.option("--drain", type=DURATION, help="How long flows that a routed one translates may stay. Default: 30s.")
+@click.option("--now", is_flag=True, help="Do not wait for these flows, also when somebody else does already.")
 @format_option
 @click.pass_obj
-def eject(face: Face, names: tuple[str, ...], keep: bool, output: str) -> None:
+def eject(face: Face, names: tuple[str, ...], keep: bool, drain: float | None, now: bool, output: str) -> None:
     """Take inserts out of their chains while traffic flows."""
     client = face.client()
-    for_each(names, lambda name: client.eject(name, keep=keep), output)
+    for_each(names, lambda name: client.eject(name, keep=keep, drain=0 if now else drain), output)
 
 
 @click.command(short_help="Change what happens when an insert fails.")

@@ -272,9 +272,13 @@ class Client(ConfigRoutes, RoomRoutes, FabricFileRoutes, FirewallRoutes):
         """Changes an insert's `fail` policy or `lifetime` while it runs."""
         return self._ask_object("PATCH", f"/v1/inserts/{quote_name(name)}", body=dict(changes))
 
-    def eject(self, name: str, *, keep: bool = False) -> None:
-        """Takes an insert out; with `keep`, its machine stays, parked, to be inserted again."""
-        self._ask("DELETE", f"/v1/inserts/{quote_name(name)}", query={"keep": keep}, timeout=WORK_TIMEOUT)
+    def eject(self, name: str, *, keep: bool = False, drain: float | None = None) -> None:
+        """Takes an insert out; with `keep`, its machine stays, parked, to be inserted again.
+
+        `drain`: seconds that flows which it translates may stay on it; 0 also ends a wait that goes on.
+        """
+        query, limit = {"keep": keep, "drain": drain}, WORK_TIMEOUT + (drain or 0)
+        self._ask("DELETE", f"/v1/inserts/{quote_name(name)}", query=query, timeout=limit)
 
     def ports(self, machine: str | None = None, *, network: str | None = None) -> list[Json]:
         """Every port with its chain, or those of one machine."""

@@ -45,6 +45,7 @@ KINDS = {
     "settings.confirmed": "What was on trial of an appliance's settings stays.",
     "settings.undone": "What was on trial of an appliance's settings was taken back, in time or by somebody.",
     "settings.reset": "The floppy of an appliance was emptied: factory state, from its next start on.",
+    "insert.draining": "It is to be ejected, lets new flows pass as they are, and ends those that it translates.",
     "insert.ejected": "Frames go past it for good. Its machine drains and goes, or stays parked.",
 }
 """Every kind of event and what it tells. Kinds are part of the API, as the codes of errors are."""

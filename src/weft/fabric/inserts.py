@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from weft.fabric.draining import Draining
 from weft.fabric.hearts import Hearts
 from weft.fabric.insert_checks import InsertChecks
 from weft.fabric.lifecycle import Lifecycle
@@ -39,6 +40,8 @@ class Inserts:
         """Tells a parked appliance that it is to stand elsewhere, with other settings."""
         hearts.tell = self.on_verdict
         self.checks = InsertChecks(site, ports)
+        self._draining = Draining(site, lifecycle)
+        self._leaving: dict[str, asyncio.Event] = {}
 
     def choose_name(self, stem: str) -> str:
         """A name that neither an insert nor a machine has: the stem itself, or with a number."""
@@ -67,22 +70,47 @@ class Inserts:
         await self._shelf.save(record)
         return self._start_bringing(spec.name)
 
-    async def eject(self, name: str, *, keep: bool = False) -> None:
+    async def eject(self, name: str, *, keep: bool = False, drain: float | None = None) -> None:
         """Lead frames past an insert, let it drain, and remove its machine; with `keep` that stays, parked.
 
-        With `keep` the answer comes once frames go past it.
+        With `keep` the answer comes once frames go past it. `drain`: seconds that flows which it translates may stay
+        on it; 0 also ends a wait for them that somebody else has begun.
         """
         record = self._shelf.get(name)
         if record.state is InsertState.EJECTING:
-            raise WrongState(f"insert {name!r} is being ejected already")
+            await self._hasten(record, drain)
+            return
         if record.state is InsertState.STARTING:
             await self._cancel_bringing(record, keep=keep)
             return
-        await self._shelf.save(record.with_(state=InsertState.EJECTING, keep=keep))
+        until = self._draining.plan_end(record, drain)
+        record = await self._shelf.save(record.with_(state=InsertState.EJECTING, keep=keep, until=until))
         self._stop_timer(name)
-        await self._ports.splice(record.port)
-        self._site.events.publish("insert.ejected", name, f"{name} is out of {record.port}")
-        await self._finish_eject(self._shelf.get(name))
+        await self._leave(record)
+
+    async def _leave(self, record: InsertRecord) -> None:
+        """Out of the path, once it has drained, and away."""
+        name = record.name
+        self._leaving[name] = asyncio.Event()
+        try:
+            if record.until is not None:
+                self._site.events.publish("insert.draining", name, f"{name} waits for the flows that it translates")
+                await self._draining.wait_drained(record)
+                record = await self._shelf.save(record.with_(until=None))
+            await self._ports.splice(record.port)
+            self._site.events.publish("insert.ejected", name, f"{name} is out of {record.port}")
+            await self._finish_eject(record)
+        finally:
+            self._leaving.pop(name).set()
+
+    async def _hasten(self, record: InsertRecord, drain: float | None) -> None:
+        if record.until is None or drain != 0:
+            hint = "weft eject --now does not wait for it" if record.until is not None else None
+            raise WrongState(f"insert {record.name!r} is being ejected already", hint=hint)
+        leaving = self._leaving.get(record.name)
+        self._draining.cut_short(record.name)
+        if leaving is not None:
+            await leaving.wait()
 
     async def change(self, name: str, *, fail: FailPolicy | None, lifetime: float | None) -> InsertRecord:
         """Another fail policy or lifetime, from now on."""
@@ -103,7 +131,9 @@ class Inserts:
         record = self._shelf.find(name)
         if record is None or record.spec.mode is Mode.COPY:
             return
-        if verdict is Verdict.ALIVE and record.state in (InsertState.BYPASSED, InsertState.BLOCKED):
+        if verdict in REASONS and record.until is not None:
+            self._draining.cut_short(name)
+        elif verdict is Verdict.ALIVE and record.state in (InsertState.BYPASSED, InsertState.BLOCKED):
             await self._activate(record)
         elif verdict in REASONS and record.state is InsertState.ACTIVE:
             await self._fail(record, REASONS[verdict])
@@ -131,13 +161,14 @@ class Inserts:
     async def _eject_where(self, is_meant: Callable[[PortName], bool]) -> None:
         for record in self._shelf:
             if is_meant(record.port) and record.state is not InsertState.EJECTING:
-                await self.eject(record.name)
+                await self.eject(record.name, drain=0)
 
     async def adopt(self, record: InsertRecord) -> None:
         """Go on with what an earlier daemon had begun with an insert."""
         appliance = self._site.shelves.machines.find(record.name)
         if record.state is InsertState.EJECTING:
-            self._site.tasks.start(self._finish_eject(record), f"eject-{record.name}")
+            going_on = self._finish_eject if record.until is None else self._leave
+            self._site.tasks.start(going_on(record), f"eject-{record.name}")
         elif record.ephemeral or self._is_astray(record):
             self._site.tasks.start(self.eject(record.name), f"eject-{record.name}")
         elif appliance is None and record.state is not InsertState.STARTING:
@@ -164,6 +195,7 @@ class Inserts:
             reason=record.reason,
             created=record.created,
             expires=record.expires,
+            drained_by=record.until,
         )
 
     def views_of_ports(self, machine: str | None = None, network: str | None = None) -> list[PortView]:

@@ -229,6 +229,8 @@ class InsertRecord(Record):
     ephemeral: bool = False
     parked: bool = False
     keep: bool = False
+    until: float | None = None
+    """While it drains: when that is over at the latest."""
     stands_for: str = ""
 
     @property
@@ -241,8 +243,9 @@ class InsertRecord(Record):
 
     @property
     def carries(self) -> bool:
-        """Whether the chain leads through it: a blocked insert stays in the way, that is its policy."""
-        return self.state in (InsertState.ACTIVE, InsertState.BLOCKED)
+        """Whether the chain leads through it: a blocked insert stays in the way, that is its policy, and one that
+        drains has flows that need it."""
+        return self.state in (InsertState.ACTIVE, InsertState.BLOCKED) or self.until is not None
 
 
 class VolumeRecord(Record):

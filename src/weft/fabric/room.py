@@ -71,7 +71,7 @@ class Room:
         Can be done again when it was cut short.
         """
         shelves = self.site.shelves
-        await asyncio.gather(*(_unless_gone(self.inserts.eject(insert.name)) for insert in shelves.inserts))
+        await asyncio.gather(*(_unless_gone(self.inserts.eject(insert.name, drain=0)) for insert in shelves.inserts))
         while machines := list(shelves.machines):
             await asyncio.gather(*(_unless_gone(self.machines.remove(one.name, force=True)) for one in machines))
         for insert in shelves.inserts:

@@ -86,6 +86,7 @@ class InsertView(BaseModel):
     reason: str = ""
     created: float
     expires: float | None = None
+    drained_by: float | None = Field(default=None, description="while it drains: it is out then at the latest")
 
 
 class PortView(BaseModel):

@@ -14,6 +14,7 @@ from weft.fabric.settings.models import weigh_place
 from weft.fabric.site import Site
 from weft.image.settings import load_saved
 from weft.model.errors import WeftError
+from weft.model.insert import InsertState
 from weft.model.machine import State
 from weft.model.schema import flatten_settings
 from weft.plan.settings import Values
@@ -59,9 +60,7 @@ class Placing:
                 await self._tell(machine)
 
     async def _tell(self, machine: MachineRecord) -> None:
-        """A parked appliance stands where it stood until it is inserted again."""
-        is_parked = machine.is_appliance and self._site.shelves.inserts.find(machine.name) is None
-        if is_parked:
+        if self._is_aside(machine):
             return
         try:
             await self._place(machine.name)
@@ -69,6 +68,12 @@ class Placing:
             log.warning("machine %s is not told where it stands: %s", machine.name, err)
             text = f"{machine.name} goes on as it was: its settings do not fit its place any more: {err.message}"
             self._site.events.publish("settings.fallback", machine.name, text)
+
+    def _is_aside(self, machine: MachineRecord) -> bool:
+        """A parked appliance stands where it stood until it is inserted again, and one that drains has no rules to
+        be told of."""
+        insert = self._site.shelves.inserts.find(machine.name)
+        return machine.is_appliance and (insert is None or insert.state is InsertState.EJECTING)
 
     def _applies(self, machine: MachineRecord) -> bool:
         image = self._site.images.find(machine.spec.image)

@@ -8,6 +8,7 @@ from benchmarks.failopen import judge
 from benchmarks.harness.leftovers import Snapshot, compare_snapshots
 from benchmarks.harness.report import percentile, summarize
 from benchmarks.harness.traffic import Sight, compare, parse_counters
+from benchmarks.takeover import find_silences, worst_near
 
 
 def capture(*numbers: int) -> bytes:
@@ -66,3 +67,19 @@ def test_snapshots_differ_by_what_came_and_what_went() -> None:
     before: Snapshot = {"links": Counter({"t1.0": 1, "t2.0": 1}), "files": Counter()}
     after: Snapshot = {"links": Counter({"t1.0": 1, "t9.0": 1}), "files": Counter()}
     assert compare_snapshots(before, after) == ({"links": ["t9.0"]}, {"links": ["t2.0"]})
+
+
+def test_a_silence_lasts_from_what_was_sent_until_something_arrives() -> None:
+    sent, seen = stream(100, missing=range(40, 60))
+    longest = max(find_silences(sent, seen), key=lambda silence: silence.length)
+    assert longest.end == pytest.approx(1.0601)
+    assert longest.length == pytest.approx(20.1)
+
+
+def test_a_pause_of_the_sender_is_no_silence() -> None:
+    sent = [Sight(1.0, 0), Sight(2.0, 1), Sight(2.001, 2)]
+    seen = [Sight(sight.time + 0.003, sight.number) for sight in sent]
+    silences = find_silences(sent, seen)
+    assert max(silence.length for silence in silences) == pytest.approx(3)
+    assert worst_near(silences, 2.0) == pytest.approx(3)
+    assert worst_near(silences, 5.0) == 0

@@ -108,6 +108,7 @@ def test_names(services: TestFabric) -> None:
     assert resolve(services, "printer.corp") == "10.71.1.99"
     assert resolve(services, "cam.lan") == "10.71.1.77"
     assert resolve(services, "branch.wan") is not None
+    assert resolve(services, "web.lan") == WEB
     assert resolve(services, "ads.example") is resolve(services, "www.ads.example") is None
 
 

@@ -14,7 +14,7 @@
 #include "clock.h"
 #include "tools.h"
 
-enum { MOST_MS = 60000, ECHO_BYTES = 16, IP_HEADER_MAX = 60 };
+enum { MOST_MS = 60000, ECHO_BYTES = 16, IP_HEADER_MAX = 60, NAMES_PORT = 53 };
 
 struct probe {
 	union {
@@ -29,6 +29,9 @@ struct probe {
 };
 
 static const char greeting[] = "weft probe\n";
+
+/* RFC 1035, 4.1: who serves the root? A name server is silent to anything that is no question. */
+static const char question[] = "\x57\x65\1\0\0\1\0\0\0\0\0\0\0\0\2\0\1";
 
 static bool parse_number(const char *text, long most, long *out)
 {
@@ -118,9 +121,10 @@ static int probe_tcp(const struct probe *probe, int fd)
 
 static int probe_udp(const struct probe *probe, int fd)
 {
+	bool names = probe->to.v4.sin_port == htons(NAMES_PORT); /* sockaddr_in6 has it there too */
 	char answer[1];
 	if (!bind_source(probe, fd) || connect(fd, &probe->to.any, probe->length) < 0 ||
-	    send(fd, greeting, sizeof greeting - 1, MSG_NOSIGNAL) < 0)
+	    send(fd, names ? question : greeting, names ? sizeof question - 1 : sizeof greeting - 1, MSG_NOSIGNAL) < 0)
 		return say_error(probe, errno);
 	if (!wait_for(probe, fd, POLLIN))
 		return say_outcome(probe, "silent", 0);

@@ -73,6 +73,14 @@ async def test_datagrams(probe: Probe, family: int, address: str) -> None:
         assert await probe("udp", address, port, LONG) == "refused"
 
 
+async def test_a_name_server_gets_a_question(probe: Probe) -> None:
+    with await probe.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 53))
+        assert await probe("udp", "127.0.0.1", "53", SHORT) == "silent"
+        said, _ = server.recvfrom(100)
+        assert said == bytes.fromhex("5765 0100 0001 0000 0000 0000 00 0002 0001")
+
+
 @ADDRESSES
 async def test_echo_requests(probe: Probe, family: int, address: str) -> None:
     assert await probe("icmp", address, "0", LONG, "4660") == "answered"

@@ -135,8 +135,10 @@ def test_wiring_that_somebody_has_cut(shop: TestFabric) -> None:
     assert trace(shop, "client", "web", "--timeout", "20")["verdict"] == "passes"
 
 
-def test_a_blocked_insert_stops_everything(shop: TestFabric) -> None:
+def test_a_blocked_insert_and_a_nic_that_is_down(shop: TestFabric) -> None:
     shop.run("kill", "guard")
     wait_for(lambda: shop.chain("web") == [("guard", "blocked")], "it is blocked")
     view = trace(shop, "client", "web:80", "--no-probe")
     assert view["why"].startswith("insert guard: blocked: ")
+    shop.exec("client", "ip", "link", "set", "eth0", "down")
+    assert "machine client has eth0 down" in trace(shop, "client", "web:80", "--no-probe")["disagreements"]

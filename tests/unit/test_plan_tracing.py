@@ -14,6 +14,7 @@ from weft.model.wiring import BYPASS_SLOT, Filter, FilterKind
 from weft.plan.splice import Appliance, Ends
 from weft.plan.tracing.begin import plan_begin
 from weft.plan.tracing.ends import End, parse_end
+from weft.plan.tracing.guests import SeenNic, find_guest_changes, list_machines
 from weft.plan.tracing.judging import Judged
 from weft.plan.tracing.observed import list_watched
 from weft.plan.tracing.room import (
@@ -464,6 +465,24 @@ def test_from_a_networks_outside() -> None:
     assert stop("network:lan", "client")[0] == "network lan"
     assert stop("network:own", "web")[0] == "gateway of own"
     assert trace("host", "network:wan")[-1].verdict is Passage.PASSES
+
+
+# What guests have made of their NICs.
+
+
+def test_guests_that_are_as_they_were_made() -> None:
+    web = ROOM.machines["web"]
+    assert list_machines(trace("client", "web")) == ["client", "fw", "web"]
+    right = SeenNic(is_up=True, addresses=(ip_address("10.3.0.2"), ip_address("fd00:3::2"), ip_address("fe80::1")))
+    assert not list(find_guest_changes(web, {"eth0": right, "lo": right}))
+
+
+def test_guests_that_are_otherwise() -> None:
+    web = ROOM.machines["web"]
+    assert list(find_guest_changes(web, {})) == ["machine web has no eth0 any more"]
+    assert list(find_guest_changes(web, {"eth0": SeenNic(is_up=False, addresses=(ip_address("10.3.0.2"),))})) == [
+        "machine web has eth0 down", "machine web does not have fd00:3::2 at eth0 any more",
+    ]  # fmt: skip
 
 
 # What comes of it.

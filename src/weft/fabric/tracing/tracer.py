@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 from weft.fabric.fabric import Fabric
 from weft.fabric.room import Room
+from weft.fabric.tracing.guests import look_at_guests
 from weft.fabric.tracing.judging import find_judge
 from weft.fabric.tracing.probing import probe_gateway, probe_machine
 from weft.fabric.tracing.scene import find_scene
@@ -16,6 +17,7 @@ from weft.model.errors import WeftError
 from weft.model.trace import HopView, Passage, ProbeView, TraceRequest, TraceView, Way
 from weft.plan.tracing.begin import Begin, plan_begin
 from weft.plan.tracing.ends import End, parse_end
+from weft.plan.tracing.guests import list_machines
 from weft.plan.tracing.nft import Sighting
 from weft.plan.tracing.observed import Observed, list_watched, observe
 from weft.plan.tracing.trace import Conclusion, conclude, walk_both_ways
@@ -72,12 +74,13 @@ class _Tracer:
         if isinstance(begin, Hop):
             return _view(self._request, None, [Observed(begin)], conclude([begin], "tcp", None))
         hops = walk_both_ways(scene, await find_judge(self._room, scene), begin)
+        changes = await look_at_guests(self._room.lifecycle, scene, list_machines(hops))
         probe, why, watched = await self._try(begin, hops)
         observed, disagreements = observe(hops, watched)
         conclusion = conclude([one.hop for one in observed], begin.packet.protocol, probe)
         view = _view(self._request, begin, observed, conclusion)
         return view.model_copy(
-            update={"probe": probe, "unprobed": why, "disagreements": [*disagreements, *view.disagreements]}
+            update={"probe": probe, "unprobed": why, "disagreements": [*changes, *disagreements, *view.disagreements]}
         )
 
     async def _try(

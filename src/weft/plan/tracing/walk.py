@@ -25,6 +25,8 @@ from weft.plan.tracing.wiring import find_differences, follow
 
 MOST_HOPS = 64
 NAMES_PORT = 53
+AT_MACHINE = "machine "
+"""What a hop in a machine is called by, with its name."""
 ROUTES, CARRIES = "inet", "bridge"
 """nft's families: of guests that packets are for, and of guests that frames cross."""
 
@@ -104,7 +106,7 @@ class Walk:
 
     def _at_machine(self, stand: Stand) -> Stand | None:
         machine = self.room.machines[stand.machine or ""]
-        at = f"machine {machine.name}"
+        at = f"{AT_MACHINE}{machine.name}"
         if machine.state is not State.RUNNING:
             return self._stop(at, f"it is {machine.state}")
         if machine.filters:
@@ -121,7 +123,7 @@ class Walk:
 
     def _deliver(self, machine: TracedMachine) -> None:
         if not machine.filters:
-            self._note(f"machine {machine.name}", Passage.PASSES, f"{self.packet.destination} is its own")
+            self._note(f"{AT_MACHINE}{machine.name}", Passage.PASSES, f"{self.packet.destination} is its own")
 
     def _ask(self, at: str, passage: GuestPassage, nic: int | None) -> None:
         """Let a firewall judge the packet, and go on with what it makes of it."""
@@ -131,7 +133,7 @@ class Walk:
         self.packet = judged.packet
 
     def _leave(self, machine: TracedMachine, stand: Stand) -> Stand | None:
-        at = f"machine {machine.name}"
+        at = f"{AT_MACHINE}{machine.name}"
         route = find_route(self.room, machine, self.packet.destination)
         if route is None:
             return self._stop(at, explain_no_route(self.room, machine, self.packet.destination))

@@ -71,11 +71,12 @@ class Probe:
     def flow(self, number: int) -> Flow:
         own = 2 if self.target == "wan" else 1
         begins = self.origin == "self"
-        source = _address(self.target if begins else self.origin, own if begins else self.source, self.version)
-        destination = _address(self.target, self.destination or own, self.version)
+        version, last = self.version, self.destination or own
         if self.protocol == "47":
             # Without ports a flow is its two addresses; nobody has this one, and what was sent there is known.
-            destination = _address(self.target, number % 200 + 50, self.version)
+            version, last = (self.version if number < 150 else 6), 100 + number
+        source = _address(self.target if begins else self.origin, own if begins else self.source, version)
+        destination = _address(self.target, last, version)
         if self.protocol not in ("tcp", "udp"):
             return Flow(self.origin, self.protocol, source, None, destination, None)
         return Flow(

@@ -14,7 +14,7 @@ FIRST, SECOND, TICKS = 7000, 7001, 7002
 """Ports of what machine web serves besides its pages."""
 OPEN = "policies=lan -> dmz accept"
 GUARD = (
-    "accept network -> machine tcp port 7000,7002 name talk; accept network -> machine tcp port 80; "
+    "accept network -> machine tcp port 7000,7002 name talk; accept network -> machine tcp to web port 80; "
     "accept machine -> network icmp"
 )
 SHUT = "network -> machine drop; machine -> network drop"

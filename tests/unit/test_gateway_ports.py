@@ -78,6 +78,17 @@ async def test_zones_are_the_network_and_the_outside(room: Room) -> None:
     assert {zone.subnets for zone in place.zones} == {("10.0.0.0/29",)}
 
 
+async def test_a_bridge_knows_the_machines_on_both_of_its_sides(room: Room) -> None:
+    for name in ("client", "web"):
+        await room.machines.create(MachineSpec(name=name, image="base", nics=(NicSpec(network="lan"),)))
+    for before, sides in (("web", ["network", "machine"]), ("network:lan", ["lan", "lan"])):
+        place = place_insert(room.site, wanted(before), ())
+        assert [(other.name, other.zone) for other in place.neighbours] == list(
+            zip(["client", "web"], sides, strict=True)
+        )
+    assert place_insert(room.site, wanted("web", Mode.COPY), ()).neighbours == ()
+
+
 async def test_a_routed_insert_is_the_gateway_for_machines_and_behind_it_for_the_fabric(room: Room) -> None:
     await room.machines.create(MachineSpec(name="web", image="base", nics=(NicSpec(network="lan"),)))
     place = place_insert(room.site, wanted("network:lan", Mode.ROUTED), ())

@@ -35,8 +35,13 @@ def place_insert(site: Site, spec: InsertSpec, nics: Sequence[NicRecord]) -> Pla
         return _place_gateway(site, spec.name, network)
     stance = Stance.LISTENER if spec.mode is Mode.COPY else Stance.BRIDGE
     names = name_zones([network.name, OUTSIDE]) if port.network is not None else SIDES
-    zones = _sides(names, nics, network)
-    return Place(stance=stance, zones=zones, resolvers=name_servers(site, spec.name, [network]))
+    neighbours = () if stance is Stance.LISTENER else tuple(_meet(site, spec.name, port, names, network))
+    return Place(
+        stance=stance,
+        zones=_sides(names, nics, network),
+        resolvers=name_servers(site, spec.name, [network]),
+        neighbours=neighbours,
+    )
 
 
 def _place_gateway(site: Site, name: str, network: NetworkRecord) -> Place:
@@ -59,6 +64,12 @@ def _place_gateway(site: Site, name: str, network: NetworkRecord) -> Place:
         resolvers=tuple(str(UPSTREAM) if server == str(network.gateway) else server for server in servers),
         neighbours=tuple(_neighbours(site, name, [(inside, network)])),
     )
+
+
+def _meet(site: Site, name: str, port: PortName, sides: Sequence[str], network: NetworkRecord) -> Iterator[Neighbour]:
+    """The machines on both sides of a bridge: behind it is the one that it stands in front of."""
+    for other in _neighbours(site, name, [(sides[0], network)]):
+        yield other.model_copy(update={"zone": sides[1]}) if other.name == port.machine else other
 
 
 def _network_of(site: Site, port: PortName) -> NetworkRecord:

@@ -23,7 +23,7 @@ from weft.image.store import ImageStore, KernelStore
 from weft.model.errors import WeftError
 from weft.model.machine import MIN_MEMORY
 
-DISK_LIMITS = {"base": 12.0, "sniffer": 16.0}
+DISK_LIMITS = {"base": 12.0, "sniffer": 16.0, "firewall": 35.0}
 """MB with the kernel, as kept."""
 FULL, SMALL, AVAILABLE = 64, 48, 35.0
 STEP = 4
@@ -88,7 +88,7 @@ def measure_memory(fabric: BenchFabric, image: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", nargs="+", default=["base", "sniffer", "web", "bench"])
+    parser.add_argument("--images", nargs="+", default=["base", "sniffer", "firewall", "web", "bench"])
     options = parser.parse_args()
     report = Report("appliances", vars(options))
     with open_bench_fabric() as fabric:

@@ -1,38 +1,37 @@
-# The rules: one table that is replaced in one step, so at no moment is there none, or half of one.
+# The rules: one table that is replaced in one step, so at no moment is there none, or half of one. Until then nothing is
+# started but nft itself: an emulated machine takes its time for each program.
 
-family=inet
-[ "$PLACE_STANCE" != bridge ] || family=bridge
+family=inet other=bridge
+[ "$PLACE_STANCE" != bridge ] || family=bridge other=inet
 
 # Connections of before the firewall: for a while after it came to stand here they are let in. `since` is which coming
 # that was, `takeover` is there while the time runs.
 stands_anew() {
-    [ "$WEFT_TAKEOVER" != 0 ] && ! echo "$PLACE_STANCE ${PLACE_SINCE:-}" | cmp -s - $state/since
+    [ "$WEFT_TAKEOVER" != 0 ] && [ "$before" != "$PLACE_STANCE ${PLACE_SINCE:--}" ]
 }
 
 load_rules() {
-    fresh=
-    if stands_anew; then
-        fresh=yes
-        : >$state/takeover
-    fi
-    dump_rules /run/weft/rules.nft /run/weft/takeover.nft >$state/new.nft
-    nft -f $state/new.nft
-    settle_takeover
+    before= fresh= elsewhere=
+    [ ! -e $state/since ] || read -r before <$state/since
+    [ "${before%% *}" = "$PLACE_STANCE" ] || elsewhere=yes
+    ! stands_anew || fresh=yes
+    [ -z "$fresh" ] || : >$state/takeover
+    load /run/weft
     [ -z "$fresh" ] || end_takeover_later
 }
 
-# dump_rules RULES TAKEOVER: all of what is to be loaded. What another stance had is in the other family.
-dump_rules() {
-    for other in inet bridge; do
-        [ $other = $family ] || printf 'add table %s weft\ndelete table %s weft\n' $other $other
-    done
-    cat "$1"
-    [ ! -e $state/takeover ] || cat "$2"
-}
-
-# Its time may have ended while rules were loaded: then nobody else takes them out again.
-settle_takeover() {
-    [ -e $state/takeover ] || nft flush chain $family weft takeover 2>/dev/null || true
+# load FOLDER: its rules. Those of another stance, which are of the other family, go in the same step.
+load() {
+    taking=
+    [ ! -e $state/takeover ] || taking=yes
+    {
+        [ -z "$elsewhere" ] || printf 'add table %s weft\ndelete table %s weft\n' $other $other
+        printf 'include "%s/rules.nft"\n' "$1"
+        [ -z "$taking" ] || printf 'include "%s/takeover.nft"\n' "$1"
+    } >$state/load.nft
+    nft -f $state/load.nft
+    # The time may have ended meanwhile: then nobody else takes them out again.
+    [ -z "$taking" ] || [ -e $state/takeover ] || nft flush chain $family weft takeover
 }
 
 end_takeover_later() {
@@ -43,15 +42,14 @@ end_takeover_later() {
 }
 
 keep_rules() {
-    cp /run/weft/rules.nft $state/rules.nft
-    cp /run/weft/takeover.nft $state/takeover.nft
-    echo "$PLACE_STANCE ${PLACE_SINCE:-}" >$state/since
+    cp /run/weft/rules.nft /run/weft/takeover.nft $state/
+    echo "$PLACE_STANCE ${PLACE_SINCE:--}" >$state/since
 }
 
 put_rules_back() {
-    [ -e $state/rules.nft ] || return 0
+    [ -e $state/since ] || return 0
     read -r stance _ <$state/since
-    family=inet
-    [ "$stance" != bridge ] || family=bridge
-    dump_rules $state/rules.nft $state/takeover.nft | nft -f -
+    family=inet other=bridge
+    [ "$stance" != bridge ] || family=bridge other=inet
+    load $state
 }

@@ -13,6 +13,7 @@ from weft.model.names import PortName, parse_port
 from weft.model.steps import Kind, Verb
 from weft.plan.changes import networks
 from weft.plan.changes.chains import find_spot, find_steady, want_order
+from weft.plan.changes.fates import gone, made
 from weft.plan.changes.machines import UNNAMED
 from weft.plan.changes.moves import Moves
 from weft.plan.changes.settle import find_secrets, read_settings, settle_insert, settle_settings, want_nics
@@ -146,7 +147,7 @@ def _hold_up(chains: _Chains, port: PortName, key: str) -> None:
     """What has to wait until an insert is out."""
     draft, work = chains.work.draft, chains.work
     if port.network is not None:
-        draft.need(networks.gone(chains.nets, work, port.network), key)
+        draft.need(gone(chains.nets, port.network), key)
     elif (run := work.runs.get(port.machine)) is not None:
         draft.need(run.begin, key)
 
@@ -253,7 +254,7 @@ def _create(chains: _Chains, logical: str, spec: InsertSpec, insert: InsertFile,
     port = parse_port(spec.before)
     work.draft.need(key, work.images.get(insert.image_name), chains.torn.get(spec.name))
     if port.network is not None:
-        work.draft.need(key, networks.made(chains.nets, work, port.network))
+        work.draft.need(key, made(chains.nets, port.network))
     elif port.machine in work.runs:
         work.draft.need(key, work.runs[port.machine].end)
     if insert.settings:  # they may name any machine of the room

@@ -5,6 +5,7 @@ from typing import Any
 from weft.model.machine import MachineSpec, State
 from weft.model.steps import Kind, Verb
 from weft.plan.changes import networks, volumes
+from weft.plan.changes.fates import gone, made
 from weft.plan.changes.moves import Move, Moves, weigh_machines
 from weft.plan.changes.settle import find_secrets, read_settings, settle_settings
 from weft.plan.changes.words import compare, compare_settings
@@ -148,8 +149,8 @@ def _wait_for_parts(
     run = work.runs[name]
     joined = networks.wanted_networks(work, name)
     enter = run.enter or run.start
-    work.draft.need(enter, *(networks.made(nets, work, network) for network in sorted(joined)))
-    work.draft.need(enter, *(volumes.made(vols, work, volume) for volume in volumes.volumes_of(spec)))
+    work.draft.need(enter, *(made(nets, network) for network in sorted(joined)))
+    work.draft.need(enter, *(made(vols, volume) for volume in volumes.volumes_of(spec)))
     for other in sorted(waits):
         work.draft.need(run.enter, work.runs[other].let_go)
         work.draft.need(run.start, work.runs[other].let_go)
@@ -202,9 +203,9 @@ def _hold_back(work: Work, moves: Moves, nets: networks.Fates, vols: volumes.Fat
         leave = moves.stay[name].leave if name in moves.stay else None
         left = {nic.network for nic in (leave.nics if leave and leave.nics else ())}
         for network in sorted(work.networks_of(name)):
-            work.draft.need(networks.gone(nets, work, network), run.enter if network in left else run.let_go)
+            work.draft.need(gone(nets, network), run.enter if network in left else run.let_go)
         left = {*volumes.volumes_of(leave)} if leave else set()
         for volume in volumes.volumes_of(work.now.machines[name].spec):
-            work.draft.need(volumes.gone(vols, work, volume), run.enter if volume in left else run.let_go)
+            work.draft.need(gone(vols, volume), run.enter if volume in left else run.let_go)
             if volume in vols and vols[volume].grows and work.now.machines[name].state.is_live:
-                work.draft.need(volumes.made(vols, work, volume), run.begin)
+                work.draft.need(made(vols, volume), run.begin)

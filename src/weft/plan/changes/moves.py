@@ -122,7 +122,7 @@ def _find_going(
         if name in nets and nets[name].goes and _is_awaited(nets[name], comers)
     }
     shrinking = {
-        Thing("volume", "", name) for name in volumes.volumes_of(move.now.spec) if name in vols and vols[name].shrinks
+        Thing("volume", "", name) for name in volumes.volumes_of(move.now.spec) if name in vols and vols[name].is_remade
     }
     if not (away or shrinking or things):
         return None

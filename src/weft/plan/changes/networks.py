@@ -1,49 +1,27 @@
 """Networks: which come, which go, which become others. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from weft.model.names import DEFAULT_NETWORK
 from weft.model.network import NetworkSpec
 from weft.model.steps import Kind, Verb
+from weft.plan.changes.fates import Fate
 from weft.plan.changes.settle import settle_network
-from weft.plan.changes.words import compare
 from weft.plan.changes.work import Work
 
 LIVE = frozenset({"uplink", "dns"})
 """What of a network can be changed while machines are on it. They learn of name servers when they start."""
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkFate:
-    """A network before and after; None: there is none. `keys` are those of its steps: of what takes the old one away
-    and what makes the new one, or the change."""
+class NetworkFate(Fate[NetworkSpec]):
+    """A network before and after."""
 
-    name: str
-    before: NetworkSpec | None
-    after: NetworkSpec | None
-
-    @property
-    def changed(self) -> list[str]:
-        """The parts that differ, where there is one before and after."""
-        if self.before is None or self.after is None:
-            return []
-        return [part for part in NetworkSpec.model_fields if getattr(self.before, part) != getattr(self.after, part)]
+    kind = Kind.NETWORK
 
     @property
     def is_remade(self) -> bool:
         """Whether it cannot become what it is to be with machines on it."""
         return not LIVE.issuperset(self.changed)
-
-    @property
-    def goes(self) -> bool:
-        """Whether the one that is there is taken away."""
-        return self.before is not None and (self.after is None or self.is_remade)
-
-    @property
-    def comes(self) -> bool:
-        """Whether one is made."""
-        return self.after is not None and (self.before is None or self.is_remade)
 
 
 Fates = Mapping[str, NetworkFate]
@@ -62,10 +40,10 @@ def weigh_networks(work: Work) -> Fates:
     fates = {}
     for name, spec in wanted.items():
         before = work.now.networks.get(name)
-        fates[name] = NetworkFate(name, before, _aim(before, spec, firm) if before else spec)
+        fates[name] = NetworkFate(work.name, name, before, _aim(before, spec, firm) if before else spec)
     for name in _find_unused(work, firm):
         if name not in wanted:
-            fates[name] = NetworkFate(name, work.now.networks[name], None)
+            fates[name] = NetworkFate(work.name, name, work.now.networks[name], None)
     return {name: _spare(work, fate) for name, fate in fates.items()}
 
 
@@ -96,9 +74,9 @@ def _spare(work: Work, fate: NetworkFate) -> NetworkFate:
     """A network with machines on it that no file ever named stays."""
     strangers = [name for name in work.members(fate.name) if name in work.strangers] if fate.goes else []
     if strangers:
-        what = f"becomes no other ({'; '.join(_why(fate))})" if fate.after else "stays"
+        what = f"becomes no other ({'; '.join(fate.why)})" if fate.after else "stays"
         work.note(f"network {fate.name} {what}: {', '.join(strangers)}, which no file names, is on it")
-        return NetworkFate(fate.name, fate.before, fate.before)
+        return NetworkFate(work.name, fate.name, fate.before, fate.before)
     return fate
 
 
@@ -112,11 +90,6 @@ def wanted_networks(work: Work, name: str) -> set[str]:
     return {DEFAULT_NETWORK} if nics is None else {nic.network for nic in nics}
 
 
-def _why(fate: NetworkFate) -> list[str]:
-    assert fate.before is not None and fate.after is not None
-    return compare(fate.before, fate.after, fate.changed)
-
-
 def add_networks(work: Work, fates: Fates) -> None:
     """The steps of networks. Those that name their range come before those that get a free one."""
     for fate in fates.values():
@@ -124,33 +97,21 @@ def add_networks(work: Work, fates: Fates) -> None:
     comers = [fate for fate in fates.values() if fate.comes]
     for fate in comers:
         assert fate.after is not None
-        firm = [other.name for other in comers if other.after and other.after.subnet]
+        firm = [other.made for other in comers if other.after and other.after.subnet]
         for other in fates.values():
             if other.goes and other.before and (other.name == fate.name or overlap(other.before, fate.after)):
-                work.draft.need(made(fates, work, fate.name), gone(fates, work, other.name))
+                work.draft.need(fate.made, other.gone)
         if fate.after.subnet is None:
-            work.draft.need(made(fates, work, fate.name), *(made(fates, work, name) for name in firm))
+            work.draft.need(fate.made, *firm)
 
 
 def _add(work: Work, fate: NetworkFate) -> None:
     remade = bool(fate.before and fate.after)
     if fate.goes:
-        why = [f"it is made anew: {line}" for line in _why(fate)] if remade else ["the file does not name it any more"]
+        why = [f"it is made anew: {line}" for line in fate.why] if remade else ["the file does not name it any more"]
         work.add(Kind.NETWORK, fate.name, Verb.REMOVE, why=tuple(why))
     if fate.comes:
-        why = _why(fate) if remade else ["it is not there"]
+        why = fate.why if remade else ["it is not there"]
         work.add(Kind.NETWORK, fate.name, Verb.CREATE, spec=fate.after, why=tuple(why))
     elif fate.changed:
-        work.add(Kind.NETWORK, fate.name, Verb.CHANGE, spec=fate.after, why=tuple(_why(fate)))
-
-
-def gone(fates: Fates, work: Work, name: str) -> str | None:
-    """The step after which a network is not there any more."""
-    return f"{work.name}/network/{name}/remove" if name in fates and fates[name].goes else None
-
-
-def made(fates: Fates, work: Work, name: str) -> str | None:
-    """The step after which a network is as it is to be."""
-    if name not in fates or not (fates[name].comes or fates[name].changed):
-        return None
-    return f"{work.name}/network/{name}/{'create' if fates[name].comes else 'change'}"
+        work.add(Kind.NETWORK, fate.name, Verb.CHANGE, spec=fate.after, why=tuple(fate.why))

@@ -1,50 +1,29 @@
 """Volumes: made, grown, and taken away only where that is said. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from weft.model.machine import MachineSpec
 from weft.model.mount import MountKind
 from weft.model.steps import Kind, Verb
 from weft.model.volume import VolumeSpec
-from weft.plan.changes.words import compare
+from weft.plan.changes.fates import Fate
 from weft.plan.changes.work import Volumes, Work
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeFate:
-    """A volume before and after; None: there is none."""
+class VolumeFate(Fate[VolumeSpec]):
+    """A volume before and after. One that goes takes along what is on it."""
 
-    name: str
-    before: VolumeSpec | None
-    after: VolumeSpec | None
+    kind = Kind.VOLUME
 
     @property
-    def shrinks(self) -> bool:
-        """Whether it is to be smaller, which none can become: another one takes its place."""
+    def is_remade(self) -> bool:
+        """Whether it is to be smaller, which none can become."""
         return bool(self.before and self.after and self.after.size < self.before.size)
 
     @property
     def grows(self) -> bool:
         """Whether it becomes larger, which it can while no machine runs with it."""
         return bool(self.before and self.after and self.after.size > self.before.size)
-
-    @property
-    def changed(self) -> list[str]:
-        """The parts that differ, where there is one before and after."""
-        if self.before is None or self.after is None:
-            return []
-        return [part for part in VolumeSpec.model_fields if getattr(self.before, part) != getattr(self.after, part)]
-
-    @property
-    def goes(self) -> bool:
-        """Whether what is on it is lost."""
-        return self.before is not None and (self.after is None or self.shrinks)
-
-    @property
-    def comes(self) -> bool:
-        """Whether an empty one is made."""
-        return self.after is not None and (self.before is None or self.shrinks)
 
 
 Fates = Mapping[str, VolumeFate]
@@ -58,8 +37,8 @@ def volumes_of(spec: MachineSpec) -> dict[str, bool]:
 def weigh_volumes(work: Work) -> Fates:
     """What becomes of each volume that a file names or named."""
     wanted = work.file.volume_specs()
-    fates = {name: VolumeFate(name, work.now.volumes.get(name), spec) for name, spec in wanted.items()}
-    fates |= {name: VolumeFate(name, work.now.volumes[name], None) for name in _find_unnamed(work)}
+    fates = {name: VolumeFate(work.name, name, work.now.volumes.get(name), spec) for name, spec in wanted.items()}
+    fates |= {name: VolumeFate(work.name, name, work.now.volumes[name], None) for name in _find_unnamed(work)}
     return {name: _spare(work, fate) for name, fate in fates.items()}
 
 
@@ -85,7 +64,7 @@ def _spare(work: Work, fate: VolumeFate) -> VolumeFate:
     if not strangers:
         return fate
     work.note(f"volume {fate.name} stays as it is: {', '.join(strangers)}, which no file names, has it")
-    return VolumeFate(fate.name, fate.before, fate.before)
+    return VolumeFate(work.name, fate.name, fate.before, fate.before)
 
 
 def add_volumes(work: Work, fates: Fates) -> None:
@@ -96,24 +75,8 @@ def add_volumes(work: Work, fates: Fates) -> None:
             why = ["it cannot become smaller"] if fate.after else ["the file does not name it any more"]
             work.add(Kind.VOLUME, fate.name, Verb.REMOVE, why=tuple(why), loses=loss)
         if fate.comes:
-            lines = _why(fate) or ["it is not there"]
+            lines = fate.why or ["it is not there"]
             work.add(Kind.VOLUME, fate.name, Verb.CREATE, spec=fate.after, why=tuple(lines))
-            work.draft.need(made(fates, work, fate.name), gone(fates, work, fate.name))
+            work.draft.need(fate.made, fate.gone)
         elif fate.changed:
-            work.add(Kind.VOLUME, fate.name, Verb.CHANGE, spec=fate.after, why=tuple(_why(fate)))
-
-
-def _why(fate: VolumeFate) -> list[str]:
-    return compare(fate.before, fate.after, fate.changed) if fate.before and fate.after else []
-
-
-def gone(fates: Fates, work: Work, name: str) -> str | None:
-    """The step after which a volume is not there any more."""
-    return f"{work.name}/volume/{name}/remove" if name in fates and fates[name].goes else None
-
-
-def made(fates: Fates, work: Work, name: str) -> str | None:
-    """The step after which a volume is as it is to be."""
-    if name not in fates or not (fates[name].comes or fates[name].changed):
-        return None
-    return f"{work.name}/volume/{name}/{'create' if fates[name].comes else 'change'}"
+            work.add(Kind.VOLUME, fate.name, Verb.CHANGE, spec=fate.after, why=tuple(fate.why))

@@ -84,7 +84,7 @@ def test_what_is_no_fabric_file(text: str, problem: str) -> None:
         ("networks: { a: 10.1.2.0/24 }\nmachines: { m: { image: base, networks: { a: 10.1.2.1 } } }",
          "4:50: rooms.acme.machines.m.networks.a: 10.1.2.1 is the gateway's of network 'a'"),
         ("networks: { a: 10.1.2.0/24 }\nmachines: { m: { image: base, networks: { a: 10.1.2.255 } } }",
-         "4:50: rooms.acme.machines.m.networks.a: 10.1.2.255 is no machine's: it means all of 10.1.2.0/24"),
+         "4:50: rooms.acme.machines.m.networks.a: 10.1.2.255 stands for network 'a' as a whole"),
         ("networks: { a: }\nmachines: { m: { image: base, networks: { a: 10.1.2.255 } } }",
          "4:50: rooms.acme.machines.m.networks.a: network 'a' has no `subnet`, so no address of it can be chosen"),
         ("networks: { a: 10.1.2.0/24 }\nmachines:\n  m: { image: base, networks: { a: 10.1.2.9 } }\n"

@@ -95,12 +95,12 @@ def test_a_gateway_has_the_first_address_whenever_it_comes() -> None:
 @pytest.mark.parametrize(
     ("wanted", "error", "why"),
     [
-        ("10.0.1.9", Invalid, r"outside network 'lan', which is 10\.0\.0\.0/26"),
+        ("10.0.1.9", Invalid, r"outside 10\.0\.0\.0/26 of network 'lan'"),
         ("10.0.0.1", Invalid, r"is the gateway's of network 'lan'"),
         ("10.0.0.0", Invalid, r"stands for network 'lan' as a whole"),
         ("10.0.0.63", Invalid, r"stands for network 'lan' as a whole"),
         ("10.0.0.9", Exists, r"of network 'lan' is that of machine 'db'"),
-        ("fd00:2::9", Invalid, r"outside network 'lan', which is fd00:1::/64"),
+        ("fd00:2::9", Invalid, r"outside fd00:1::/64 of network 'lan'"),
         ("fd00:1::1", Invalid, r"is the gateway's of network 'lan'"),
         ("fd00:1::", Invalid, r"stands for network 'lan' as a whole"),
         ("fd00:1::9", Exists, r"of network 'lan' is that of machine 'db'"),

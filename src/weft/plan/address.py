@@ -34,7 +34,9 @@ class Addresses:
     address6: IPv6Address | None = None
 
 
-Owners = Mapping[IPv4Address | IPv6Address, str]
+AnyAddress = IPv4Address | IPv6Address
+AnySubnet = IPv4Network | IPv6Network
+Owners = Mapping[AnyAddress, str]
 """Who has an address of a network: a machine's name."""
 
 
@@ -111,27 +113,32 @@ def _plan_gateway(among: AddressRange, wanted: Addresses) -> Addresses:
 
 def _check_wanted(among: AddressRange, wanted: Addresses, owners: Owners) -> None:
     if wanted.address is not None:
-        _check_fit(among, wanted.address, among.subnet, gateway_of(among.subnet))
+        _check_fit(among, wanted.address, among.subnet)
         _check_free(among, wanted.address, owners)
     if wanted.address6 is not None:
         if among.subnet6 is None:
             raise Invalid(f"address {wanted.address6}: network {among.network!r} has no range of IPv6")
-        _check_fit(among, wanted.address6, among.subnet6, gateway6_of(among.subnet6))
+        _check_fit(among, wanted.address6, among.subnet6)
         _check_free(among, wanted.address6, owners)
 
 
-def _check_fit(
-    among: AddressRange,
-    address: IPv4Address | IPv6Address,
-    subnet: IPv4Network | IPv6Network,
-    gateway: IPv4Address | IPv6Address,
-) -> None:
+def find_misfit(network: str, address: AnyAddress, subnet: AnySubnet, *, is_gateway: bool = False) -> str | None:
+    """Why a machine cannot have an address on a network with this range; None if it can, when nobody else has it."""
+    first = subnet.network_address
     if address not in subnet:
-        raise Invalid(f"address {address} is outside network {among.network!r}, which is {subnet}")
-    if address == gateway:
-        raise Invalid(f"address {address} is the gateway's of network {among.network!r}")
-    if address == subnet.network_address or (address.version == 4 and address == subnet.broadcast_address):
-        raise Invalid(f"address {address} stands for network {among.network!r} as a whole")
+        return f"{address} is outside {subnet} of network {network!r}"
+    if address == first or (address.version == 4 and address == subnet.broadcast_address):
+        return f"{address} stands for network {network!r} as a whole"
+    if is_gateway and address != first + 1:
+        return f"the gateway of network {network!r} has its first address, {first + 1}"
+    if not is_gateway and address == first + 1:
+        return f"{address} is the gateway's of network {network!r}"
+    return None
+
+
+def _check_fit(among: AddressRange, address: AnyAddress, subnet: AnySubnet) -> None:
+    if fault := find_misfit(among.network, address, subnet):
+        raise Invalid(f"address {fault}")
 
 
 def _check_free(among: AddressRange, address: IPv4Address | IPv6Address, owners: Owners) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from weft.fabric.nics import find_way_out, name_servers, nic_addresses
+from weft.fabric.nics import name_servers, nic_addresses
 from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
 from weft.fabric.site import Site
 from weft.model.insert import InsertSpec, Mode
@@ -10,6 +10,7 @@ from weft.model.names import PortName, parse_port
 from weft.model.place import Neighbour, Place, Stance, Zone
 from weft.plan.address import UPSTREAM
 from weft.plan.place_files import name_zones
+from weft.plan.standing import Joint, place_router, zones_of
 
 SIDES = ("network", "machine")
 """What an insert's zones are called before a machine."""
@@ -80,27 +81,22 @@ def _network_of(site: Site, port: PortName) -> NetworkRecord:
 def place_machine(site: Site, name: str, nics: Sequence[NicRecord]) -> Place:
     """Where a machine with these NICs stands. The outside is reached by the zone that its default route leads to."""
     joined = [(number, nic, site.shelves.networks.get(nic.network)) for number, nic in enumerate(nics) if nic.network]
-    out = find_way_out(site, name, nics)
-    names = name_zones([network.name for _, _, network in joined])
-    zones = tuple(
-        Zone(
-            name=zone,
-            nic=f"eth{number}",
-            mac=nic.mac,
-            addresses=nic_addresses(nic, network),
-            subnets=tuple(_subnets(network)),
-            uplink=number == out,
-            mtu=network.spec.mtu,
-        )
-        for zone, (number, nic, network) in zip(names, joined, strict=True)
-    )
+    joints = [_join(name, number, nic, network) for number, nic, network in joined]
     networks = [network for _, _, network in joined]
-    return Place(
-        stance=Stance.ROUTER,
-        zones=zones,
-        gateway=next((str(network.gateway) for number, _, network in joined if number == out), None),
-        resolvers=name_servers(site, name, networks),
-        neighbours=tuple(_neighbours(site, name, zip(names, networks, strict=True))),
+    around = _neighbours(site, name, zip(zones_of(joints), networks, strict=True))
+    return place_router(joints, name_servers(site, name, networks), around)
+
+
+def _join(name: str, number: int, nic: NicRecord, network: NetworkRecord) -> Joint:
+    return Joint(
+        number=number,
+        network=network.name,
+        mac=nic.mac,
+        addresses=nic_addresses(nic, network),
+        subnets=tuple(_subnets(network)),
+        mtu=network.spec.mtu,
+        gateway=str(network.gateway),
+        is_own=network.spec.gateway == name,
     )
 
 

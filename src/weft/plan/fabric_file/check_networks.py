@@ -2,19 +2,16 @@
 
 import itertools
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from weft.model.errors import WeftError
 from weft.model.fabric_file import NetworkFile
 from weft.model.machine_file import NicFile
 from weft.model.names import DEFAULT_NETWORK
 from weft.model.network import find_address
-from weft.plan.address import check_subnet6
+from weft.plan.address import AnyAddress, AnySubnet, check_subnet6, find_misfit
 from weft.plan.fabric_file.places import Finding
 from weft.plan.fabric_file.scene import Scene
 from weft.plan.fabric_file.shape import suggest
-
-AnyAddress = IPv4Address | IPv6Address
 
 
 def check_networks(scene: Scene) -> Iterator[Finding]:
@@ -100,19 +97,8 @@ def _check_macs(scene: Scene) -> Iterator[Finding]:
                 taken[mac] = name
 
 
-def _find_fault(
-    nic: NicFile, address: AnyAddress, subnet: IPv4Network | IPv6Network | None, *, is_gateway: bool
-) -> str | None:
+def _find_fault(nic: NicFile, address: AnyAddress, subnet: AnySubnet | None, *, is_gateway: bool) -> str | None:
     if subnet is None:
         which = "subnet6" if address.version == 6 else "subnet"
         return f"network {nic.network!r} has no `{which}`, so no address of it can be chosen"
-    if address not in subnet:
-        return f"{address} is outside {subnet} of network {nic.network!r}"
-    first, last = subnet.network_address, subnet.broadcast_address
-    if address == first or (address == last and address.version == 4):
-        return f"{address} is no machine's: it means all of {subnet}"
-    if is_gateway and address != first + 1:
-        return f"the gateway of network {nic.network!r} has its first address, {first + 1}"
-    if not is_gateway and address == first + 1:
-        return f"{address} is the gateway's of network {nic.network!r}"
-    return None
+    return find_misfit(nic.network, address, subnet, is_gateway=is_gateway)

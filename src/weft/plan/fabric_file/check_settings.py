@@ -12,11 +12,13 @@ from weft.model.machine_file import MachineFile, NicFile
 from weft.model.names import parse_port
 from weft.model.place import Neighbour, Place, Stance, Zone
 from weft.model.schema import SettingsSchema
+from weft.plan.address import gateway_of
 from weft.plan.fabric_file.places import Finding, Path
 from weft.plan.fabric_file.scene import Scene
 from weft.plan.fabric_file.shape import suggest
 from weft.plan.place_files import name_zones
 from weft.plan.settings import complete_schema, effective_values, find_problems, parse_value
+from weft.plan.standing import Joint, place_router, zones_of
 
 _NO_MAC = "02:00:00:00:00:00"
 _BEGINNING = re.compile(r"(?P<name>[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*)(?:\[(?P<item>\d+)\])?: (?P<what>.*)", re.DOTALL)
@@ -101,30 +103,26 @@ def _find_place(at: Path, problem: str) -> Finding:
 
 def place_machine(scene: Scene, name: str) -> Place | None:
     """Where a machine will stand, but for addresses that only the fabric knows. None: that is not known at all."""
-    nics = [nic for nic in scene.nics(name) or () if nic.network in scene.room.networks]
-    if not nics:
+    nics = [(number, nic) for number, nic in enumerate(scene.nics(name) or ()) if nic.network in scene.room.networks]
+    joints = [_join(scene, name, number, nic) for number, nic in nics]
+    if not joints:
         return None
-    networks = [scene.room.networks[nic.network] for nic in nics]
-    out = next((number for number, network in enumerate(networks) if network.gateway != name), None)
-    zones = [
-        Zone(
-            name=zone,
-            nic=f"eth{number}",
-            mac=_NO_MAC,
-            addresses=tuple(_addresses(scene, name, number, nic)),
-            subnets=tuple(map(str, filter(None, (scene.subnets[nic.network], network.subnet6)))),
-            uplink=number == out,
-            mtu=network.mtu,
-        )
-        for number, (zone, nic, network) in enumerate(
-            zip(name_zones([nic.network for nic in nics]), nics, networks, strict=True)
-        )
-    ]
-    gateway = None if out is None else str(scene.subnets[nics[out].network].network_address + 1)
-    neighbours = tuple(
-        _neighbours(scene, name, [(zone.name, nic.network) for zone, nic in zip(zones, nics, strict=True)])
+    zones = [(zone, joint.network) for zone, joint in zip(zones_of(joints), joints, strict=True)]
+    return place_router(joints, (), _neighbours(scene, name, zones))
+
+
+def _join(scene: Scene, name: str, number: int, nic: NicFile) -> Joint:
+    network, subnet = scene.room.networks[nic.network], scene.subnets[nic.network]
+    return Joint(
+        number=number,
+        network=nic.network,
+        mac=_NO_MAC,
+        addresses=tuple(_addresses(scene, name, number, nic)),
+        subnets=tuple(map(str, filter(None, (subnet, network.subnet6)))),
+        mtu=network.mtu,
+        gateway=str(gateway_of(subnet)),
+        is_own=network.gateway == name,
     )
-    return Place(stance=Stance.ROUTER, zones=tuple(zones), gateway=gateway, neighbours=neighbours)
 
 
 def _neighbours(scene: Scene, name: str, zones: list[tuple[str, str]]) -> Iterator[Neighbour]:

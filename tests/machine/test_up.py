@@ -50,9 +50,9 @@ class ServerRoom:
         assert process.returncode == status, out + err
         return out + err
 
-    def exec(self, machine: str, script: str) -> str:
+    def exec(self, machine: str, script: str, room: str = "acme") -> str:
         """What a script prints in a machine, whatever its end."""
-        argv = [*self.fabric.argv, "--room", "acme", "exec", machine, "--", "sh", "-c", script]
+        argv = [*self.fabric.argv, "--room", room, "exec", machine, "--", "sh", "-c", script]
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
 
     def pids(self) -> dict[str, int]:
@@ -161,4 +161,20 @@ def test_down_leaves_the_volume_and_then_nothing(room: ServerRoom) -> None:
     assert room.pids() == {} and [view["name"] for view in room.client.volumes()] == ["files"]
     assert "this would lose all that is on volume files" in room.weft("down", "--volumes", status=1)
     room.weft("down", "--volumes", "--yes")
+    assert [view["name"] for view in room.client.rooms()] == ["default"]
+
+
+def test_two_of_ten_customers_with_the_same_addresses(room: ServerRoom) -> None:
+    path = str(EXAMPLE.with_name("many-rooms.yaml"))
+    room.weft("up", "--room", "bolt", "--room", "jute", path)
+    assert [view["name"] for view in room.client.rooms()] == ["default", "bolt", "jute"]
+    put = "echo bolts >/tmp/it; timeout 5 wget -q -O - --post-file=/tmp/it http://10.20.1.20/cgi-bin/put/it"
+    wait_for(lambda: room.exec("client", put, room="bolt") == "it\n", "a customer's file server takes a file")
+    wait_for(
+        lambda: "<html" in room.exec("client", "timeout 5 wget -qO- http://www.office.test/", room="jute"), "a page"
+    )
+    assert room.exec("client", "timeout 5 wget -qO- http://10.20.1.20/", room="jute") == ""
+    assert room.weft("up", "--room", "bolt", "--room", "jute", path) == "nothing to do\n"
+    assert "create" in room.weft("plan", "--room", "iron", path)
+    room.weft("down", path)
     assert [view["name"] for view in room.client.rooms()] == ["default"]

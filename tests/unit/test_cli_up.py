@@ -2,14 +2,16 @@
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from tests.unit.commands import Weft
 from tests.unit.fake_daemon import FakeDaemon, Reply, Request, fail
-from tests.unit.terminals import Terminal
+from tests.unit.terminals import Terminal, start_weft
 
 from weft.cli.steps import dump_report, dump_steps
 from weft.client import Client
@@ -207,6 +209,17 @@ def test_a_client_may_ask_what_is_wrong(fake: FakeDaemon, tmp_path: Path) -> Non
 def test_a_file_in_full(fake: FakeDaemon, weft: Weft) -> None:
     fake.on("POST", "/v1/files/render", {"text": "rooms: {}\n"})
     assert weft("render").out == "rooms: {}\n"
+    fake.on("GET", "/v1/files/schema", {"type": "object"})
+    assert json.loads(weft("render", "--schema").out) == {"type": "object"}
+
+
+def test_what_differs(fake: FakeDaemon, weft: Weft, folder: Path) -> None:
+    text = f"--- as it is\n+++ {folder}/weft.yaml\n@@ room acme @@\n~ machine db\n      memory 64M → 128M\n"
+    fake.on("POST", "/v1/files/diff", {"differences": [{"name": "db"}], "text": text, "warnings": []})
+    assert weft("diff").out == text.replace(f"{folder}/", "")
+    assert json.loads(weft("diff", "--format", "json").out) == [{"name": "db"}]
+    fake.on("POST", "/v1/files/diff", {"differences": [], "text": "", "warnings": []})
+    assert weft("diff") == (0, "", "")
 
 
 def test_a_room_as_a_file(fake: FakeDaemon, weft: Weft) -> None:
@@ -234,6 +247,28 @@ def test_on_a_terminal_it_asks_and_shows_what_goes_on(fake: FakeDaemon, tmp_path
     terminal.read_until(b"Go on? [y/N]: ")
     terminal.type(b"n\n")
     assert terminal.finish() == 130 and len(fake.requests) == count + 1
+
+
+def test_ctrl_c_says_what_becomes_of_it(fake: FakeDaemon, tmp_path: Path, folder: Path) -> None:
+    asked, over = Event(), Event()
+
+    def answer(_request: Request) -> Reply:
+        def pieces() -> Iterator[bytes]:
+            yield next(told(done(CREATE)))
+            asked.set()
+            over.wait(10)
+
+        return Reply(pieces(), type="application/x-ndjson")
+
+    fake.on("POST", "/v1/files/plan", view(CREATE))
+    fake.on("POST", "/v1/files/apply", answer)
+    with start_weft(os.environ | {"WEFT_HOME": str(tmp_path)}, "up") as process:
+        assert asked.wait(10)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+        over.set()
+    assert process.returncode == 130
+    assert b"weft: nothing more is begun; what was begun is done to its end" in said
 
 
 def test_words_for_each_end() -> None:

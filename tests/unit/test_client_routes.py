@@ -176,6 +176,8 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
         {},
         {"floppy": "/f", "path": "p", "content": "eA=="},
     ),
+    ("file_schema", (), {}, "GET", "/v1/files/schema", {}, None),
+    ("diff_file", ("/f", ""), {}, "POST", "/v1/files/diff", {}, {"path": "/f", "text": ""}),
     (
         "plan_file",
         ("/srv/weft.yaml", "rooms: {}"),

@@ -4,19 +4,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from tests.unit.paper_fabric import open_paper_fabric
 
 from weft.api.app import make_app
+from weft.api.progress import answer_with_steps
 from weft.fabric.fabric import Fabric
 from weft.fabric.reconciling.applying import Watch
 from weft.fabric.reconciling.reconciler import Source, Wish
 from weft.fabric.records import VolumeRecord
 from weft.model.machine import MachineSpec
-from weft.model.steps import Progress, StepReport
+from weft.model.steps import ApplyReport, Progress, StepReport
 from weft.model.volume import VolumeSpec
 
 FILE = """\
@@ -116,6 +117,15 @@ async def test_a_file_in_full(http: httpx.AsyncClient) -> None:
     assert sorted(await plan(http, text)) == sorted(await plan(http))
 
 
+async def test_what_differs_and_what_a_file_may_say(http: httpx.AsyncClient) -> None:
+    await apply(http)
+    answer = await ask(http, "diff", FILE.replace("state: stopped, after", "state: stopped, memory: 128M, after"))
+    (difference,) = answer["differences"]
+    assert (difference["name"], difference["sign"]) == ("db", "~")
+    assert answer["text"].startswith("--- as it is\n+++ /srv/weft.yaml\n@@ room acme @@\n~ machine db\n")
+    assert "rooms" in str((await http.get("/schema")).json())
+
+
 async def test_what_is_there_as_a_file_is_nothing_to_do(http: httpx.AsyncClient) -> None:
     await apply(http)
     for exact in ("true", "false"):
@@ -200,3 +210,19 @@ async def test_stopped_in_the_middle_the_next_one_goes_on(fabric: Fabric, http: 
     assert await plan(http, "rooms: {acme: {description: a customer}}") == ["acme/network/dmz/remove"]
     await apply(http)
     assert machines(fabric) == ["db", "web"]
+
+
+async def test_a_client_that_hangs_up_stops_it_and_what_was_begun_is_done() -> None:
+    over = asyncio.Event()
+
+    async def work(watch: Watch) -> ApplyReport:
+        watch.murmur("key", "halfway", 0.5)
+        await watch.stop.wait()
+        over.set()
+        return ApplyReport(seconds=0.0)
+
+    lines = cast(Any, answer_with_steps(work).body_iterator)
+    assert json.loads(await anext(lines)) == {"key": "key", "progress": "halfway", "fraction": 0.5}
+    await lines.aclose()
+    async with asyncio.timeout(5):
+        await over.wait()

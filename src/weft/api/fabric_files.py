@@ -4,7 +4,7 @@ Paths in a file are relative to its folder, on the daemon's host, so a request s
 it says.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from weft.api.deps import TheFabric
 from weft.api.progress import answer_with_steps
 from weft.fabric.reconciling.reconciler import Source, Wish
+from weft.model.file_schema import dump_file_schema
 from weft.model.problem import Problem
 from weft.model.steps import Plan
+from weft.plan.changes.difference import Difference, dump_differences, find_differences
 
 router = APIRouter(prefix="/files", tags=["fabric files"])
 
@@ -67,6 +69,14 @@ class PlanView(BaseModel):
     warnings: list[Problem]
 
 
+class DiffView(BaseModel):
+    """How rooms differ from a file: part by part, and as a text that reads like a difference between two files."""
+
+    differences: list[Difference]
+    text: str
+    warnings: list[Problem]
+
+
 class FileText(BaseModel):
     """A fabric file as text."""
 
@@ -86,6 +96,21 @@ async def plan_fabric_file(fabric: TheFabric, body: PlanRequest) -> PlanView:
     What is wrong with the file is told in the error's `detail`, a line each."""
     plan, warnings = await fabric.reconciler.plan(body.source, body.wish)
     return PlanView(plan=plan, warnings=warnings)
+
+
+@router.post("/diff")
+async def diff_fabric_file(fabric: TheFabric, body: PlanRequest) -> DiffView:
+    """What differs between the rooms as they are and what the file says, apart from how one becomes the other."""
+    plan, warnings = await fabric.reconciler.plan(body.source, body.wish)
+    differences = find_differences(plan)
+    text = dump_differences(differences, body.path)
+    return DiffView(differences=differences, text=text, warnings=warnings)
+
+
+@router.get("/schema")
+async def get_file_schema() -> dict[str, Any]:
+    """What a fabric file may say, as a JSON Schema for editors."""
+    return dump_file_schema()
 
 
 @router.post("/apply", response_class=StreamingResponse)

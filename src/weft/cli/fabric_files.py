@@ -1,4 +1,4 @@
-"""Looking at fabric files: plan, render, export."""
+"""Looking at fabric files: plan, diff, render, export."""
 
 from typing import Any
 
@@ -37,12 +37,34 @@ def plan(face: Face, /, rooms: tuple[str, ...], name: str | None, output: str, *
         print(dump_plan(view["plan"]))
 
 
+@click.command(short_help="Show what differs from a file.")
+@rooms_option
+@file_argument
+@format_option
+@click.pass_obj
+def diff(face: Face, rooms: tuple[str, ...], name: str | None, output: str) -> None:
+    """Show what differs between the rooms as they are and FILE, `weft.yaml` here by default: what is not there yet (+),
+    what is there and not in the file any more (-), and what is otherwise (~), field by field."""
+    file = read_fabric_file(name)
+    with telling_problems(file):
+        view = face.client().diff_file(**file.request, rooms=find_rooms(face, rooms))
+    show_warnings(file, view)
+    if output == "json":
+        print_json(view["differences"])
+    else:
+        print(view["text"].replace(f"+++ {file.path}\n", f"+++ {file.name}\n", 1), end="")
+
+
 @click.command(short_help="Write a file out in full.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of fabric files instead, for editors.")
 @file_argument
 @click.pass_obj
-def render(face: Face, name: str | None) -> None:
+def render(face: Face, schema: bool, name: str | None) -> None:
     """Print FILE, `weft.yaml` here by default, with everything that it leaves to defaults, in long forms, and with the
     files that it names. It means the same."""
+    if schema:
+        print_json(face.client().file_schema())
+        return
     file = read_fabric_file(name)
     with telling_problems(file):
         print(face.client().render_file(**file.request), end="")

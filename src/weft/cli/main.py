@@ -46,6 +46,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "up": "weft.cli.up:up",
         "down": "weft.cli.up:down",
         "plan": "weft.cli.fabric_files:plan",
+        "diff": "weft.cli.fabric_files:diff",
         "render": "weft.cli.fabric_files:render",
         "export": "weft.cli.fabric_files:export",
     },

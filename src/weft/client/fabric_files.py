@@ -40,6 +40,14 @@ class FabricFileRoutes(Transport):
         """The file with everything that it leaves to defaults."""
         return str(self._ask_file("render", path, text)["text"])
 
+    def diff_file(self, path: str, text: str, **wish: Any) -> Json:
+        """What differs between rooms and a file: part by part, and as a text."""
+        return self._ask_file("diff", path, text, **wish)
+
+    def file_schema(self) -> Json:
+        """What a fabric file may say, as a JSON Schema."""
+        return self._ask_object("GET", "/v1/files/schema")
+
     def export_room(self, room: str, *, exact: bool = False) -> str:
         """A fabric file that says what a room is."""
         return str(self._ask_object("GET", f"/v1/files/export/{quote_name(room)}", query={"exact": exact})["text"])

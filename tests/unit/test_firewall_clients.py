@@ -3,18 +3,20 @@
 from ipaddress import ip_network
 
 import pytest
-from tests.unit.firewall_places import BRIDGE, ROUTER
+from tests.unit.firewall_places import BRIDGE, LAN, ROUTER
 
 from weft.firewall.blocking import block_address, unblock_address
 from weft.firewall.clients import Keys, add_client, remove_peer, view_peers
 from weft.firewall.model import FirewallModel
 from weft.host.keys import find_public, make_key
 from weft.model.firewall import ClientWish
-from weft.model.place import Place, Zone
+from weft.model.place import Place, Stance, Zone
 
 OWN = Keys("cCuZbF2jtYnEb3ETYVlhJtTdCXqBiIPYqbEMMQDH3Us=", "fDpswPKKm7Vais3e8tBJasW8t/uMlp8sCt/xQgFYvnY=")
 PRIVATE = make_key()
 CLIENT = Keys(PRIVATE, find_public(PRIVATE))
+_UPLINK = Zone(name="uplink", nic="eth1", mac="", addresses=("169.254.88.1/32",), uplink=True)
+GATEWAY = Place(stance=Stance.GATEWAY, zones=(LAN, _UPLINK))
 VALUES = {"wireguard.port": 51820}
 NOW = 1_800_000_030.0  # 2027-01-15T08:00:30Z
 
@@ -88,6 +90,7 @@ def test_the_setting_says_where_outside_is() -> None:
         (ROUTER, {}, ClientWish(peer="a", endpoint="vpn"), "'vpn' is no HOST:PORT"),
         (ROUTER, {"wireguard.peers": [f"a {OWN.public} 10.99.0.2"]}, ClientWish(peer="A"), "a peer a already"),
         (BRIDGE, {}, ClientWish(peer="a"), "no address outside"),
+        (GATEWAY, {}, ClientWish(peer="a"), "no address outside"),
         (ROUTER, {"wireguard.address": "10.99.0.1/32"}, ClientWish(peer="a"), "no address of 10.99.0.1/32 is free"),
     ],
 )

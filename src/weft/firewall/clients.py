@@ -109,12 +109,12 @@ def _find_free(tunnel: IPv4Interface | IPv6Interface, peers: Sequence[Peer]) -> 
 
 
 def _find_endpoint(values: Values, place: Place) -> str:
-    """Where the firewall is heard outside: its own address there."""
+    """Where the firewall is heard outside: its own address there. In a gateway's place it has none that others know."""
     port = values.get("wireguard.port")
     for zone in _find_outside(values, place):
-        for address in zone.addresses:
-            ip = ip_interface(address).ip
-            return f"{ip}:{port}" if ip.version == 4 else f"[{ip}]:{port}"
+        for ip in (ip_interface(address).ip for address in zone.addresses):
+            if not ip.is_link_local:
+                return f"{ip}:{port}" if ip.version == 4 else f"[{ip}]:{port}"
     raise ValueError("it has no address outside: say by which HOST:PORT it is reached")
 
 

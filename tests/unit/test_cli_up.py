@@ -138,6 +138,11 @@ def test_steps_are_told_as_they_end(fake: FakeDaemon, weft: Weft) -> None:
     assert fake.last().body["agreed"] == []
 
 
+def test_an_image_takes_long_enough_to_be_told_of_before(fake: FakeDaemon, weft: Weft) -> None:
+    serve(fake, done(Step(key="image/x/build", room="", kind=Kind.IMAGE, name="x", verb=Verb.BUILD)))
+    assert weft("up").err.splitlines() == ["image x: build", "image x: built in 1.2 s"]
+
+
 def test_a_report_for_programs(fake: FakeDaemon, weft: Weft) -> None:
     serve(fake, done(CREATE))
     report = json.loads(weft("up", "--format", "json").out)

@@ -77,10 +77,13 @@ class Show(Protocol):
 
 
 class PlainShow:
-    """A line for each step that is over, on standard error. Below one that failed what its error had to show."""
+    """A line for each step that is over, on standard error. Below one that failed what its error had to show.
+
+    An image may take minutes: that it was begun is told, too.
+    """
 
     def step(self, report: Json) -> None:
-        if report["progress"] != "begun":
+        if report["progress"] != "begun" or report["step"]["kind"] == "image":
             print(dump_report(report), file=sys.stderr, flush=True)
             for line in _detail(report):
                 print(f"    {line}", file=sys.stderr, flush=True)

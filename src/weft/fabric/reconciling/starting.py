@@ -5,8 +5,8 @@ import asyncio
 from weft.host.facts import HostFacts
 
 PER_CPU = 3
-"""Boots at once for each CPU of the host. Each waits now and then, for its disk or for us; more than this take no less
-time in all (benchmarks/up.py), and each of them takes longer, until some take longer than they may."""
+"""Boots at once for each CPU of the host. Each waits now and then, for its disk or for us, so one CPU has work for more
+than one. Far more of them take no less time in all, and each takes longer, until some take longer than they may."""
 
 
 def limit_boots(facts: HostFacts) -> asyncio.Semaphore:

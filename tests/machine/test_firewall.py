@@ -134,7 +134,7 @@ def test_open_connections_that_new_rules_allow_live_on(room: TestFabric) -> None
 def test_what_cuts_off_the_way_in_goes_back_unless_it_is_confirmed(room: TestFabric) -> None:
     web = address(room, "web")
     room.run("config", "set", "fw", OPEN)
-    done = room.run("config", "set", "fw", "policies=lan -> dmz drop", "--confirm", "4")
+    done = room.run("config", "set", "fw", "policies=lan -> dmz drop", "--confirm", "15")
     assert b"weft config confirm fw keeps it" in done.stderr and not page(room, "client", web)
     os.kill(room.daemon_pid(), signal.SIGKILL)
     wait_for(lambda: page(room, "client", web), "the settings before are back")

@@ -314,6 +314,11 @@ SPLICED = {
         (TracedInsert("x", state=InsertState.BLOCKED), Passage.STOPS, "blocked; its fail policy is closed"),
         (TracedInsert("x", state=InsertState.STARTING), Passage.PASSES, "starting: frames go past it"),
         (TracedInsert("x", state=InsertState.EJECTING), Passage.PASSES, "ejecting: frames go past it"),
+        (
+            TracedInsert("x", Mode.ROUTED, InsertState.EJECTING, drains=True),
+            Passage.PASSES,
+            "it drains: what begins now goes through it untouched",
+        ),
     ],
 )  # fmt: skip
 def test_inserts(insert: TracedInsert, verdict: Passage, why: str) -> None:

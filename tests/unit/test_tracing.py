@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from fractions import Fraction
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -14,6 +15,7 @@ from tests.unit.paper_fabric import open_paper_fabric
 
 from weft.api.app import make_app
 from weft.fabric.fabric import Fabric
+from weft.fabric.records import InsertRecord
 from weft.fabric.tracing.probing import probe_gateway
 from weft.fabric.tracing.watching import Watch, open_watch
 from weft.guest.agent import Agent
@@ -21,6 +23,7 @@ from weft.guest.probe import parse_probe, probe_argv
 from weft.guest.protocol import ExitStatus
 from weft.host.namespace import Namespace
 from weft.model.errors import NotFound, Unavailable
+from weft.model.insert import InsertSpec, InsertState, Mode
 from weft.model.machine import MachineSpec, NicSpec, PublishedPort, State
 from weft.model.room import RoomSpec
 from weft.model.trace import Outcome, ProbeView
@@ -71,6 +74,21 @@ async def test_wiring_is_looked_at(fabric: Fabric) -> None:
     assert view["why"] == "port two:0: its wiring is broken: p2.0 leads to stray"
     await links.delete_link("p2.0")
     assert (await ask(fabric, "two", "one"))["why"] == "port two:0: its wiring is broken: t2.0 leads nowhere"
+
+
+async def test_inserts_are_told_by_their_state(fabric: Fabric) -> None:
+    shelves = fabric.default.site.shelves
+    spec = InsertSpec(name="fw", appliance="sniffer", before="network:lan", mode=Mode.ROUTED)
+    record = InsertRecord(spec=spec, rank=Fraction(1), created=1.0, state=InsertState.EJECTING)
+    for until, why in (
+        (None, "ejecting: frames go past it"),
+        (9.0, "it drains: what begins now goes through it untouched"),
+    ):
+        await shelves.inserts.save(record.with_(until=until))
+        (hop,) = [
+            hop for hop in (await ask(fabric, "one", "10.0.0.1"))["hops"] if hop["why"] == why and hop["way"] == "there"
+        ]
+        assert (hop["at"], hop["verdict"]) == ("insert fw", "passes")
 
 
 async def test_rooms_are_apart(fabric: Fabric) -> None:

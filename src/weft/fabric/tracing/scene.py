@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from weft.fabric.ports import Ports
 from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord
 from weft.fabric.site import Site
+from weft.model.insert import InsertState
 from weft.model.machine import State
 from weft.model.names import PortName
 from weft.plan.tracing.room import (
@@ -74,4 +75,5 @@ async def _look(site: Site, ports: Ports, name: PortName) -> TracedPort:
 def _trace_insert(site: Site, insert: InsertRecord) -> TracedInsert:
     machine = site.shelves.machines.find(insert.name)
     filters = machine is not None and machine.state is State.RUNNING and is_firewall(site, machine)
-    return TracedInsert(insert.name, insert.spec.mode, insert.state, insert.reason, filters)
+    drains = insert.carries and insert.state is InsertState.EJECTING
+    return TracedInsert(insert.name, insert.spec.mode, insert.state, insert.reason, filters, drains)

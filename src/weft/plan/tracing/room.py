@@ -89,13 +89,16 @@ class TracedNetwork:
 
 @dataclass(frozen=True, slots=True)
 class TracedInsert:
-    """An insert of a chain. `filters`: it is a firewall whose rules are known."""
+    """An insert of a chain. `filters`: it is a firewall whose rules are known. `drains`: it is being ejected, and stays
+    in the path for flows that it translates.
+    """
 
     name: str
     mode: Mode = Mode.INLINE
     state: InsertState = InsertState.ACTIVE
     reason: str = ""
     filters: bool = False
+    drains: bool = False
 
 
 @dataclass(frozen=True, slots=True)

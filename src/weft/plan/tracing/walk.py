@@ -227,7 +227,7 @@ class Walk:
     def _find_taker(self, network: TracedNetwork) -> str | None:
         """The insert that has taken over a network's gateway, and with it the address."""
         for insert in self.room.port(PortName("", network=network.name)).chain:
-            if insert.mode is Mode.ROUTED and insert.state is InsertState.ACTIVE:
+            if insert.mode is Mode.ROUTED and (insert.state is InsertState.ACTIVE or insert.drains):
                 return insert.name
         return None
 
@@ -273,6 +273,8 @@ def _explain_nobody(network: TracedNetwork, address: Address) -> str:
 
 def _explain_insert(insert: TracedInsert) -> tuple[Passage, str]:
     because = f": {insert.reason}" if insert.reason else ""
+    if insert.drains:
+        return Passage.PASSES, "it drains: what begins now goes through it untouched"
     match insert.state:
         case InsertState.BLOCKED:
             return Passage.STOPS, f"blocked{because}; its fail policy is closed"

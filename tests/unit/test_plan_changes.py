@@ -1,6 +1,7 @@
 """From rooms as they are to what a file says: which steps, in which order, and why."""
 
 import textwrap
+from ipaddress import IPv4Address
 
 import pytest
 from tests.unit.paper_rooms import PaperRooms
@@ -144,3 +145,27 @@ def test_a_difference_is_told_once_for_each_part(rooms: PaperRooms) -> None:
     assert "~ network wan\n      it is made anew: mtu 1500 → 1400\n" in dumped
     assert "~ machine job\n      memory default → 128M needs a start\n" in dumped
     assert dump_differences(find_differences(rooms.plan(read(ACME))), "weft.yaml") == ""
+
+
+def test_a_network_is_made_anew_with_nobody_on_it(rooms: PaperRooms) -> None:
+    file = read(ACME.replace("subnet: 10.20.1.0/24", "subnet: 10.20.1.0/24, mtu: 1400"))
+    plan = rooms.plan(file)
+    assert why(plan, "machine/web/stop") == ("network lan goes, or is made anew",)
+    assert why(plan, "machine/web/leave") == ("networks: -lan 10.20.1.10 for a while",)
+    assert sorted(plan.restarts) == [("acme", "fw"), ("acme", "job"), ("acme", "web")]
+    before = {name: machine.nics for name, machine in rooms.rooms["acme"].machines.items()}
+    rooms.apply(file)
+    assert {name: machine.nics for name, machine in rooms.rooms["acme"].machines.items()} == before
+    assert rooms.plan(file).steps == ()
+
+
+def test_what_one_machine_has_goes_to_another(rooms: PaperRooms) -> None:
+    text = ACME.replace("10.20.1.10", "10.20.1.11").replace(', publish: ["8080:80"]', "")
+    file = read(
+        text.replace(
+            "job: { image: base, networks: [lan]", "job: { image: base, networks: { lan: 10.20.1.10 }, publish: 8080:80"
+        )
+    )
+    rooms.apply(file, order=lambda steps: [*reversed(steps)])
+    assert [nic.address for nic in rooms.rooms["acme"].machines["job"].nics] == [IPv4Address("10.20.1.10")]
+    assert rooms.plan(file).steps == ()

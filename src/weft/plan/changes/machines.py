@@ -84,8 +84,8 @@ def _add_move(work: Work, move: Move) -> Run:
         steps.add(Verb.STOP, why=tuple(why), restarts=(move.name,) if is_wanted else ())
         is_live = False
     if move.leave and plan_update(move.now.spec, move.leave).parts:
-        parts = plan_update(move.now.spec, move.leave).parts
-        run.let_go = steps.add(Verb.CHANGE, "leave", spec=move.leave, why=tuple(_why(move.now.spec, move.leave, parts)))
+        lines = compare(move.now.spec, move.leave, plan_update(move.now.spec, move.leave).parts, "for a while")
+        run.let_go = steps.add(Verb.CHANGE, "leave", spec=move.leave, why=tuple(lines))
     if (left := plan_update(move.leave or move.now.spec, move.final)).parts:
         why = _why(move.now.spec, move.final, change.parts) or ["it gets back what it had"]
         restarts = (move.name,) if left.restart and is_live else ()

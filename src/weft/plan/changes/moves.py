@@ -148,6 +148,8 @@ def _is_free(move: Move, things: set[Thing], comers: list[NetworkSpec]) -> bool:
 
 def _let_go(work: Work, move: Move, go: Going, nets: networks.Fates, claims: Claims) -> None:
     image = work.scene.knowledge.find_image(move.now.spec.image)
+    move.bounce += [f"network {name} goes, or is made anew" for name in sorted(go.networks)]
+    move.bounce += [f"volume {name} goes to another, or is made anew" for name in sorted(go.volumes)]
     move.leave = strip(move.now.spec, want_nics(move.now.spec, image) or (), move.now.nics, go)
     if go.networks and move.final.nics is not None:
         move.final = move.final.model_copy(update={"nics": _keep_places(move, go, nets, claims)})

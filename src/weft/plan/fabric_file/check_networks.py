@@ -70,13 +70,15 @@ def _check_dns(scene: Scene, name: str, network: NetworkFile) -> Iterator[Findin
 
 def _check_addresses(scene: Scene, name: str, network: NetworkFile) -> Iterator[Finding]:
     taken: dict[AnyAddress, str] = {}
+    firsts: dict[str, int] = {}
     for machine, number, nic in scene.members(name):
+        is_gateway = network.gateway == machine and firsts.setdefault(machine, number) == number
         for key, subnet in (("address", network.subnet), ("address6", network.subnet6)):
             address: AnyAddress | None = getattr(nic, key)
             if address is None:
                 continue
             path = scene.path("machines", machine, "networks", number, key)
-            if fault := _find_fault(nic, address, subnet, is_gateway=network.gateway == machine):
+            if fault := _find_fault(nic, address, subnet, is_gateway=is_gateway):
                 if not scene.is_spoiled("networks", name):
                     yield Finding(path, fault)
             elif address in taken:

@@ -170,7 +170,9 @@ async def test_down_leaves_volumes_and_what_is_somebody_s_own(fabric: Fabric, ht
     await shelf.save(VolumeRecord(spec=VolumeSpec(name="data", size=1 << 30), created=1.0, made=True))
     await apply(http, FILE + "    volumes: {data: 1G}\n")
     await drop_lan(fabric, "acme")
-    await apply(http, "", down=True)
+    assert {why for step in (await apply(http, "", down=True))["steps"] for why in step["step"]["why"]} == {
+        "the file made it"
+    }
     assert machines(fabric) == [] and shelf.find("data")
     assert await plan(http, "", down=True) == []
     await apply(http, "", down=True, volumes=True)

@@ -5,17 +5,17 @@ from collections.abc import Collection, Mapping
 from weft.model.fabric_file import FabricFile, RoomFile
 from weft.model.names import DEFAULT_NETWORK, DEFAULT_ROOM
 from weft.model.room import RoomSpec
-from weft.model.steps import Kind, Plan, Verb
+from weft.model.steps import Kind, Plan, Step, Verb
 from weft.plan.changes.draft import Draft
 from weft.plan.changes.images import add_images
 from weft.plan.changes.inserts import add_inserts
-from weft.plan.changes.machines import UNNAMED, add_machines
+from weft.plan.changes.machines import add_machines
 from weft.plan.changes.named import Named
 from weft.plan.changes.networks import add_networks, weigh_networks
 from weft.plan.changes.state import RoomNow
 from weft.plan.changes.volumes import add_volumes, weigh_volumes
 from weft.plan.changes.words import compare
-from weft.plan.changes.work import Volumes, Wishes, Work
+from weft.plan.changes.work import UNNAMED, Volumes, Wishes, Work
 from weft.plan.fabric_file.knowledge import Knowledge
 from weft.plan.fabric_file.scene import Scene
 
@@ -55,7 +55,13 @@ def plan_down(
 ) -> Plan:
     """What takes away all that a file named in these rooms; with `volumes` what is on volumes, too."""
     wishes = Wishes(volumes=Volumes.ALL if volumes else Volumes.NONE)
-    return plan_changes(FabricFile(), now, known, once=once, wishes=wishes)
+    plan = plan_changes(FabricFile(), now, known, once=once, wishes=wishes)
+    # An empty file and none at all come to the same, but somebody who asks for it is told so in other words.
+    return plan.model_copy(update={"steps": tuple(map(_say_down, plan.steps))})
+
+
+def _say_down(step: Step) -> Step:
+    return step.model_copy(update={"why": tuple("the file made it" if why == UNNAMED else why for why in step.why)})
 
 
 def _plan_room(work: Work, *, is_named: bool) -> None:

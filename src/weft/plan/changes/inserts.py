@@ -14,12 +14,11 @@ from weft.model.steps import Kind, Verb
 from weft.plan.changes import networks
 from weft.plan.changes.chains import find_spot, find_steady, want_order
 from weft.plan.changes.fates import gone, made
-from weft.plan.changes.machines import UNNAMED
 from weft.plan.changes.moves import Moves
 from weft.plan.changes.settle import find_secrets, read_settings, settle_insert, settle_settings, want_nics
 from weft.plan.changes.state import InsertNow
 from weft.plan.changes.words import compare, compare_settings
-from weft.plan.changes.work import Work
+from weft.plan.changes.work import UNNAMED, Work
 
 LIVE = frozenset({"fail", "lifetime"})
 """What of an insert can be changed while frames flow through it."""

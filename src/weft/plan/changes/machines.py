@@ -9,11 +9,10 @@ from weft.plan.changes.fates import gone, made
 from weft.plan.changes.moves import Move, Moves, weigh_machines
 from weft.plan.changes.settle import find_secrets, read_settings, settle_settings
 from weft.plan.changes.words import compare, compare_settings
-from weft.plan.changes.work import Run, Work
+from weft.plan.changes.work import UNNAMED, Run, Work
 from weft.plan.update import LIVE, plan_update
 
 NEEDS_START = "needs a start"
-UNNAMED = "the file does not name it any more"
 
 
 def add_machines(work: Work, nets: networks.Fates, vols: volumes.Fates) -> Moves:

@@ -7,7 +7,7 @@ from weft.model.network import NetworkSpec
 from weft.model.steps import Kind, Verb
 from weft.plan.changes.fates import Fate
 from weft.plan.changes.settle import settle_network
-from weft.plan.changes.work import Work
+from weft.plan.changes.work import UNNAMED, Work
 
 LIVE = frozenset({"uplink", "dns"})
 """What of a network can be changed while machines are on it. They learn of name servers when they start."""
@@ -108,7 +108,7 @@ def add_networks(work: Work, fates: Fates) -> None:
 def _add(work: Work, fate: NetworkFate) -> None:
     remade = bool(fate.before and fate.after)
     if fate.goes:
-        why = [f"it is made anew: {line}" for line in fate.why] if remade else ["the file does not name it any more"]
+        why = [f"it is made anew: {line}" for line in fate.why] if remade else [UNNAMED]
         work.add(Kind.NETWORK, fate.name, Verb.REMOVE, why=tuple(why))
     if fate.comes:
         why = fate.why if remade else ["it is not there"]

@@ -7,7 +7,7 @@ from weft.model.mount import MountKind
 from weft.model.steps import Kind, Verb
 from weft.model.volume import VolumeSpec
 from weft.plan.changes.fates import Fate
-from weft.plan.changes.work import Volumes, Work
+from weft.plan.changes.work import UNNAMED, Volumes, Work
 
 
 class VolumeFate(Fate[VolumeSpec]):
@@ -72,7 +72,7 @@ def add_volumes(work: Work, fates: Fates) -> None:
     for fate in fates.values():
         loss = (f"all that is on volume {fate.name}",)
         if fate.goes:
-            why = ["it cannot become smaller"] if fate.after else ["the file does not name it any more"]
+            why = ["it cannot become smaller"] if fate.after else [UNNAMED]
             work.add(Kind.VOLUME, fate.name, Verb.REMOVE, why=tuple(why), loses=loss)
         if fate.comes:
             lines = fate.why or ["it is not there"]

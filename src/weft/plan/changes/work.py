@@ -14,6 +14,9 @@ from weft.plan.changes.settle import Image, want_nics
 from weft.plan.changes.state import MachineNow, RoomNow
 from weft.plan.fabric_file.scene import Scene
 
+UNNAMED = "the file does not name it any more"
+"""Why something goes."""
+
 
 class Volumes(StrEnum):
     """Which volumes go that are named no more: those that had an entry of their own, all, or none."""

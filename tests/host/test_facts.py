@@ -90,7 +90,7 @@ async def test_the_doctor_looks_at_everything_and_leaves_nothing(tmp_path: Path)
     assert {"links", "filters", "taps", "firewall"} <= set(checks)
     for check in checks.values():
         assert check.ok or check.hint, check
-    for name in ("sandbox", "links", "filters", "firewall"):
+    for name in ("sandbox", "links", "filters", "firewall", "pins"):
         assert checks[name].ok, checks[name]
     assert checks["taps"].ok == os.access("/dev/net/tun", os.R_OK | os.W_OK)
     assert [path.name for path in tmp_path.iterdir()] in ([], ["facts.json"])

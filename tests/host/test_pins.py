@@ -92,6 +92,9 @@ class Wire:
         self.namespace = namespace
         self._ends = ends
 
+    def send(self, slot: int, frame: bytes) -> None:
+        self._ends[slot].send(frame)
+
     def passes(self, slot: int, frame: bytes, *, to: int = 2) -> bool:
         """Whether a frame sent by one machine comes out at another: the one behind it tells when it will not."""
         last = ethernet(FREE, SENTINEL, struct.pack(">d", time.monotonic()))
@@ -243,6 +246,7 @@ FORGED = {
             ME, 0x8100, struct.pack(">HH", 7, 0x0800) + udp(ME, MINE, HIS, (9, 9))[14:]
         ),
         "VLAN of providers": ethernet(ME, 0x88A8, struct.pack(">HHHH", 7, 0x8100, 8, 0x0800) + bytes(40)),
+        "LLDP": ethernet(ME, 0x88CC, b"who I am", target="01:80:c2:00:00:0e"),
         "VLAN of old": ethernet(ME, 0x9100, struct.pack(">HH", 7, 0x0800) + bytes(40)),
         "IEEE 802.3 with ARP": ethernet(ME, 36, bytes.fromhex("aaaa03000000 0806") + bytes(28)),
     },
@@ -340,3 +344,14 @@ async def test_a_rooms_table_follows_its_records(namespace: Namespace, tmp_path:
 async def stations(namespace: Namespace) -> list[str]:
     (_, listed) = json.loads(await list_set(namespace, TABLE, "stations"))["nftables"]
     return sorted(element["concat"][0] for element in listed["set"].get("elem", []))
+
+
+@pytest.mark.parametrize("last", range(16))
+async def test_no_frame_teaches_the_bridge_that_another_is_here(wire: Wire, last: int) -> None:
+    """Frames to the addresses of IEEE 802.1D, some of which a bridge keeps to itself, and learns from."""
+    group = f"01:80:c2:00:00:{last:02x}"
+    wire.send(2, udp(VICTIM, HIS, MINE, (9, 9)))
+    wire.send(1, ethernet(VICTIM, 0x88CC, b"where am I", target=group))
+    wire.send(1, ethernet(VICTIM, 36, bytes.fromhex("424203") + bytes(33), target=group))
+    assert wire.passes(4, ethernet(FREE, SENTINEL, b"for the victim", target=VICTIM))
+    assert not wire.passes(4, ethernet(FREE, SENTINEL, b"for it alone", target=VICTIM), to=1)

@@ -151,7 +151,9 @@ class Networks:
     async def _bring_up(self, record: NetworkRecord) -> None:
         """Bridge and name server, as far as they are missing."""
         alias = f"weft network {record.name}"
-        if not await keep_whole(self._site.links, await self._site.links.list_links(), record.bridge, alias):
+        if await keep_whole(self._site.links, await self._site.links.list_links(), record.bridge, alias):
+            await self._site.links.settle_bridge(record.bridge)
+        else:
             await self._site.links.create_bridge(record.bridge, mtu=record.spec.mtu, alias=alias)
         if not record.has_gateway_port:
             return

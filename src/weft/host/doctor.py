@@ -66,6 +66,11 @@ PROGRAMS = (
     Program("musl-gcc", "musl-tools", "builds the machines' init", needed=False),
 )
 
+_PINS = b"""table bridge weft {
+  set ports { typeof iifname . @th,192,64; }
+  chain in { type filter hook prerouting priority -300; iifname . @th,192,64 @ports accept; }
+}"""
+
 
 async def diagnose(run_dir: Path) -> list[Check]:
     """Look at everything. Leaves nothing behind but the facts kept in `run_dir`."""
@@ -176,6 +181,10 @@ async def _check_links(links: KernelLinks, namespace: Namespace) -> list[Check]:
         await run(namespace.argv(["nft", "-f", "-"]), input=table, timeout=10.0)
         return "networks can be kept apart"
 
+    async def pins() -> str:
+        await run(namespace.argv(["nft", "-f", "-"]), input=_PINS, timeout=10.0)
+        return "machines can be held to their addresses"
+
     checks = [
         await _check("links", wire, "the kernel needs bridge and veth"),
         await _check("filters", redirect, "the kernel needs sch_ingress, cls_u32 and act_mirred"),
@@ -183,6 +192,7 @@ async def _check_links(links: KernelLinks, namespace: Namespace) -> list[Check]:
             "taps", tap, "/dev/net/tun must be there, readable and writable for this user (usually mode 0666)"
         ),
         await _check("firewall", rules, "the kernel needs nf_tables with nat and masquerade"),
+        await _check("pins", pins, "the kernel needs nf_tables for bridges, and nft has to know sets of raw payload"),
     ]
     await links.close()
     return checks

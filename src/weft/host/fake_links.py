@@ -41,6 +41,9 @@ class FakeLinks:
     async def create_bridge(self, name: str, *, mtu: int, alias: str) -> None:
         self._put(name, "bridge", alias, mtu)
 
+    async def settle_bridge(self, name: str) -> None:
+        self._get(name)
+
     async def create_port(self, bridge_side: str, patch_side: str, *, bridge: str, mtu: int, alias: str) -> None:
         self._get(bridge)
         self._want_free(patch_side)

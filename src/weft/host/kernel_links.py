@@ -64,6 +64,9 @@ class KernelLinks:
         await self._create(rtnl.dump_bridge(name, mtu=mtu, mac=_own_mac(name, alias)), name)
         await self._finish(alias, name)
 
+    async def settle_bridge(self, name: str) -> None:
+        await self._change(rtnl.NEW_LINK, rtnl.dump_bridge_settings(self._index(name)), f"link {name}")
+
     async def create_port(self, bridge_side: str, patch_side: str, *, bridge: str, mtu: int, alias: str) -> None:
         body = rtnl.dump_pair(bridge_side, patch_side, mtu=mtu, master=self._index(bridge))
         await self._create(body, bridge_side)

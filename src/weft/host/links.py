@@ -83,6 +83,9 @@ class Links(Protocol):
     async def create_bridge(self, name: str, *, mtu: int, alias: str) -> None:
         """A bridge that is up, without spanning tree or snooping, and without an address."""
 
+    async def settle_bridge(self, name: str) -> None:
+        """Give a bridge that is there, perhaps made by an earlier version, the settings of a new one."""
+
     async def create_port(self, bridge_side: str, patch_side: str, *, bridge: str, mtu: int, alias: str) -> None:
         """A pair of links, up, one end in the bridge; the other has a hook."""
 

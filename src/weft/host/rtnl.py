@@ -19,9 +19,20 @@ _STATS = 23
 _TRAFFIC = struct.Struct("=16xQQ")
 _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
-_BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_SNOOPING = 1, 5, 23
+_BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_GROUPS, _BRIDGE_SNOOPING = 1, 5, 9, 23
+_LLDP = struct.pack("=H", 1 << 0xE)
 _LOCAL, _OWN = 2, 1  # IFA_LOCAL, IFA_ADDRESS
 _LINK_SCOPE = 253  # RT_SCOPE_LINK: never the source of what goes elsewhere
+
+
+_BRIDGE_SETTINGS = nest(
+    _INFO_DATA,
+    attribute(_BRIDGE_FORWARD_DELAY, 0),
+    attribute(_BRIDGE_STP, 0),
+    attribute(_BRIDGE_GROUPS, _LLDP),
+    attribute(_BRIDGE_SNOOPING, b"\0"),
+)
+"""LLDP (01:80:c2:00:00:0e) is passed on: a bridge that keeps it learns its sender before any rule has seen it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +59,12 @@ class RawLink:
 
 def dump_bridge(name: str, *, mtu: int, mac: bytes) -> bytes:
     """A bridge with a MAC of its own: a bridge without takes its ports', and changes it as they come and go."""
-    data = nest(
-        _INFO_DATA,
-        attribute(_BRIDGE_FORWARD_DELAY, 0),
-        attribute(_BRIDGE_STP, 0),
-        attribute(_BRIDGE_SNOOPING, b"\0"),
-    )
-    return _dump_new(name, mtu, attribute(_MAC, mac), _dump_info("bridge", data))
+    return _dump_new(name, mtu, attribute(_MAC, mac), _dump_info("bridge", _BRIDGE_SETTINGS))
+
+
+def dump_bridge_settings(index: int) -> bytes:
+    """The same settings for a bridge that is there."""
+    return _MESSAGE.pack(0, 0, index, 0, 0) + _dump_info("bridge", _BRIDGE_SETTINGS)
 
 
 def dump_pair(name: str, peer: str, *, mtu: int, master: int = 0, mac: bytes | None = None) -> bytes:

@@ -44,8 +44,15 @@ _ENTRY = """\
     iifname vmap @ports
     drop
   }
+  chain inward {
+    type filter hook input priority -300; policy drop;
+  }
 """
-"""Heartbeats belong into chains of inserts and nowhere else; a port that is in no set is none of ours, or not yet."""
+"""Heartbeats belong into chains of inserts and nowhere else; a port that is in no set is none of ours, or not yet.
+
+What a bridge takes for itself it learns from, and some of it does not come by the entry: frames to addresses that IEEE
+802.1D reserves. A bridge of ours has nothing to say for itself. LLDP it takes without asking any rule, unless it is to
+pass that on, as ours are (`weft.host.rtnl`)."""
 
 _MACHINE = """\
   chain machine {
@@ -78,6 +85,7 @@ _STATION = """\
     iifname . ether saddr != @stations goto MAC
     ether type arp goto speaker
     ether type { 8021q, 8021ad, 0x9100 } goto FRAME
+    ether daddr 01:80:c2:00:00:0e goto FRAME
     ether type < 0x0600 goto FRAME
     exthdr frag exists ip6 hoplimit 255 meta l4proto ipv6-icmp goto NEIGHBOUR
     icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } jump neighbour
@@ -93,8 +101,9 @@ _STATION = """\
     goto ARP
   }
 """
-"""Tags and the frames of IEEE 802.3 can have other frames in them, which nobody would look at. Messages of neighbour
-discovery are not fragmented (RFC 6980), and arrive with the hop limit with which they were sent."""
+"""LLDP is for the next station; it comes here, as all else, because its sender has to be looked at. Tags and the frames
+of IEEE 802.3 can have other frames in them, which nobody would look at. Messages of neighbour discovery are not
+fragmented (RFC 6980), and arrive with the hop limit with which they were sent."""
 
 _NEIGHBOUR = """\
   chain neighbour {

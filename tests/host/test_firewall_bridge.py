@@ -1,6 +1,8 @@
 """The firewall's rules as a bridge between two sides: real frames meet the answer that the judge gives."""
 
+import errno
 import os
+import selectors
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -165,6 +167,26 @@ def test_what_was_there_before_the_firewall_lives_on_where_the_rules_allow_it(ri
     assert rig.wait_counted(before) == {("filter", "policies[0]")}
     client.close()
     served.close()
+
+
+def test_who_is_refused_is_told_when_he_tries_again(rig):
+    """TCP does so by itself; of UDP it is the next datagram."""
+    load(rig, {"policies": ["network -> machine reject"]})
+    for source, destination in ((CLIENT, SERVER), (CLIENT6, SERVER6)):
+        with rig.connect("network", source, next(SPORTS) + 23000, destination, 80) as client:
+            with selectors.DefaultSelector() as selector:
+                selector.register(client, selectors.EVENT_WRITE)
+                assert selector.select(BOUND)
+            assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+        family = socket.AF_INET6 if ":" in source else socket.AF_INET
+        with rig.spaces["network"].socket(family, socket.SOCK_DGRAM) as client:
+            client.settimeout(BOUND)
+            client.connect((destination, 53))
+            client.send(b"?")
+            client.send(b"?")
+            with pytest.raises(OSError) as told:
+                client.recv(8)
+            assert not isinstance(told.value, TimeoutError)
 
 
 def test_fragments_are_judged_whole(rig):

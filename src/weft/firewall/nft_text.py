@@ -13,21 +13,21 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from weft.firewall.layout import Entry, Layout, name_chain
+from weft.firewall.nft_hooks import (
+    GENERATION_BITS,
+    MARK_HERE,
+    TAKEN,
+    dump_chain,
+    dump_hooks,
+    dump_refused,
+    remember_refused,
+)
 from weft.firewall.nft_matches import dump_match, find_variants
 from weft.firewall.nft_nat import dump_nat
 from weft.firewall.rule_lines import SELF, TCP, UDP, Action, Rate
 from weft.firewall.times import dump_times
 
-GENERATION_BITS = 0xFFFF
-"""Of a flow's mark: the ruleset that accepted it."""
-TAKEN = 0x10000
-"""Of a flow's mark: it was there before the firewall, so who began it is not known."""
-ND = "icmpv6 type { 130-137, 143 } accept"
-"""Neighbours, routers and groups of IPv6: the kernel knows no flows of these."""
-HEARTBEAT = 0x88B5
 LOG_LIMIT = "limit rate 10/second burst 20 packets"
-
-_MARK_HERE = "GENERATION"
 Lines = list[str]
 
 
@@ -43,11 +43,12 @@ def dump_ruleset(layout: Layout) -> str:
     before the old one leaves. Counters begin again at zero.
     """
     table = f"{family(layout)} weft"
-    body = [*_dump_sets(layout), *_dump_maps(layout), *_chain("takeover", [])]
+    body = [*_dump_sets(layout), *_dump_maps(layout), *dump_chain("takeover", [])]
+    body += dump_refused() if layout.is_bridge else []
     body += _dump_entries(layout) + _dump_pairs(layout)
-    body += _dump_bridge(layout) if layout.is_bridge else [*_dump_hooks(layout), *dump_nat(layout)]
+    body += dump_hooks(layout) + ([] if layout.is_bridge else dump_nat(layout))
     text = "\n".join([f"add table {table}", f"delete table {table}", f"table {table} {{", *body, "}", ""])
-    return text.replace(_MARK_HERE, f"{find_generation(text):#06x}")
+    return text.replace(MARK_HERE, f"{find_generation(text):#06x}")
 
 
 def find_generation(text: str) -> int:
@@ -69,7 +70,7 @@ def dump_takeover(layout: Layout) -> str:
             f"{strays} icmpv6 type echo-reply accept",
         ]
     table = f"{family(layout)} weft"
-    return "\n".join([f"flush chain {table} takeover", f"table {table} {{", *_chain("takeover", lines), "}", ""])
+    return "\n".join([f"flush chain {table} takeover", f"table {table} {{", *dump_chain("takeover", lines), "}", ""])
 
 
 def _list_open(layout: Layout) -> Lines:
@@ -109,10 +110,10 @@ def _dump_entries(layout: Layout) -> Lines:
     entries = {entry.chain: entry for pair in layout.list_pairs() for entry in layout.list_entries(*pair)}
     lines = []
     for name, entry in entries.items():
-        lines += _chain(name, [*_dump_limits(entry), *_dump_verdict(layout, entry.action, entry.by, log=entry.log)])
+        lines += dump_chain(name, [*_dump_limits(entry), *_dump_verdict(layout, entry.action, entry.by, log=entry.log)])
     policies = {_policy_chain(layout, *pair): layout.find_policy(*pair) for pair in layout.list_pairs()}
     for name, (action, by) in policies.items():
-        lines += _chain(name, _dump_verdict(layout, action, by))
+        lines += dump_chain(name, _dump_verdict(layout, action, by))
     return lines
 
 
@@ -138,9 +139,10 @@ def _dump_verdict(layout: Layout, action: Action, by: str, *, log: bool = False)
         lines.append(f'{began}{LOG_LIMIT} log prefix "weft:{action}:{by.split(" ")[0] if "[" in by else by} "')
     comment = f'comment "{by}"'
     if action is Action.ACCEPT:
-        return [*lines, f"counter ct mark set ct mark & 0xffff0000 | {_MARK_HERE} accept {comment}"]
-    if action is Action.DROP or layout.is_bridge:
-        # A bridge can send answers only before it knows where a frame goes, which is too early.
+        return [*lines, f"counter ct mark set ct mark & 0xffff0000 | {MARK_HERE} accept {comment}"]
+    if action is Action.REJECT and layout.is_bridge:
+        return [*lines, *remember_refused(), f"counter drop {comment}"]
+    if action is Action.DROP:
         return [*lines, f"counter drop {comment}"]
     return [
         *lines,
@@ -153,9 +155,9 @@ def _dump_pairs(layout: Layout) -> Lines:
     lines = []
     for pair in layout.list_pairs():
         asked = [line for entry in layout.list_entries(*pair) for line in _ask(layout, entry)]
-        lines += _chain(_pair_chain(*pair), [*asked, f"goto {_policy_chain(layout, *pair)}"])
+        lines += dump_chain(_pair_chain(*pair), [*asked, f"goto {_policy_chain(layout, *pair)}"])
         if SELF not in pair:
-            lines += _chain(_turned_chain(*pair), _dump_turned(layout, *pair))
+            lines += dump_chain(_turned_chain(*pair), _dump_turned(layout, *pair))
     return lines
 
 
@@ -183,92 +185,6 @@ def _dump_turned(layout: Layout, origin: str, target: str) -> Lines:
     if layout.find_policy(origin, target)[0] is Action.ACCEPT:
         lines.append(f"goto {_policy_chain(layout, origin, target)}")
     return lines
-
-
-def _dump_hooks(layout: Layout) -> Lines:
-    known = f"ct mark & {GENERATION_BITS:#x} == {_MARK_HERE} accept"
-    related = f"ct state related ct mark & {GENERATION_BITS:#x} != 0 accept"
-    invalid, nowhere = 'ct state invalid counter drop comment "invalid"', 'counter drop comment "no zone"'
-    begun, answer = "ct direction original", "ct direction reply"
-    lines = _hook("forward", [known, related, "jump takeover", invalid, *_dump_dispatch(), nowhere])
-    lines += _hook(
-        "input",
-        [
-            'iifname "lo" accept',
-            known,
-            related,
-            ND,
-            invalid,
-            f"{begun} iifname vmap @entering",
-            f"{answer} iifname vmap @leaving",
-            nowhere,
-        ],
-    )
-    # Answers of DHCP go to an address that the question did not come from; errors and resets are the firewall's word.
-    answers = [
-        f'oifname "{zone.nic}" udp sport {port} udp dport {port + 1 if port == 67 else port - 1} accept'
-        for service in layout.services
-        for zone in layout.zones
-        for port in service.ports
-        if service.protocol == "udp" and port in (67, 547) and zone.name == service.zone
-    ]
-    return (
-        lines
-        + _hook(
-            "output",
-            [
-                'oifname "lo" accept',
-                known,
-                "ct state related accept",
-                ND,
-                *answers,
-                f"{begun} oifname vmap @leaving",
-                f"{answer} oifname vmap @entering",
-                nowhere,
-            ],
-        )
-        + _chain("taken", _dump_taken())
-    )
-
-
-def _dump_bridge(layout: Layout) -> Lines:
-    known = f"ct mark & {GENERATION_BITS:#x} == {_MARK_HERE} accept"
-    related = f"ct state related ct mark & {GENERATION_BITS:#x} != 0 accept"
-    lines = [
-        f"meta protocol {{ arp, {HEARTBEAT:#x} }} accept",
-        "meta protocol != { ip, ip6 } meta iifname . meta oifname vmap @unknown",
-        known,
-        related,
-        "jump takeover",
-        ND,
-        'ct state invalid counter drop comment "invalid"',
-        *_dump_dispatch(),
-        'counter drop comment "no zone"',
-    ]
-    return _hook("forward", lines) + _chain("taken", _dump_taken())
-
-
-def _dump_dispatch() -> Lines:
-    return [
-        f"ct mark & {TAKEN:#x} != 0 jump taken",
-        "ct direction original meta iifname . meta oifname vmap @forwarded",
-        "ct direction reply meta oifname . meta iifname vmap @forwarded",
-    ]
-
-
-def _dump_taken() -> Lines:
-    return [
-        "ct direction original meta oifname . meta iifname vmap @turned",
-        "ct direction reply meta iifname . meta oifname vmap @turned",
-    ]
-
-
-def _hook(hook: str, lines: Lines) -> Lines:
-    return _chain(hook, [f"type filter hook {hook} priority filter; policy drop;", *lines])
-
-
-def _chain(name: str, lines: Lines) -> Lines:
-    return [f"  chain {name} {{", *(f"    {line}" for line in lines), "  }"]
 
 
 def _map(name: str, kind: str, elements: Lines) -> Lines:

@@ -109,8 +109,21 @@ def test_it_comes_back_with_its_rules(taken: TestFabric, talk: Talk) -> None:
 
 
 def test_the_gateway_is_handed_back_and_flows_go_on(taken: TestFabric, talk: Talk, outside: list[str]) -> None:
-    taken.run("eject", "fw")
+    taken.run("eject", "--keep", "fw")
     assert taken.text("links", "network:lan") == "net lan ── gateway\n"
     talk.wait_lines()
     assert fetches(taken) and pings(taken) and is_published(taken, outside)
+
+
+def test_when_it_dies_the_fabric_is_the_gateway_until_it_is_back(taken: TestFabric) -> None:
+    """What was inside it is lost, and pasta takes its time to send that again: so nothing is said of `talk`."""
+    taken.run("insert", "fw", "--before", "network:lan")
+    assert not pings(taken)
+    taken.run("kill", "fw")
+    wait_for(lambda: "fw[bypassed]" in taken.text("links", "network:lan"), "it is bypassed")
+    assert pings(taken) and fetches(taken)
+    taken.run("start", "fw")
+    wait_for(lambda: "── fw ──" in taken.text("links", "network:lan"), "it is the gateway again")
+    assert not pings(taken)
+    taken.run("eject", "fw")
     assert [machine["name"] for machine in taken.json("ps", "-a")] == ["web", "client"]

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
+from tests.unit.fabric_files import World
 from tests.unit.paper_fabric import open_paper_room
 
 from weft.fabric.records import InsertRecord, NetworkRecord
@@ -14,12 +15,15 @@ from weft.fabric.room import Room
 from weft.fabric.settings.places import place_insert
 from weft.fabric.site import NETWORK_SLOTS
 from weft.model.errors import Invalid, NotFound
+from weft.model.fabric_file import RoomFile
 from weft.model.insert import InsertSpec, InsertState, Mode, find_usual_mode
 from weft.model.machine import MachineSpec, NicSpec
 from weft.model.names import PortName, parse_port
 from weft.model.network import NetworkSpec
 from weft.model.place import Stance
 from weft.plan.address import UPSTREAM, plan_address_behind
+from weft.plan.fabric_file.check_settings import place_insert as foresee_insert
+from weft.plan.fabric_file.scene import Scene
 from weft.plan.place_files import dump_place_shell
 
 LAN = PortName("", network="lan")
@@ -143,3 +147,22 @@ async def test_an_insert_of_a_network_that_went_goes_too(room: Room) -> None:
 )
 def test_the_usual_mode(port: str, modes: tuple[str, ...], mode: Mode) -> None:
     assert find_usual_mode(parse_port(port), modes) is mode
+
+
+async def test_a_fabric_file_knows_the_place_that_an_insert_will_have(room: Room) -> None:
+    written = RoomFile.model_validate(
+        {
+            "networks": {"lan": {"subnet": "10.0.0.0/29"}},
+            "machines": {"web": {"image": "base", "networks": ["lan"]}},
+            "inserts": {"fw": {"appliance": "firewall", "before": "network:lan", "mode": "routed"}},
+        }
+    )
+    await room.machines.create(MachineSpec(name="web", image="base", nics=(NicSpec(network="lan"),)))
+    made = place_insert(room.site, wanted("network:lan", Mode.ROUTED), ())
+    known = foresee_insert(Scene("acme", written, World()), written.inserts["fw"])
+    assert known is not None
+    assert (known.stance, known.gateway) == (made.stance, made.gateway)
+    assert [(zone.name, zone.addresses, zone.subnets, zone.uplink) for zone in known.zones] == [
+        (zone.name, zone.addresses, zone.subnets, zone.uplink) for zone in made.zones
+    ]
+    assert [(other.name, other.address) for other in known.neighbours] == [("web", "10.0.0.2")]

@@ -1,10 +1,15 @@
-"""Where a machine stands that has a NIC on each of some networks, be it there already or not. Pure."""
+"""Where machines with NICs on networks stand, and what takes over a gateway, be they there already or not. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
 
 from weft.model.place import Neighbour, Place, Stance, Zone
+from weft.plan.address import UPSTREAM, gateway_of
 from weft.plan.place_files import name_zones
+
+OUTSIDE = "uplink"
+"""The zone behind an insert at a network's gateway; the one before it is called as the network is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +51,37 @@ def place_router(joints: Sequence[Joint], resolvers: Iterable[str], neighbours: 
         zones=zones,
         gateway=out.gateway if out else None,
         resolvers=tuple(resolvers),
+        neighbours=tuple(neighbours),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A network's gateway that is taken over. `behind`: who does so is called that by the fabric."""
+
+    network: str
+    mac: str
+    subnet: IPv4Network
+    behind: IPv4Address
+    mtu: int
+
+
+def place_gateway(taken: Gateway, resolvers: Iterable[str], neighbours: Iterable[Neighbour]) -> Place:
+    """The place of an insert that is the gateway for the network's machines, and behind it for the fabric.
+
+    Both of its NICs have the gateway's hardware address: machines know it already, and to the fabric every appliance
+    that stands here is the same. What it is to ask the gateway for, it asks the fabric for.
+    """
+    inside, outside = name_zones([taken.network, OUTSIDE])
+    gateway, mac, mtu = str(gateway_of(taken.subnet)), taken.mac, taken.mtu
+    address, subnet = f"{gateway}/{taken.subnet.prefixlen}", str(taken.subnet)
+    lan = Zone(name=inside, nic="eth0", mac=mac, addresses=(address,), subnets=(subnet,), mtu=mtu)
+    uplink = Zone(name=outside, nic="eth1", mac=mac, addresses=(f"{taken.behind}/32",), uplink=True, mtu=mtu)
+    return Place(
+        stance=Stance.GATEWAY,
+        zones=(lan, uplink),
+        gateway=str(UPSTREAM),
+        gateway_mac=mac,
+        resolvers=tuple(str(UPSTREAM) if server == gateway else server for server in resolvers),
         neighbours=tuple(neighbours),
     )

@@ -8,14 +8,11 @@ from weft.fabric.site import Site
 from weft.model.insert import InsertSpec, Mode
 from weft.model.names import PortName, parse_port
 from weft.model.place import Neighbour, Place, Stance, Zone
-from weft.plan.address import UPSTREAM
 from weft.plan.place_files import name_zones
-from weft.plan.standing import Joint, place_router, zones_of
+from weft.plan.standing import OUTSIDE, Gateway, Joint, place_gateway, place_router, zones_of
 
 SIDES = ("network", "machine")
 """What an insert's zones are called before a machine."""
-OUTSIDE = "uplink"
-"""The zone behind an insert at a network's gateway; the one before it is called as the network is."""
 
 
 def find_place(site: Site, machine: MachineRecord) -> Place:
@@ -46,25 +43,8 @@ def place_insert(site: Site, spec: InsertSpec, nics: Sequence[NicRecord]) -> Pla
 
 
 def _place_gateway(site: Site, name: str, network: NetworkRecord) -> Place:
-    """It is the gateway for the network's machines, and for the fabric what has taken its place.
-
-    Both of its NICs have the gateway's hardware address: machines know it already, and to the fabric every appliance
-    that stands here is the same.
-    """
-    inside, outside = name_zones([network.name, OUTSIDE])
-    mac, mtu = network.gateway_mac, network.spec.mtu
-    address, subnet = f"{network.gateway}/{network.subnet.prefixlen}", str(network.subnet)
-    lan = Zone(name=inside, nic="eth0", mac=mac, addresses=(address,), subnets=(subnet,), mtu=mtu)
-    uplink = Zone(name=outside, nic="eth1", mac=mac, addresses=(f"{network.behind}/32",), uplink=True, mtu=mtu)
-    servers = name_servers(site, name, [network])
-    return Place(
-        stance=Stance.GATEWAY,
-        zones=(lan, uplink),
-        gateway=str(UPSTREAM),
-        gateway_mac=mac,
-        resolvers=tuple(str(UPSTREAM) if server == str(network.gateway) else server for server in servers),
-        neighbours=tuple(_neighbours(site, name, [(inside, network)])),
-    )
+    taken = Gateway(network.name, network.gateway_mac, network.subnet, network.behind, network.spec.mtu)
+    return place_gateway(taken, name_servers(site, name, [network]), _neighbours(site, name, [(network.name, network)]))
 
 
 def _meet(site: Site, name: str, port: PortName, sides: Sequence[str], network: NetworkRecord) -> Iterator[Neighbour]:

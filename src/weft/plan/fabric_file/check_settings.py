@@ -12,13 +12,13 @@ from weft.model.machine_file import MachineFile, NicFile
 from weft.model.names import parse_port
 from weft.model.place import Neighbour, Place, Stance, Zone
 from weft.model.schema import SettingsSchema
-from weft.plan.address import gateway_of
+from weft.plan.address import gateway_of, plan_address_behind
 from weft.plan.fabric_file.places import Finding, Path
 from weft.plan.fabric_file.scene import Scene
 from weft.plan.fabric_file.shape import suggest
 from weft.plan.place_files import name_zones
 from weft.plan.settings import complete_schema, effective_values, find_problems, parse_value
-from weft.plan.standing import Joint, place_router, zones_of
+from weft.plan.standing import OUTSIDE, Gateway, Joint, place_gateway, place_router, zones_of
 
 _NO_MAC = "02:00:00:00:00:00"
 _BEGINNING = re.compile(r"(?P<name>[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*)(?:\[(?P<item>\d+)\])?: (?P<what>.*)", re.DOTALL)
@@ -146,11 +146,20 @@ def _addresses(scene: Scene, name: str, number: int, nic: NicFile) -> Iterator[s
 
 
 def place_insert(scene: Scene, insert: InsertFile) -> Place | None:
-    """Where an insert will stand. Of a network's gateway only its zones' names are known before."""
+    """Where an insert will stand. Before a machine only its zones' names are known."""
     port = parse_port(insert.before)
     if insert.mode is Mode.ROUTED:
-        return None
+        return _place_gateway(scene, port.network)
     stance = Stance.LISTENER if insert.mode is Mode.COPY else Stance.BRIDGE
-    names = ["network", "machine"] if port.network is None else name_zones([port.network, "uplink"])
+    names = ["network", "machine"] if port.network is None else name_zones([port.network, OUTSIDE])
     zones = tuple(Zone(name=name, nic=f"eth{number}", mac=_NO_MAC) for number, name in enumerate(names))
     return Place(stance=stance, zones=zones)
+
+
+def _place_gateway(scene: Scene, name: str | None) -> Place | None:
+    """Any of the addresses behind a gateway may become that of this one."""
+    network = scene.room.networks.get(name or "")
+    if name is None or network is None:
+        return None
+    taken = Gateway(name, _NO_MAC, scene.subnets[name], plan_address_behind(1), network.mtu)
+    return place_gateway(taken, (), _neighbours(scene, "", [(name, name)]))

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from weft.firewall.lines import LABEL, Values, find_twice, parse_items
 from weft.model.place import Place
+from weft.model.setting_lines import LABEL, Values, find_twice, parse_items
 
 CONF = "haproxy.cfg"
 _SERVER = "MACHINE|ADDRESS[:PORT] [weight N] [backup] [on PORT,…], like web-1:8080 weight 2"

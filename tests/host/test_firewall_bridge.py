@@ -18,9 +18,9 @@ from tests.host.test_firewall_rules import observe
 
 from weft.firewall.filtering import RULES, TAKEOVER, check, render
 from weft.firewall.judge import Flow, judge
-from weft.firewall.lines import Values
 from weft.firewall.rule_lines import Action
 from weft.host.process import program
+from weft.model.setting_lines import Values
 
 
 def knows_flows_on_bridges() -> bool:

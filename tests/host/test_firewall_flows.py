@@ -11,7 +11,7 @@ import pytest
 from tests.host.firewall_rig import BOUND, PLACE, Rig, wait_connected
 
 from weft.firewall.filtering import RULES, TAKEOVER, check, render
-from weft.firewall.lines import Values
+from weft.model.setting_lines import Values
 
 pytestmark = [pytest.mark.host, pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of one's own need root")]
 

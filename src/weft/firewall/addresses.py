@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
-from weft.firewall.lines import LABEL, Values, list_items
 from weft.model.place import Place
+from weft.model.setting_lines import LABEL, Values, list_items
 
 Network = IPv4Network | IPv6Network
 BOTH = frozenset({4, 6})

@@ -6,7 +6,6 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 from typing import Any
 
 from weft.firewall.dns import WIREGUARD_ZONE, list_named_zones
-from weft.firewall.lines import LABEL, Values, list_items, parse_items
 from weft.firewall.rule_lines import ANY, SELF, Action, Policy, Rule, parse_policy, parse_rule
 from weft.firewall.wireguard import (
     NIC,
@@ -21,6 +20,7 @@ from weft.firewall.wireguard import (
 )
 from weft.model.firewall import ClientWish, PeerView
 from weft.model.place import Place, Zone
+from weft.model.setting_lines import LABEL, Values, list_items, parse_items
 
 KEEPALIVE = 25
 """Seconds between a client's signs of life, so that what translates its address on the way does not forget it."""

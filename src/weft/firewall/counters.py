@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from weft.firewall.lines import Values, list_items
 from weft.model.firewall import RuleView
+from weft.model.setting_lines import Values, list_items
 
 TABLE = "weft"
 LISTS = ("forwards", "rules", "policies")

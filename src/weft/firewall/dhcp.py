@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_interface, ip_network
 
-from weft.firewall.lines import LABEL, Values, find_twice, parse_items
 from weft.firewall.services import Service
 from weft.model.place import Place, Stance, Zone
+from weft.model.setting_lines import LABEL, Values, find_twice, parse_items
 
 LEASE_TIME = "12h"
 _TIME = re.compile(r"[1-9]\d{0,5}[mhdw]|infinite")

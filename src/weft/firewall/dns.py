@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from weft.firewall.dhcp import find_leases
-from weft.firewall.lines import LABEL, Values, parse_items
 from weft.firewall.services import Service
 from weft.model.place import Place, Stance
+from weft.model.setting_lines import LABEL, Values, parse_items
 
 WIREGUARD_ZONE = "wg"
 

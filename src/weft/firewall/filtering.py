@@ -3,13 +3,13 @@
 from weft.firewall import wireguard
 from weft.firewall.dns import WIREGUARD_ZONE
 from weft.firewall.layout import lay_out, list_ends, list_named
-from weft.firewall.lines import Values
 from weft.firewall.management import check_management
 from weft.firewall.nft_text import dump_ruleset, dump_takeover
 from weft.firewall.rule_lines import SELF
 from weft.firewall.sheet import Sheet, find_forward_versions, read_sheet
 from weft.firewall.translation_lines import Forward
 from weft.model.place import Place, Stance
+from weft.model.setting_lines import Values
 
 RULES = "rules.nft"
 """Replaces the whole table in one step, with `nft -f`; open flows that it allows live on."""

@@ -11,10 +11,10 @@ from ipaddress import ip_address
 
 from weft.firewall.addresses import Target
 from weft.firewall.layout import Address, Entry, Layout, lay_out
-from weft.firewall.lines import Values
 from weft.firewall.rule_lines import ICMP, ICMPV6, SELF, TYPES, Action, Ports, parse_protocol
 from weft.firewall.translation_lines import Forward
 from weft.model.place import Place
+from weft.model.setting_lines import Values
 
 NEIGHBOURS = "neighbours"
 """Who lets IPv6 find neighbours and routers: no line, always."""

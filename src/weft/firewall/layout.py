@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_interface, ip_network
 
 from weft.firewall import names, wireguard
-from weft.firewall.lines import Values
 from weft.firewall.rule_lines import ANY, ICMPV6, PROTOCOLS, SELF, Action, Match, Rate
 from weft.firewall.services import Service
 from weft.firewall.sheet import Sheet, find_forward_versions, read_sheet
 from weft.firewall.times import ALWAYS, Times
 from weft.firewall.translation_lines import Forward
 from weft.model.place import Place, Stance, Zone
+from weft.model.setting_lines import Values
 
 Address = IPv4Address | IPv6Address
 MULTICAST_DHCP = 547

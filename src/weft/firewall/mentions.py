@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from weft.firewall.addresses import MachineName, Target, parse_set
-from weft.firewall.lines import Values, parse_items
 from weft.firewall.rule_lines import parse_rule
 from weft.firewall.translation_lines import parse_forward, parse_management, parse_snat
+from weft.model.setting_lines import Values, parse_items
 
 
 def find_machines(values: Values) -> Iterator[tuple[str, str]]:

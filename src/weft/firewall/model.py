@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from weft.firewall import filtering, mentions, names, wireguard
-from weft.firewall.lines import Values
 from weft.model.place import Place
+from weft.model.setting_lines import Values
 
 _PARTS = (wireguard, names, filtering)
 

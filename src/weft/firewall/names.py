@@ -6,9 +6,9 @@ interrupts nothing. An empty `dnsmasq.conf`: there is nothing for it to do.
 
 from weft.firewall.dhcp import check_dhcp, dhcp_services, dump_dhcp, dump_leases
 from weft.firewall.dns import check_dns, dns_services, dump_dns, dump_hosts, dump_servers, list_named_zones
-from weft.firewall.lines import Values
 from weft.firewall.services import Service
 from weft.model.place import Place
+from weft.model.setting_lines import Values
 
 CONF, HOSTS, LEASES, SERVERS = "dnsmasq.conf", "dnsmasq.hosts", "dnsmasq.leases", "dnsmasq.servers"
 FOLDER = "/run/names"

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 from weft.firewall.addresses import Target, parse_targets
-from weft.firewall.lines import LABEL
 from weft.firewall.times import ALWAYS, Times, parse_days, parse_hours, parse_until
+from weft.model.setting_lines import LABEL
 
 ANY, SELF = "any", "self"
 """Not zones: every zone and the firewall, and the firewall itself."""

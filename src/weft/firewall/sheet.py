@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from weft.firewall.addresses import BOTH, Absent, Book, read_book
-from weft.firewall.lines import Values, find_twice, list_items, parse_items
 from weft.firewall.rule_lines import ICMP, ICMPV6, Match, Policy, Rule, parse_policy, parse_rule
 from weft.firewall.translation_lines import Forward, Management, Snat, parse_forward, parse_management, parse_snat
 from weft.model.place import Place
+from weft.model.setting_lines import Values, find_twice, list_items, parse_items
 
 Parsed = TypeVar("Parsed")
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface, ip_network
 
 from weft.firewall.dns import WIREGUARD_ZONE
-from weft.firewall.lines import LABEL, Values, find_twice, parse_items
 from weft.firewall.services import Service
 from weft.model.place import Place, Stance, Zone
+from weft.model.setting_lines import LABEL, Values, find_twice, parse_items
 
 CONF, NET = "wg0.conf", "wg0.net"
 NIC = "wg0"

@@ -217,13 +217,15 @@ class Rig(AbstractContextManager["Rig"]):
                     found[key] = found.get(key, 0) + expression["counter"]["packets"]
         return found
 
-    def wait_counted(self, before: dict[tuple[str, str], int]) -> set[tuple[str, str]]:
-        """What has counted a packet since. A packet may have to wait until its next hop is found."""
+    def wait_counted(self, before: dict[tuple[str, str], int], name: str | None = None) -> set[tuple[str, str]]:
+        """What has counted a packet since, once something has, or what has this name. A packet may have to wait until
+        its next hop is found.
+        """
         end = time.monotonic() + BOUND
         while True:
             after = self.counters()
             counted = {key for key, packets in after.items() if packets != before.get(key, 0)}
-            if any(kind == "filter" for kind, _ in counted) or time.monotonic() > end:
+            if any(kind == "filter" and name in (None, who) for kind, who in counted) or time.monotonic() > end:
                 return counted
 
     def connect(self, origin: str, source: str, sport: int, destination: str, port: int) -> socket.socket:

@@ -40,6 +40,8 @@ RECEIVE_BUFFER, EAR_BYTES = 33, 16 << 20
 """SO_RCVBUFFORCE, for which Python has no name, and how much somebody who listens may have unread."""
 ARP_BYTES, MARK_BYTES = 42, 16
 PATIENCE = 30.0
+AT_ONCE = 12
+"""Tries of one machine at a time: it has memory for some programs only."""
 TRIES: Mapping[str, str] = {
     "arp": "arping -q -c 2 -w 2 -I eth0 {address}",
     "ping": "ping -q -c 1 -W 2 {address}",
@@ -127,7 +129,8 @@ def try_all(room: Room, targets: Sequence[Room]) -> dict[Probe, bool]:
         for kind, words in TRIES.items()
         for target in targets
     ]
-    said = execute(room.client, ROGUE, "\n".join([*lines, "wait"])).splitlines()
+    groups = [[*lines[at : at + AT_ONCE], "wait"] for at in range(0, len(lines), AT_ONCE)]
+    said = execute(room.client, ROGUE, "\n".join(line for group in groups for line in group)).splitlines()
     return {
         Probe(room.name, target.name, kind): f"{kind} {target.name}" in said for kind in TRIES for target in targets
     }

@@ -72,7 +72,7 @@ def test_parts_become_specs() -> None:
     assert web.nics and str(web.nics[0].address) == "10.20.2.10"
     assert room.machine_specs()["plain"] == MachineSpec(name="plain", image="base")
     assert room.network_specs()["lan"].gateway == "fw"
-    tap = room.insert_specs()["tap"]
+    tap = room.inserts["tap"].to_spec("tap")
     assert (tap.mode, tap.before, tap.lifetime, tap.position) == (Mode.COPY, "web:0", 600.0, None)
     assert room.volume_specs()["data"].size == 2 << 30
 

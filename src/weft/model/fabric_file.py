@@ -120,10 +120,6 @@ class RoomFile(Part):
         """All machines as specs; their settings are beside them, in the file."""
         return {name: machine.to_spec(name) for name, machine in self.machines.items()}
 
-    def insert_specs(self) -> dict[str, InsertSpec]:
-        """All inserts as specs, with their settings."""
-        return {name: insert.to_spec(name) for name, insert in self.inserts.items()}
-
     def volume_specs(self) -> dict[str, VolumeSpec]:
         """The volumes that the file describes."""
         return {name: volume.to_spec(name) for name, volume in self.volumes.items()}

@@ -12,7 +12,6 @@ from weft.plan.changes.holdings import Claims, Going, Thing, find_asked, find_he
 from weft.plan.changes.settle import settle_machine, want_nics
 from weft.plan.changes.state import MachineNow
 from weft.plan.changes.work import Work
-from weft.plan.update import plan_update
 
 
 @dataclass(slots=True)
@@ -28,11 +27,6 @@ class Move:
     leave: MachineSpec | None = None
     waits: set[str] = field(default_factory=set)
     bounce: list[str] = field(default_factory=list)
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether it is to be anything else than it is."""
-        return bool(plan_update(self.now.spec, self.final).parts)
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """A room as a trace sees it: who has which address, and what stands in front of whom."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -142,11 +142,6 @@ class TracedRoom:
         for machine in self.machines.values():
             for nic in machine.nics:
                 yield machine, nic
-
-
-def find_nic(nics: Sequence[TracedNic], number: int) -> TracedNic:
-    """The NIC of this number, which is there."""
-    return next(nic for nic in nics if nic.number == number)
 
 
 def dump_target(address: Address, port: int | None) -> str:

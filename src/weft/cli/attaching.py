@@ -14,6 +14,7 @@ import click
 
 from weft.cli.face import Face
 from weft.cli.params import MACHINE
+from weft.cli.statuses import find_status
 
 if TYPE_CHECKING:
     from weft.cli.terminal import Input
@@ -34,8 +35,6 @@ def attach(face: Face, name: str, stdin: bool, sig_proxy: bool) -> None:
 
     Ctrl-P Ctrl-Q detaches, and the machine runs on. The exit status is that of the entry point when it ends.
     """
-    from weft.cli.run import find_status
-
     client = face.client()
     attached = Attached(client, name, stdin=stdin)
     with attached.open_proxy() if sig_proxy and not attached.at_terminal else nullcontext():

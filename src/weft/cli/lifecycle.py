@@ -136,7 +136,7 @@ def wait(face: Face, names: tuple[str, ...], output: str) -> None:
     It is that of the entry point, 128 + signal if it was killed, and 0 for a machine that was stopped or went off by
     itself. One that failed has none: an error says why.
     """
-    from weft.cli.run import find_status
+    from weft.cli.statuses import find_status
 
     client, views, failed = face.client(), [], False
     for name in names:

@@ -15,7 +15,8 @@ from weft.cli.params import IMAGE, KERNEL, SIZE
 from weft.cli.printing import print_json
 from weft.cli.run_options import container_options, make_spec
 from weft.cli.setting_options import read_settings, settings_options
-from weft.model.errors import Internal, WrongState
+from weft.cli.statuses import find_status
+from weft.model.errors import WrongState
 
 if TYPE_CHECKING:
     from weft.client import Client
@@ -167,18 +168,6 @@ def _stop(client: "Client", name: str, grace: float) -> None:
         client.stop_machine(name, timeout=grace)
     except KeyboardInterrupt:
         client.kill_machine(name)
-
-
-def find_status(view: dict[str, Any]) -> int:
-    """The exit status that a machine's end means. Raises Internal if it ended by no doing of its entry point."""
-    end = view.get("exit") or {}
-    if end.get("signal"):
-        return 128 + int(end["signal"])
-    if end.get("code") is not None:
-        return int(end["code"])
-    if view["state"] == "failed":
-        raise Internal(f"machine {view['name']} failed: {view.get('reason') or end.get('reason') or 'no reason known'}")
-    return 0
 
 
 @contextmanager

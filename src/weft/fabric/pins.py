@@ -6,7 +6,6 @@ from ipaddress import IPv4Address, IPv6Address
 
 from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
 from weft.fabric.site import Site
-from weft.guest.agent import Agent
 from weft.host.nft import list_set, load_ruleset
 from weft.model.errors import Internal
 from weft.plan.address import UPSTREAM, gateway6_of
@@ -36,14 +35,6 @@ class Pins:
         """Load the whole table, whatever is there."""
         async with self._lock:
             await self._load(_find_ports(self._site))
-
-    def begin(self) -> None:
-        """Begin to make the table what the records say: it takes a program, and a machine has other things to do."""
-        self._site.tasks.start(self.sync(), "pins")
-
-    async def settle(self, _machine: MachineRecord, _agent: Agent) -> None:
-        """Before anybody is told that a machine is ready: the table knows its ports."""
-        await self.sync()
 
     async def sync(self) -> None:
         """Make the table what the records say. Many who ask at once share one change."""

@@ -39,10 +39,11 @@ class Ports:
     async def attach(self, machine: MachineRecord) -> None:
         """Make the links a machine's NICs need, as far as they are not there: taps, and for those on a network ports.
 
-        `splice_all` joins them. A port that is there before it is pinned lets nothing in; whoever waits for the machine
-        waits for that, too (`Pins.settle`).
+        `splice_all` joins them. A port that is there before it is pinned lets nothing in.
         """
-        self.pins.begin()
+        await asyncio.gather(self.pins.sync(), self._attach_links(machine))
+
+    async def _attach_links(self, machine: MachineRecord) -> None:
         present = await self._site.links.list_links()
         for number, nic in enumerate(machine.nics):
             tap, alias = tap_name(machine.slot, number), f"weft machine {machine.name} nic {number}"

@@ -109,7 +109,7 @@ def assemble(site: Site) -> Room:
     placing = Placing(site, lifecycle, changes, configs)
     inserts.move = placing.move
     machines.on_change.append(placing.on_change)
-    lifecycle.before_ready += [ports.pins.settle, configs.prepare]
+    lifecycle.before_ready.append(configs.prepare)
     lifecycle.on_ready.append(placing.on_ready)
     lifecycle.on_commit = configs.on_commit
     firewalls = Firewalls(site, lifecycle, changes)

@@ -89,11 +89,16 @@ def test_ctrl_c_is_passed_on_once(fake: FakeDaemon, env: dict[str, str]) -> None
 
 
 def echo(connection: ServerConnection) -> None:
-    """A program like cat."""
+    """A program like cat, but that it reads all before it writes: two ends that read nothing while they write could
+    wait for each other for ever. The daemon goes on reading.
+    """
     assert json.loads(connection.recv(5))["stdin"] is True
+    pieces = []
     while isinstance(message := connection.recv(5), bytes):
-        connection.send(b"\x01" + message[1:])
+        pieces.append(message[1:])
     assert json.loads(message) == {"eof": True}
+    for piece in pieces:
+        connection.send(b"\x01" + piece)
     connection.send(json.dumps({"exit": {"code": 0, "signal": None}}))
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 
+from weft.model.network import find_address
 from weft.model.place import Place
 from weft.model.setting_lines import LABEL, Values, find_twice, parse_items
 
@@ -69,12 +69,10 @@ def _split_host(text: str) -> tuple[str, int | None]:
     """`web:80`, `10.1.0.5:80`, `[fd00::5]:80`, each with or without the port."""
     inner, bracket, rest = text[1:].partition("]") if text.startswith("[") else ("", "", "")
     host, _, port = (inner, "", rest.removeprefix(":")) if bracket else text.partition(":")
-    try:
-        host = str(ip_address(host))
-    except ValueError:
-        host = host.lower()
-        if not all(LABEL.fullmatch(label) for label in host.split(".")):
-            raise ValueError(f"{text!r} is neither a machine nor an address") from None
+    address = find_address(host)
+    host = str(address) if address else host.lower()
+    if not address and not all(LABEL.fullmatch(label) for label in host.split(".")):
+        raise ValueError(f"{text!r} is neither a machine nor an address")
     return host, parse_port(port) if port else None
 
 
@@ -104,7 +102,7 @@ class BalancerModel:
     def find_machines(self, values: Values) -> Iterator[tuple[str, str]]:
         """The servers that are machines, each with its item. A name with a domain is somebody else's to know."""
         for where, server in parse_items(values, "servers", parse_server).items():
-            if not _is_address(server.host) and "." not in server.host:
+            if not find_address(server.host) and "." not in server.host:
                 yield where, server.host
 
 
@@ -165,7 +163,7 @@ def _dump_listener(listener: Listener, servers: list[Server], values: Values) ->
         host = f"[{server.host}]" if ":" in server.host else server.host
         words = [f"    server {name} {host}:{server.port or listener.target} {check} weight {server.weight}"]
         words += ["backup"] if server.backup else []
-        words += [] if _is_address(server.host) else ["resolvers fabric init-addr libc,none"]
+        words += [] if find_address(server.host) else ["resolvers fabric init-addr libc,none"]
         yield " ".join(words)
 
 
@@ -177,14 +175,6 @@ def _name_servers(servers: Iterator[Server]) -> Iterator[tuple[str, Server]]:
         name = name if name not in seen else f"{name}-{server.port or number}"
         seen.add(name)
         yield name, server
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _milliseconds(seconds: float) -> str:

@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections import defaultdict
 
+from weft.fabric.asking import ask
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.records import InsertRecord
 from weft.fabric.site import Site
-from weft.guest.agent import Agent
-from weft.model.errors import Unavailable, WeftError
+from weft.model.errors import WeftError
 from weft.model.insert import InsertState, Mode
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Draining:
     async def _run(self, record: InsertRecord) -> None:
         try:
             await self._forget_told(record.name)
-            await _run_program(await self._lifecycle.reach(record.name), self._find_program(record))
+            await ask(await self._lifecycle.reach(record.name), self._find_program(record))
         except WeftError as err:
             log.warning("insert %s does not drain: %s", record.name, err)
 
@@ -65,10 +65,3 @@ class Draining:
         machine = self._site.shelves.machines.find(record.name)
         image = self._site.images.find(machine.spec.image) if machine else None
         return image.drain if image else ()
-
-
-async def _run_program(agent: Agent, argv: tuple[str, ...]) -> None:
-    async with await agent.exec(argv) as process:
-        status, _, complaints = await process.collect()
-    if status.shell_code:
-        raise Unavailable(f"{argv[0]}: {complaints.decode(errors='replace').strip() or status.shell_code}")

@@ -39,7 +39,7 @@ class Insight:
         for machine in machines if names else ():
             if not machine.state.is_live:
                 raise WrongState(f"machine {machine.name!r} is {machine.state}, not running")
-        traffic, forged = await self._site.links.count_traffic(), await self._pins.count_forged()
+        traffic, forged = await asyncio.gather(self._site.links.count_traffic(), self._pins.count_forged())
         return list(await asyncio.gather(*(self._look(machine, traffic, forged) for machine in live)))
 
     async def processes(self, name: str) -> list[ProcessView]:

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from weft.model.firewall import ConnectionView, LeaseView, LogView, PeerView
+from weft.model.network import find_address
 from weft.model.place import Place
 
 _ATOM = re.compile(r"([A-Za-z]+)=(\S*)")
@@ -21,7 +22,7 @@ def parse_leases(text: str, fixed: frozenset[str]) -> list[LeaseView]:
     leases = []
     for line in text.splitlines():
         match line.split():
-            case [expires, mac, address, name, _id] if expires.isdecimal() and _is_address(address):
+            case [expires, mac, address, name, _id] if expires.isdecimal() and find_address(address):
                 until, known = float(expires) or None, None if name == "*" else name
                 leases.append(LeaseView(address=address, mac=mac, name=known, expires=until, fixed=mac in fixed))
     return sorted(leases, key=lambda lease: (":" in lease.address, ip_address(lease.address).packed))
@@ -124,7 +125,7 @@ def _split_ways(words: list[str]) -> Iterator[_Way]:
     starts = [at for at, word in enumerate(words) if word.startswith("src=")]
     for start, end in zip(starts, [*starts[1:], len(words)], strict=False):
         found = dict(word.split("=", 1) for word in words[start:end] if "=" in word)
-        if _is_address(found["src"]) and _is_address(found.get("dst", "")):
+        if find_address(found["src"]) and find_address(found.get("dst", "")):
             numbers = (_number(found.get(key)) for key in ("sport", "dport", "packets", "bytes"))
             yield _Way(found["src"], found["dst"], *numbers)
 
@@ -142,11 +143,3 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdecimal() else None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

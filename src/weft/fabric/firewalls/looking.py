@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from weft.fabric.firewalls.asking import ask, read_lines
+from weft.fabric.asking import ask, read_lines
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.settings.changing import Changes
 from weft.fabric.settings.work import Subject, require_sound

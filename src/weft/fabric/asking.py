@@ -1,4 +1,4 @@
-"""Programs in a firewall, run to their end, or for as long as somebody reads. The guest is not trusted."""
+"""Programs in a machine, run to their end, or for as long as somebody reads. The guest is not trusted."""
 
 import codecs
 from collections.abc import AsyncIterator, Sequence

@@ -91,11 +91,11 @@ class PaperRooms(World):
     def _create_room(self, room: RoomNow, step: Step) -> RoomNow:
         assert isinstance(step.spec, RoomSpec)
         refuse(room.exists, f"{step.key}: exists")
-        return replace(room, exists=True, description=step.spec.description)
+        return replace(room, exists=True, description=step.spec.description, isolation=step.spec.isolation)
 
     def _change_room(self, room: RoomNow, step: Step) -> RoomNow:
         assert isinstance(step.spec, RoomSpec)
-        return replace(room, description=step.spec.description)
+        return replace(room, description=step.spec.description, isolation=step.spec.isolation)
 
     def _remove_room(self, room: RoomNow, step: Step) -> RoomNow:
         refuse(room.machines or room.volumes or room.inserts, f"{step.key}: not empty")

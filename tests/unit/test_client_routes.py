@@ -31,6 +31,15 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
     ("shutdown", (), {"machines": True}, "POST", "/v1/shutdown", {}, {"machines": True}),
     ("rooms", (), {}, "GET", "/v1/rooms", {}, None),
     ("room_view", ("acme",), {}, "GET", "/v1/rooms/acme", {}, None),
+    (
+        "create_room",
+        ("acme",),
+        {"isolation": "strict"},
+        "POST",
+        "/v1/rooms",
+        {},
+        {"name": "acme", "description": "", "isolation": "strict"},
+    ),
     ("create_room", ("acme",), {}, "POST", "/v1/rooms", {}, {"name": "acme", "description": ""}),
     (
         "remove_room",

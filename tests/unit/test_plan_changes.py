@@ -114,6 +114,13 @@ def test_only_what_differs_changes(
     assert rooms.plan(file).steps == ()
 
 
+def test_a_room_is_told_its_isolation(rooms: PaperRooms) -> None:
+    plan = rooms.apply(read("isolation: strict" + ACME))
+    assert keys(plan) == ["room/acme/change"]
+    assert why(plan, "room/acme/change") == ("isolation normal → strict",)
+    assert keys(rooms.apply(read(ACME))) == ["room/acme/change"]
+
+
 def test_what_no_file_named_is_left_alone(rooms: PaperRooms) -> None:
     other = read("networks: { own: 10.9.0.0/24 }\nmachines: { mine: { image: base, networks: [own] } }")
     rooms.carry_out(PaperRooms(rooms.rooms).plan(other))

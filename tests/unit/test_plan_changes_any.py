@@ -79,6 +79,7 @@ ROOM = st.fixed_dictionaries(
     {"networks": some(NETWORKS, NETWORK), "machines": some(MACHINES, MACHINE)},
     optional={
         "description": st.just("some room"),
+        "isolation": st.sampled_from(["normal", "strict"]),
         "inserts": some(INSERTS, INSERT),
         "volumes": some(VOLUMES, optional(size=st.sampled_from(["64M", "128M"]))),
     },

@@ -32,11 +32,13 @@ def room() -> None:
 @room.command(short_help="Make a room.")
 @click.argument("name")
 @click.option("--description", default="", metavar="TEXT", help="What it is for.")
+@click.option("--isolation", type=click.Choice(["normal", "strict"]),
+              help="strict: it makes templates of its own, so its machines share no memory with others'.")  # fmt: skip
 @format_option
 @click.pass_obj
-def create(face: Face, name: str, description: str, output: str) -> None:
+def create(face: Face, name: str, description: str, isolation: str | None, output: str) -> None:
     """Make the empty room NAME and print its name."""
-    view = face.client().create_room(name, description=description)
+    view = face.client().create_room(name, description=description, isolation=isolation)
     if output == "json":
         print_json(view)
     else:

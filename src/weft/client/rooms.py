@@ -15,9 +15,10 @@ class RoomRoutes(Transport):
         """One room's view."""
         return self._ask_object("GET", f"/v1/rooms/{quote_name(name)}")
 
-    def create_room(self, name: str, *, description: str = "") -> Json:
-        """Makes a room."""
-        return self._ask_object("POST", "/v1/rooms", body={"name": name, "description": description})
+    def create_room(self, name: str, *, description: str = "", isolation: str | None = None) -> Json:
+        """Makes a room. `isolation`: `normal`, or `strict`, which has templates of its own."""
+        body = {"name": name, "description": description} | ({"isolation": isolation} if isolation else {})
+        return self._ask_object("POST", "/v1/rooms", body=body)
 
     def remove_room(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
         """Removes a room with its networks; `force`: its machines and inserts too, `volumes`: its volumes."""

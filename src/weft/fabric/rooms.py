@@ -135,10 +135,9 @@ class Rooms:
             await self._shelf.save(record.with_(removing=True))
         await self._finish_removal(name)
 
-    async def describe(self, name: str, description: str) -> RoomRecord:
-        """Give a room another description. Raises NotFound."""
-        record = self.record(name)
-        return await self._shelf.save(record.with_(spec=record.spec.model_copy(update={"description": description})))
+    async def change(self, spec: RoomSpec) -> RoomRecord:
+        """Give a room another description, or from the next starts on another isolation. Raises NotFound."""
+        return await self._shelf.save(self.record(spec.name).with_(spec=spec))
 
     async def note(self, name: str, *, file: str | None, applied: str | None) -> RoomRecord:
         """Put on record which fabric file the room matches now. Raises NotFound."""
@@ -152,6 +151,7 @@ class Rooms:
         return RoomView(
             name=record.name,
             description=record.spec.description,
+            isolation=record.spec.isolation,
             created=record.created,
             file=record.file,
             networks=[network.name for network in sorted(shelves.networks, key=lambda network: network.created)],

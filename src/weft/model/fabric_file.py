@@ -30,6 +30,7 @@ from weft.model.insert import FailPolicy, InsertSpec, Mode
 from weft.model.machine import MAX_MEMORY, MIN_MEMORY, MachineSpec
 from weft.model.machine_file import MachineFile
 from weft.model.network import MAX_MTU, MIN_MTU, NetworkSpec
+from weft.model.room import Isolation, RoomSpec
 from weft.model.volume import DEFAULT_VOLUME, MAX_VOLUME, MIN_VOLUME, VolumeSpec
 
 
@@ -99,6 +100,10 @@ class RoomFile(Part):
     """A room and all that is in it."""
 
     description: str = Field(default="", description="a line for `weft room ls`")
+    isolation: Isolation = Field(
+        default=Isolation.NORMAL,
+        description="`normal`, or `strict`: templates of its own, so no memory shared with others",
+    )
     networks: dict[NetworkName, NetworkFile] = Field(default_factory=dict, description="by name")
     machines: dict[MachineName, MachineFile] = Field(default_factory=dict, description="by name")
     inserts: dict[InsertName, InsertFile] = Field(default_factory=dict, description="by name")
@@ -111,6 +116,10 @@ class RoomFile(Part):
     def _read_nothing(cls, value: Any) -> Any:
         """A heading with nothing below it is an empty one."""
         return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+    def to_spec(self, name: str) -> RoomSpec:
+        """What `weft room create` would ask for."""
+        return RoomSpec(name=name, description=self.description, isolation=self.isolation)
 
     def network_specs(self) -> dict[str, NetworkSpec]:
         """All networks as specs."""

@@ -1,9 +1,21 @@
 """Rooms: a tenant's world, with names, addresses and networks of its own. Nothing crosses between rooms."""
 
+from enum import StrEnum
+
 from pydantic import BaseModel, Field, field_validator
 
 from weft.model.machine import Spec
 from weft.model.names import parse_name
+
+
+class Isolation(StrEnum):
+    """Whether machines share memory with those of other rooms that come from the same template.
+
+    They never share what one of them has written. `strict`: the room makes templates of its own.
+    """
+
+    NORMAL = "normal"
+    STRICT = "strict"
 
 
 class RoomSpec(Spec):
@@ -11,6 +23,7 @@ class RoomSpec(Spec):
 
     name: str
     description: str = ""
+    isolation: Isolation = Isolation.NORMAL
 
     @field_validator("name")
     @classmethod
@@ -23,6 +36,7 @@ class RoomView(BaseModel):
 
     name: str
     description: str = ""
+    isolation: Isolation = Isolation.NORMAL
     created: float
     file: str | None = Field(default=None, description="the fabric file that describes it")
     networks: list[str] = Field(default_factory=list)

@@ -68,7 +68,7 @@ async def _create_room(means: Means, step: Step, _progress: Progress) -> None:
 
 
 async def _change_room(means: Means, step: Step, _progress: Progress) -> None:
-    await means.rooms.describe(step.room, _spec(step, RoomSpec).description)
+    await means.rooms.change(_spec(step, RoomSpec))
 
 
 async def _remove_room(means: Means, step: Step, _progress: Progress) -> None:

@@ -12,6 +12,7 @@ from weft.fabric.settings.floppies import floppy_path, is_appliance
 from weft.fabric.site import Site
 from weft.image.settings import load_saved
 from weft.model.errors import WeftError
+from weft.model.room import RoomSpec
 from weft.plan.changes.state import GivenNic, InsertNow, MachineNow, RoomNow
 
 Seen = dict[Path, tuple[tuple[int, int], Mapping[str, Any]]]
@@ -40,7 +41,7 @@ class Observer:
             return RoomNow(name, exists=False)
         room = self._rooms.get(name)
         settings = await self._read_all(room.site)
-        return observe_room(room, self._rooms.record(name).spec.description, settings)
+        return observe_room(room, self._rooms.record(name).spec, settings)
 
     async def _read_all(self, site: Site) -> dict[str, Mapping[str, Any]]:
         machines = list(site.shelves.machines)
@@ -73,13 +74,14 @@ class Observer:
         return {**document.unknown, **document.values}
 
 
-def observe_room(room: Room, description: str, settings: Mapping[str, Mapping[str, Any]]) -> RoomNow:
+def observe_room(room: Room, spec: RoomSpec, settings: Mapping[str, Mapping[str, Any]]) -> RoomNow:
     """A room, given the settings of its machines by name."""
     site, shelves = room.site, room.site.shelves
     inserts = sorted((record for record in shelves.inserts), key=lambda record: (str(record.port), record.rank))
     return RoomNow(
         name=site.room,
-        description=description,
+        description=spec.description,
+        isolation=spec.isolation,
         networks={record.name: record.spec for record in shelves.networks if not record.removing},
         machines={
             record.name: _observe_machine(site, record, settings.get(record.name, {}))

@@ -13,7 +13,7 @@ What each step asks of those who carry it out, besides what its verb says:
 * image build, pull: `name` is the image, `recipe` its folder. Images are the fabric's, so `room` is empty. After a
   build that was wished for, machines that run on what was there before are `outdated`: look again, and plan with
   `Wishes(renew=True)`.
-* room create, change (its description), remove (it is empty but for networks that nobody asked for).
+* room create, change (its description, its isolation), remove (it is empty but for networks that nobody asked for).
 * network create (no subnet: any that is free), change (uplink and name servers only, with machines on it), remove
   (nothing is on it any more).
 * volume create, change (labels; larger, while nobody runs with it), remove.

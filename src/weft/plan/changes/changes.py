@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 
 from weft.model.fabric_file import FabricFile, RoomFile
 from weft.model.names import DEFAULT_NETWORK, DEFAULT_ROOM
-from weft.model.room import RoomSpec
 from weft.model.steps import Kind, Plan, Step, Verb
 from weft.plan.changes.draft import Draft
 from weft.plan.changes.images import add_images
@@ -82,11 +81,12 @@ def _plan_room(work: Work, *, is_named: bool) -> None:
 
 def _add_room(work: Work) -> str | None:
     """The room itself; the step before which nothing can be in it."""
-    spec = RoomSpec(name=work.name, description=work.file.description)
+    spec = work.file.to_spec(work.name)
     if not work.now.exists:
         return work.add(Kind.ROOM, work.name, Verb.CREATE, spec=spec, why=("it is not there",))
-    if spec.description != work.now.description:
-        why = compare(RoomSpec(name=work.name, description=work.now.description), spec, ["description"])
+    before = work.now.spec
+    if parts := [part for part in ("description", "isolation") if getattr(before, part) != getattr(spec, part)]:
+        why = compare(before, spec, parts)
         work.add(Kind.ROOM, work.name, Verb.CHANGE, spec=spec, why=tuple(why))
     return None
 

@@ -52,6 +52,7 @@ def export_room(now: RoomNow, known: Knowledge, remarks: list[str], *, exact: bo
     present = [insert for insert in now.inserts.values() if insert.state is not InsertState.EJECTING]
     return RoomFile(
         description=now.description,
+        isolation=now.isolation,
         networks=networks,
         machines=machines,
         inserts={

@@ -8,6 +8,7 @@ from typing import Any
 from weft.model.insert import InsertSpec, InsertState
 from weft.model.machine import MachineSpec, State
 from weft.model.network import NetworkSpec
+from weft.model.room import Isolation, RoomSpec
 from weft.model.volume import VolumeSpec
 
 
@@ -60,7 +61,13 @@ class RoomNow:
     name: str
     exists: bool = True
     description: str = ""
+    isolation: Isolation = Isolation.NORMAL
     networks: Mapping[str, NetworkSpec] = field(default_factory=dict)
     machines: Mapping[str, MachineNow] = field(default_factory=dict)
     inserts: Mapping[str, InsertNow] = field(default_factory=dict)
     volumes: Mapping[str, VolumeSpec] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> RoomSpec:
+        """What was asked for, of the room itself."""
+        return RoomSpec(name=self.name, description=self.description, isolation=self.isolation)

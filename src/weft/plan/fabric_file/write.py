@@ -17,6 +17,7 @@ from weft.model.machine import MachineRestart
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.mount import MountKind, MountSpec
 from weft.model.publish import PublishSpec
+from weft.model.room import Isolation
 from weft.model.units import dump_duration, dump_size, parse_duration
 
 LEFT_OUT = "a secret, left out"
@@ -52,6 +53,8 @@ def dump_file(file: FabricFile, *, defaults: bool) -> dict[str, Any]:
 def _dump_room(room: RoomFile, defaults: bool) -> dict[str, Any]:
     """Inserts keep their order, which is that of chains; of all other names the order means nothing."""
     found: dict[str, Any] = {"description": room.description} if room.description or defaults else {}
+    if defaults or room.isolation is not Isolation.NORMAL:
+        found["isolation"] = str(room.isolation)
     for kind in ("networks", "machines", "inserts", "volumes"):
         parts: Mapping[str, Part] = getattr(room, kind)
         names = list(parts) if kind == "inserts" else sorted(parts)

@@ -122,6 +122,17 @@ async def test_a_process_is_counted_and_its_group_goes_with_it(groups: Cgroups):
 
 
 @pytest.mark.host
+async def test_a_process_comes_in_by_the_doors_before_its_program_runs(groups: Cgroups):
+    group = groups.create("web", Limits())
+    latched = start_latched(["sleep", "60"], doors=group.doors)
+    await wait_until(lambda: all(path.joinpath("cgroup.procs").read_text() for path in group.paths))
+    assert group.pids() == [latched.pid]
+    latched.abandon()
+    assert await latched.watch.wait() == 1
+    group.remove()
+
+
+@pytest.mark.host
 async def test_the_limit_of_processes_holds(groups: Cgroups):
     group = groups.create("web", Limits(pids=1))
     latched = start_latched(["sh", "-c", "sleep 1 & true"])  # cannot fork

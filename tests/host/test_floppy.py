@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from weft.image.blank import is_blank
 from weft.image.floppy import copy_floppy, create_floppy, open_change, open_floppy, parse_inside
 from weft.image.settings import KEPT, load_history, load_saved, rescue_history, save
 from weft.model.errors import Exists, Invalid, NoRoom, NotFound, Unavailable
@@ -36,6 +37,17 @@ async def test_a_new_floppy_is_empty_and_always_the_same(floppy: Path, tmp_path:
     assert 1_450_000 < view.free < floppy.stat().st_size == FLOPPY_BYTES
     await create_floppy(tmp_path / "other.img")
     assert (tmp_path / "other.img").read_bytes() == floppy.read_bytes()
+
+
+async def test_one_with_nothing_on_it_is_known_by_sight(floppy: Path) -> None:
+    assert is_blank(floppy)
+    for change in (_scratch, _cut, _noise, _zero):
+        other = floppy.with_name("other.img")
+        other.write_bytes(change(bytearray(floppy.read_bytes())))
+        assert not is_blank(other)
+    assert not is_blank(floppy.with_name("none.img"))
+    await put(floppy, a=b"1")
+    assert not is_blank(floppy)
 
 
 async def test_files_and_folders_are_written_read_listed_and_removed(floppy: Path) -> None:

@@ -89,6 +89,18 @@ async def test_a_latched_program_waits_for_its_release():
     os.close(reader)
 
 
+async def test_who_cannot_enter_its_control_group_does_not_start(tmp_path: Path):
+    reader, writer = os.pipe()
+    latched = start_latched(["echo", "went"], doors=[tmp_path / "no" / "tasks"], stdout=writer, stderr=writer)
+    os.close(writer)
+    latched.release()
+    assert await latched.watch.wait() == 2
+    said = os.read(reader, 1000)
+    assert b"no/tasks" in said
+    assert b"went" not in said
+    os.close(reader)
+
+
 async def test_pid_and_start_time_are_the_programs():
     latched = start_latched(["sleep", "60"])
     before = latched.process

@@ -69,10 +69,10 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
         devices = [KVM] if site.facts.accel == "kvm" else []
         argv = plan_sandbox(command, binds=[*paths.binds, *disks.binds], devices=devices, identity=identity)
         group = site.cgroups.create(machine.name, _limits(site, machine, len(shares.servers)))
-        latched = start_latched(argv, fds=[*fds.all, *shares.fds], stdout=errors, stderr=errors)
+        latched = start_latched(argv, fds=[*fds.all, *shares.fds], doors=group.doors, stdout=errors, stderr=errors)
         shares.keep()
-    for process in (latched, *shares.servers):
-        group.add(process.pid)
+    for server in shares.servers:
+        group.add(server.pid)
     limits = f"cgroup {group.mode}" if group.paths else f"not enforced: {site.cgroups.reason}"
     return Held(latched, limits, settings.record if settings else NO_SETTINGS, image.digest, shares.servers)
 

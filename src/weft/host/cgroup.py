@@ -63,6 +63,15 @@ class Cgroup:
         for path in self.paths:
             _write(path / "cgroup.procs", str(pid))
 
+    @property
+    def doors(self) -> list[Path]:
+        """The files by which a process without threads comes in itself, with a zero: cheaper than `add`.
+
+        To move anybody else the kernel first waits until no process anywhere is just starting or ending, 4 to 15 ms.
+        """
+        door = "cgroup.procs" if self.mode == CgroupMode.V2 else "tasks"
+        return [path / door for path in self.paths]
+
     def pids(self) -> list[int]:
         """The processes here, all of them by one controller's word."""
         return [int(line) for path in self.paths[:1] for line in _read(path / "cgroup.procs").split()]

@@ -20,8 +20,11 @@ from weft.model.errors import Internal, Unavailable
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked for: ip, dnsmasq and the like are in sbin, which an ordinary user's PATH lacks."""
 
-_LATCH = 'read -r _ && exec "$@" </dev/null'
-"""One line on stdin lets the program go; end of file, which is the daemon's death, ends it instead."""
+_LATCH = """\
+while [ "$1" != -- ]; do echo 0 >"$1" || exit; shift; done
+shift; read -r _ && exec "$@" </dev/null"""
+"""It enters its control groups. Then one line on stdin lets the program go; end of file, which is the daemon's death,
+ends it instead."""
 
 _TAIL = 2000
 _DEFAULTED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -62,7 +65,7 @@ class Completed:
 
 @dataclass(slots=True)
 class Latched:
-    """A process that waits at the latch: put it on record and into its cgroups, then `release` it."""
+    """A process that waits at the latch: put it on record, then `release` it."""
 
     process: ProcessId
     watch: ExitWatch
@@ -155,12 +158,14 @@ def start_latched(
     argv: Sequence[str],
     *,
     fds: Iterable[int] = (),
+    doors: Iterable[Path] = (),
     env: Mapping[str, str] | None = None,
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> Latched:
     """Start a program in a session of its own, held at the latch. It inherits `fds` under the same numbers.
 
+    `doors` are those of the control groups it is to be in; a process that cannot enter ends, and says so on stderr.
     Needs a running loop, which reaps it. Raises Unavailable when it is not installed.
     """
     reader, writer = os.pipe()
@@ -169,8 +174,9 @@ def start_latched(
     actions += [(os.POSIX_SPAWN_DUP2, null if fd is None else fd, n) for n, fd in ((1, stdout), (2, stderr))]
     # Onto itself: posix_spawn then clears close-on-exec, in the child alone.
     actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in fds]
+    command = [program("sh"), "-c", _LATCH, "latch", *map(str, doors), "--", program(argv[0]), *argv[1:]]
     try:
-        pid = _spawn([program("sh"), "-c", _LATCH, "latch", program(argv[0]), *argv[1:]], env, actions)
+        pid = _spawn(command, env, actions)
     except BaseException:
         os.close(writer)
         raise

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from weft.host.durable import put_in_place
 from weft.host.process import Completed, ProcessFailed, run
+from weft.image.blank import is_blank, remember_blank, write_blank
 from weft.model.errors import Exists, Invalid, NoRoom, NotFound, Unavailable
 from weft.model.floppy import FLOPPY_BYTES, FloppyFile, FloppyView
 
@@ -53,15 +54,19 @@ class Floppy:
 
     async def list(self) -> list[FloppyFile]:
         """Everything on it, each folder before what is in it."""
+        if is_blank(self.image):
+            return []
         return _parse_listing(await self._listing())
 
     async def read(self, path: str) -> bytes:
         """A file's content. Raises NotFound."""
         inside = parse_inside(path)
+        if is_blank(self.image):
+            raise self._miss(inside)
         try:
             return (await self._mtools("mtype", f"::{inside}")).stdout
         except ProcessFailed as err:
-            raise NotFound(f"floppy {self.image.name}: no file {inside}", hint=_HINT) from err
+            raise self._miss(inside) from err
 
     async def find(self, path: str) -> FloppyFile:
         """What is at this path; the case of letters does not count. Raises NotFound."""
@@ -69,7 +74,10 @@ class Floppy:
         for file in await self.list():
             if file.path.casefold() == inside.casefold():
                 return file
-        raise NotFound(f"floppy {self.image.name}: no file {inside}", hint=_HINT)
+        raise self._miss(inside)
+
+    def _miss(self, inside: str) -> NotFound:
+        return NotFound(f"floppy {self.image.name}: no file {inside}", hint=_HINT)
 
     async def _listing(self) -> str:
         try:
@@ -164,11 +172,19 @@ async def create_floppy(path: Path, *, label: str = LABEL, replace: bool = False
     if not _LABEL.fullmatch(label):
         raise Invalid(f"label {label!r}: 1 to 11 of A-Z, 0-9, _ and -")
     async with _open_draft(path) as draft:
-        argv = ["mkfs.vfat", "-C", "--invariant", "-F", "12", "-i", _VOLUME_ID, "-n", label, str(draft)]
-        await run([*argv, str(FLOPPY_BYTES // 1024)])
+        await _format(draft, label)
         if path.exists() and not replace:
             raise Exists(f"{path} exists already", hint="--force makes a new floppy of it")
         put_in_place(draft, path)
+
+
+async def _format(draft: Path, label: str) -> None:
+    if label == LABEL and write_blank(draft):
+        return
+    argv = ["mkfs.vfat", "-C", "--invariant", "-F", "12", "-i", _VOLUME_ID, "-n", label, str(draft)]
+    await run([*argv, str(FLOPPY_BYTES // 1024)])
+    if label == LABEL:
+        remember_blank(draft)
 
 
 async def copy_floppy(path: Path, target: Path, *, replace: bool = False) -> None:
@@ -184,6 +200,8 @@ async def copy_floppy(path: Path, target: Path, *, replace: bool = False) -> Non
 async def open_floppy(path: Path) -> Floppy:
     """The floppy in this file. Raises NotFound, Invalid when it is something else or damaged."""
     _check_kind(path)
+    if is_blank(path):
+        return Floppy(path)
     done = await run(["fsck.vfat", "-n", str(path)], check=False)
     if done.status:
         lines = [line.strip() for line in (done.text + done.stderr.decode(errors="replace")).splitlines()]

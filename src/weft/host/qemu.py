@@ -56,6 +56,14 @@ class Qmp:
         """Let them go on."""
         await self.execute("cont")
 
+    async def pass_descriptor(self, name: str, fd: int) -> None:
+        """Give QEMU a descriptor under a name; the caller keeps its own. One of that name it had before goes."""
+        try:
+            self._client.send_fd_scm(fd)
+        except (OSError, AssertionError) as err:  # the latter when its connection has ended
+            raise Unavailable(f"QEMU at {self._path} is gone") from err
+        await self.execute("getfd", {"fdname": name})
+
     async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Name and data of each event from the first step of the iteration on, until QEMU goes."""
         from qemu.qmp import EventListener

@@ -79,6 +79,7 @@ MACHINES = optional(
     stop_timeout=SECONDS,
     health=optional(command=st.lists(TEXTS, min_size=1) | TEXTS.filter(str.strip), interval=SECONDS),
     no_healthcheck=st.booleans(),
+    cold=st.booleans(),
     publish=st.lists(PORTS, max_size=2),
     volumes=st.lists(MOUNTS, max_size=2),
     tmpfs=st.just(["/run:size=16M,ro"]),
@@ -91,10 +92,17 @@ NETWORKS = optional(
 )
 INSERTS = st.fixed_dictionaries(
     {"before": NAMES | st.just("web:1") | st.just("network:lan")},
-    optional={"appliance": NAMES, "mode": st.sampled_from(["inline", "copy"]), "for": SECONDS, "at": st.integers(0, 3)},
+    optional={
+        "appliance": NAMES,
+        "mode": st.sampled_from(["inline", "copy"]),
+        "for": SECONDS,
+        "at": st.integers(0, 3),
+        "cold": st.booleans(),
+    },
 )
 ROOMS = optional(
     description=TEXTS,
+    isolation=st.sampled_from(["normal", "strict"]),
     networks=st.dictionaries(NAMES, NETWORKS, max_size=2),
     machines=st.dictionaries(NAMES, MACHINES, max_size=2),
     inserts=st.dictionaries(NAMES, INSERTS, max_size=2),

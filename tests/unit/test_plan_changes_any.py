@@ -73,6 +73,7 @@ INSERT = st.fixed_dictionaries(
         "at": st.integers(0, 2),
         "for": st.sampled_from(["1h", "2h"]),
         "memory": st.sampled_from(["64M", "128M"]),
+        "cold": st.booleans(),
     },
 )
 ROOM = st.fixed_dictionaries(

@@ -24,6 +24,7 @@ from weft.cli.setting_options import read_settings, settings_options
               help="Place in the chain, 0 at the network. Default: next to the machine.")  # fmt: skip
 @click.option("--for", "lifetime", type=DURATION, help="Eject it by itself after this long.")
 @click.option("--memory", type=SIZE, help="Its memory. Default: what the image says.")
+@click.option("--cold", is_flag=True, help="Boot it, though there may be a template to go on from.")
 @settings_options
 @wait_option
 @format_option
@@ -36,7 +37,7 @@ def insert(face: Face, /, appliance: str, wait: bool, output: str, **wanted: Any
     """
     settings = read_settings(wanted.pop("values"), wanted.pop("settings_file"))
     spec: dict[str, Any] = {"appliance": appliance} | ({"settings": settings} if settings else {})
-    spec |= {key: value for key, value in wanted.items() if value is not None}
+    spec |= {key: value for key, value in wanted.items() if value is not None and value is not False}
     view = face.client().create_insert(spec, wait=wait)
     if output == "json":
         print_json(view)

@@ -55,6 +55,7 @@ _OPTIONS = (
     _option("--health-retries", type=click.IntRange(min=1), metavar="N",
             help="So many failures in a row make it unhealthy."),
     _option("--no-healthcheck", "no_health", is_flag=True, help="Leave the image's health check out."),
+    _option("--cold", is_flag=True, help="Boot it, though there may be a template to go on from."),
     _option("--floppy", type=click.Path(dir_okay=False), metavar="FILE",
             help="A floppy for an appliance to keep its settings on. Default: one of its own."),
 )  # fmt: skip

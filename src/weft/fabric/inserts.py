@@ -264,7 +264,8 @@ class Inserts:
         """A machine that runs and, when it is to carry frames, carries them."""
         machine = self._site.shelves.machines.find(record.name)
         if machine is None:
-            spec = MachineSpec(name=record.name, image=record.spec.appliance, memory=record.spec.memory, nics=SIDES)
+            memory, cold = record.spec.memory, record.spec.cold
+            spec = MachineSpec(name=record.name, image=record.spec.appliance, memory=memory, nics=SIDES, cold=cold)
             settings = record.spec.settings
             first = FirstSettings(values=settings, by="weft insert") if settings else None
             await self._machines.create(spec, first)

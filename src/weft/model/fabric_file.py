@@ -66,6 +66,7 @@ class InsertFile(Part):
     memory: Size | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY, description="as its image says without")
     settings: Settings = Field(default_factory=dict, description="its settings, by its schema")
     settings_file: Path | None = Field(default=None, description="a settings.toml; `settings` go over it")
+    cold: bool = Field(default=False, description="as of a machine")
 
     @property
     def image_name(self) -> str:
@@ -74,7 +75,7 @@ class InsertFile(Part):
 
     def to_spec(self, name: str) -> InsertSpec:
         """What `weft insert` would ask for."""
-        same = ("before", "mode", "fail", "lifetime", "memory", "settings")
+        same = ("before", "mode", "fail", "lifetime", "memory", "settings", "cold")
         return InsertSpec(
             name=name,
             appliance=self.image_name,

@@ -54,6 +54,7 @@ class InsertSpec(Spec):
     lifetime: float | None = Field(default=None, gt=0)
     memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)
     settings: dict[str, Any] = Field(default_factory=dict, description="what it is to start with, by its schema")
+    cold: bool = Field(default=False, description="it boots, though there may be a template to go on from")
 
     @field_validator("name")
     @classmethod

@@ -133,6 +133,7 @@ class MachineSpec(Spec):
     read_only: bool = Field(default=False, description="the root cannot be written to")
     floppy: str | None = Field(default=None, description="a floppy image of the host; None: one of the machine's own")
     remove: bool = Field(default=False, description="remove the machine when it ends")
+    cold: bool = Field(default=False, description="it boots, though there may be a template to go on from")
 
     @field_validator("name")
     @classmethod

@@ -43,7 +43,7 @@ from weft.model.options import parse_restart
 Pull = Literal["missing", "always", "never"]
 _SAME = (
     "kernel", "profile", "memory", "cpus", "command", "entrypoint", "env", "user", "hostname", "labels", "restart",
-    "max_restarts", "stop_signal", "stop_timeout", "publish", "read_only", "floppy",
+    "max_restarts", "stop_signal", "stop_timeout", "publish", "read_only", "floppy", "cold",
 )  # fmt: skip
 """What is called the same in a file and in a spec."""
 
@@ -121,6 +121,7 @@ class MachineFile(Part):
     floppy: Path | None = Field(default=None, description="a floppy image for its settings; one of its own without")
     settings: Settings = Field(default_factory=dict, description="an appliance's settings, by its schema")
     settings_file: Path | None = Field(default=None, description="a settings.toml; `settings` go over it")
+    cold: bool = Field(default=False, description="it boots, though there may be a template to go on from")
     after: tuple[MachineName, ...] = Field(default=(), description="machines that are up before it is started")
     state: Literal["running", "stopped"] = Field(default="running", description="whether it is to run")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, NicSpec
 
-LIVE = frozenset({"labels", "restart", "max_restarts", "stop_timeout", "health", "no_health", "remove"})
+LIVE = frozenset({"labels", "restart", "max_restarts", "stop_timeout", "health", "no_health", "remove", "cold"})
 """Parts of a spec that only the fabric uses: a machine that runs need not know of a change. All others are told to it
 at its start, or are what it is started with."""
 

@@ -22,7 +22,7 @@ from weft.plan.settings import complete_schema
 
 _SAME = (
     "image", "kernel", "profile", "memory", "cpus", "command", "entrypoint", "env", "user", "hostname", "labels",
-    "restart", "max_restarts", "stop_signal", "stop_timeout", "publish", "read_only", "floppy",
+    "restart", "max_restarts", "stop_signal", "stop_timeout", "publish", "read_only", "floppy", "cold",
 )  # fmt: skip
 """What is called the same in a spec and in a file."""
 
@@ -120,6 +120,8 @@ def _export_settings(settings: Mapping[str, Any], image: Image) -> dict[str, Any
 
 
 def _export_insert(insert: InsertNow, known: Knowledge) -> InsertFile:
-    same = {key: getattr(insert.spec, key) for key in ("appliance", "before", "mode", "fail", "lifetime", "memory")}
+    same = {
+        key: getattr(insert.spec, key) for key in ("appliance", "before", "mode", "fail", "lifetime", "memory", "cold")
+    }
     settings = _export_settings(insert.settings, known.find_image(insert.spec.appliance))
     return InsertFile(settings=settings, **same)

@@ -48,7 +48,7 @@ class Heart:
                 sockets.append(socket)
             for sequence in itertools.count():
                 self._send(sockets, sequence)
-                await asyncio.sleep(self._policy.interval)
+                await asyncio.sleep(self._policy.pause_after(self._pulse))
                 await self._judge()
 
     async def stop_trusting(self) -> None:

@@ -21,11 +21,18 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class HeartPolicy:
-    """Seconds. `steady`: how long an appliance that hung must answer again before it is trusted again."""
+    """Seconds. `steady`: how long an appliance that hung must answer again before it is trusted again; `eager`: between
+    beats until the first has come through, since somebody waits for that.
+    """
 
     interval: float = 0.05
     timeout: float = 0.2
     steady: float = 0.5
+    eager: float = 0.005
+
+    def pause_after(self, pulse: "Pulse") -> float:
+        """How long until the next beat."""
+        return self.interval if pulse.answered >= 0 else min(self.eager, self.interval)
 
 
 REMEMBERED = 256

@@ -30,6 +30,15 @@ bool config_set_once(struct config *config, char **where, struct line *line)
 	return *where || config_fail(config, "a value is missing or badly encoded", NULL);
 }
 
+bool config_set_flag(struct config *config, bool *flag, struct line *line)
+{
+	char *value = take_word(line);
+	if (!value || strcmp(value, "yes") != 0 || *flag)
+		return config_fail(config, "needs yes, once", value);
+	*flag = true;
+	return true;
+}
+
 bool config_is_size(const char *text)
 {
 	size_t digits = strspn(text, "0123456789");
@@ -61,12 +70,13 @@ static const struct {
 	const char *name;
 	bool (*parse)(struct config *config, struct line *line);
 } keys[] = {
-	{"arg", key_arg},           {"cwd", key_cwd},           {"dns", key_dns},         {"env", key_env},
-	{"file", key_file},         {"host", key_host},         {"hostname", key_hostname}, {"mount", key_mount},
-	{"nic", key_nic},           {"overlay", key_overlay},   {"readonly", key_readonly}, {"restart", key_restart},
-	{"restarts", key_restarts}, {"root", key_root},         {"sarg", key_sarg},       {"search", key_search},
-	{"senv", key_senv},         {"service", key_service},   {"stop", key_stop},       {"sysctl", key_sysctl},
-	{"user", key_user},         {"version", key_version},   {"wire", key_wire},
+	{"arg", key_arg}, {"cwd", key_cwd}, {"dns", key_dns}, {"env", key_env},
+	{"file", key_file}, {"forkedfrom", key_forkedfrom}, {"host", key_host}, {"hostname", key_hostname},
+	{"machineid", key_machineid}, {"mount", key_mount}, {"nic", key_nic}, {"overlay", key_overlay},
+	{"readonly", key_readonly}, {"restart", key_restart}, {"restarts", key_restarts}, {"root", key_root},
+	{"sarg", key_sarg}, {"search", key_search}, {"senv", key_senv}, {"service", key_service},
+	{"stop", key_stop}, {"sysctl", key_sysctl}, {"template", key_template}, {"user", key_user},
+	{"version", key_version}, {"wire", key_wire},
 };
 
 static bool parse_line(struct config *config, char *text)

@@ -28,6 +28,7 @@ enum restart { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
 
 struct nic {
 	uint8_t mac[6];
+	uint8_t was[6]; /* by which a copy's guest still knows it: elsewhere the same as `mac` */
 	char *name;
 	char *addresses[CONFIG_MAX_ADDRESSES]; /* ADDRESS/PREFIX, IPv4 or IPv6 */
 	int address_count;
@@ -79,6 +80,9 @@ struct sysctl_entry {
 /* All strings point into the text that was parsed: it must live as long as the configuration. */
 struct config {
 	char *hostname;
+	char *machine_id;  /* 32 hexadecimal digits */
+	char *forked_from; /* the machine's name that this is a copy of */
+	bool template;     /* to be nobody, and to wait for who it is to be */
 	char *root_serial, *root_type; /* NULL: stay in the initramfs */
 	char *overlay_size;            /* bytes, or a percentage of memory; NULL: no overlay */
 	struct nic nics[CONFIG_MAX_NICS];

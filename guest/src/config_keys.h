@@ -11,6 +11,9 @@ bool config_fail(struct config *config, const char *why, const char *what);
 bool config_append(struct config *config, char **list, int *count, int limit, char *value);
 bool config_set_once(struct config *config, char **where, struct line *line);
 
+/* The value `yes`, once. */
+bool config_set_flag(struct config *config, bool *flag, struct line *line);
+
 /* Bytes, or a percentage of memory. */
 bool config_is_size(const char *text);
 
@@ -22,8 +25,10 @@ bool key_cwd(struct config *config, struct line *line);
 bool key_dns(struct config *config, struct line *line);
 bool key_env(struct config *config, struct line *line);
 bool key_file(struct config *config, struct line *line);
+bool key_forkedfrom(struct config *config, struct line *line);
 bool key_host(struct config *config, struct line *line);
 bool key_hostname(struct config *config, struct line *line);
+bool key_machineid(struct config *config, struct line *line);
 bool key_mount(struct config *config, struct line *line);
 bool key_nic(struct config *config, struct line *line);
 bool key_overlay(struct config *config, struct line *line);
@@ -37,6 +42,7 @@ bool key_senv(struct config *config, struct line *line);
 bool key_service(struct config *config, struct line *line);
 bool key_stop(struct config *config, struct line *line);
 bool key_sysctl(struct config *config, struct line *line);
+bool key_template(struct config *config, struct line *line);
 bool key_user(struct config *config, struct line *line);
 bool key_wire(struct config *config, struct line *line);
 

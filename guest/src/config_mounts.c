@@ -36,11 +36,7 @@ bool key_overlay(struct config *config, struct line *line)
 
 bool key_readonly(struct config *config, struct line *line)
 {
-	char *value = take_word(line);
-	if (!value || strcmp(value, "yes") != 0 || config->read_only)
-		return config_fail(config, "needs yes, once", value);
-	config->read_only = true;
-	return true;
+	return config_set_flag(config, &config->read_only, line);
 }
 
 static bool is_folder_name(const char *text)

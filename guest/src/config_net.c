@@ -8,6 +8,24 @@ bool key_hostname(struct config *config, struct line *line)
 	return config_set_once(config, &config->hostname, line);
 }
 
+bool key_forkedfrom(struct config *config, struct line *line)
+{
+	return config_set_once(config, &config->forked_from, line);
+}
+
+bool key_machineid(struct config *config, struct line *line)
+{
+	if (!config_set_once(config, &config->machine_id, line))
+		return false;
+	const char *id = config->machine_id;
+	return (strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32) || config_fail(config, "not a machine id", id);
+}
+
+bool key_template(struct config *config, struct line *line)
+{
+	return config_set_flag(config, &config->template, line);
+}
+
 static bool nic_option(struct config *config, struct nic *nic, char *name, char *value)
 {
 	if (!strcmp(name, "name")) {
@@ -18,6 +36,8 @@ static bool nic_option(struct config *config, struct nic *nic, char *name, char 
 		return config_append(config, nic->addresses, &nic->address_count, CONFIG_MAX_ADDRESSES, value);
 	if (!strcmp(name, "gw"))
 		return config_append(config, nic->gateways, &nic->gateway_count, 2, value);
+	if (!strcmp(name, "was"))
+		return parse_mac(value, nic->was) || config_fail(config, "not a MAC address", value);
 	if (!strcmp(name, "mtu"))
 		return parse_number(value, 65535, &nic->mtu) || config_fail(config, "not an MTU", value);
 	return config_fail(config, "unknown option", name);
@@ -31,6 +51,7 @@ bool key_nic(struct config *config, struct line *line)
 	char *mac = take_word(line);
 	if (!mac || !parse_mac(mac, nic->mac))
 		return config_fail(config, "not a MAC address", mac);
+	memcpy(nic->was, nic->mac, sizeof nic->was);
 	while (line->rest) {
 		char *field = take_word(line);
 		char *value = field ? split_option(field) : NULL;

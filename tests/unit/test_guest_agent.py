@@ -46,10 +46,21 @@ class Peer:
     def send(self, kind: int, stream: int, payload: bytes = b"") -> None:
         self.writer.write(dump_frame(kind, stream, payload))
 
-    async def welcome(self, major: int = p.MAJOR, wall_ns: int = CLOCK) -> None:
-        hello = p.parse_hello((await self.receive(Kind.HELLO)).payload)
+    async def welcome(self, major: int = p.MAJOR, wall_ns: int = CLOCK, minor: int = p.MINOR) -> None:
+        self.answer(p.parse_hello((await self.receive(Kind.HELLO)).payload), major, wall_ns, minor=minor)
+
+    def answer(
+        self,
+        hello: p.Hello,
+        major: int = p.MAJOR,
+        wall_ns: int = CLOCK,
+        *,
+        minor: int = p.MINOR,
+        hostname: str = "fake",
+        held: bool = False,
+    ) -> None:
         entry = p.EntryStatus("running", pid=7)
-        ready = p.Ready(hello.nonce, major, 0, 1, 2, wall_ns, 128, p.WINDOW, entry, "boot", "6.1", "fake")
+        ready = p.Ready(hello.nonce, major, minor, 1, 2, wall_ns, 128, p.WINDOW, entry, "boot", "6.1", hostname, held)
         self.send(Kind.READY, 0, p.dump_ready(ready))
 
     async def take_exec(self) -> tuple[int, p.ExecRequest]:

@@ -28,10 +28,12 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference/guest-config.md"
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
 values = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 names = words.filter(lambda word: "=" not in word)
+macs = st.integers(0, 2**48 - 1).map(lambda n: ":".join(f"{n:012x}"[i : i + 2] for i in range(0, 12, 2)))
 nics = st.lists(
     st.builds(
         GuestNic,
-        mac=st.integers(0, 2**48 - 1).map(lambda n: ":".join(f"{n:012x}"[i : i + 2] for i in range(0, 12, 2))),
+        mac=macs,
+        was=st.none() | macs,
         name=st.from_regex(r"[a-z]{1,8}[0-9]?", fullmatch=True),
         addresses=st.lists(st.ip_addresses().map(lambda ip: f"{ip}/24"), max_size=3).map(tuple),
         gateways=st.lists(st.ip_addresses().map(str), max_size=2).map(tuple),
@@ -85,6 +87,8 @@ def service_lists(draw: st.DrawFn) -> tuple[GuestService, ...]:
 configs = st.builds(
     GuestConfig,
     hostname=st.none() | words,
+    machine_id=st.none() | st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
+    forked_from=st.none() | words,
     root=st.none() | st.builds(GuestRoot, serial=words, type=words),
     overlay=st.none() | st.integers(1, 10**12) | st.just("50%"),
     nics=nics,
@@ -141,6 +145,10 @@ NIC = GuestNic("52:54:00:00:00:01", "eth0")
         GuestConfig(env={"A=B": "c"}),
         GuestConfig(hostname=""),
         GuestConfig(hostname="a\0b"),
+        GuestConfig(machine_id="0123"),
+        GuestConfig(machine_id="X" * 32),
+        GuestConfig(forked_from=""),
+        GuestConfig(nics=(GuestNic(NIC.mac, "eth0", was="eth0"),)),
         GuestConfig(stop=65),
         GuestConfig(restarts=-1),
         GuestConfig(mounts=(GuestMount("relative", "vfat", serial="s"),)),
@@ -188,6 +196,10 @@ def test_what_the_guest_would_refuse_is_not_written(config: GuestConfig) -> None
         b"version 1\noverlay size=5%%\n",
         b"version 1\nhostname a\nhostname b\n",
         b"version 1\nreadonly no\n",
+        b"version 1\ntemplate no\n",
+        b"version 1\nmachineid 0123\n",
+        b"version 1\nmachineid 0123456789abcdef0123456789abcdeF\n",
+        b"version 1\nnic 52:54:00:00:00:01 name=eth0 was=52:54\n",
         b"version 1\nstop 0\n",
         b"version 1\nstop x\n",
         b"version 1\nrestarts 4294967296\n",
@@ -227,6 +239,9 @@ def test_every_key_is_in_the_reference() -> None:
     documented = set(re.findall(r"^\| `([a-z]+)", REFERENCE.read_text(), re.MULTILINE))
     full = GuestConfig(
         hostname="h",
+        machine_id="0" * 32,
+        forked_from="f",
+        template=True,
         root=GuestRoot("r"),
         overlay=1,
         nics=(NIC, GuestNic("52:54:00:00:00:02", "eth1")),

@@ -36,16 +36,29 @@ requests = st.builds(
 )
 
 
-@given(st.builds(p.Hello, nonce=st.binary(min_size=16, max_size=16), major=u16, minor=u16, wall_ns=u64), st.binary())
+@given(
+    st.builds(
+        p.Hello, nonce=st.binary(min_size=16, max_size=16), major=u16, minor=u16, wall_ns=u64, becomes=st.booleans()
+    ),
+    st.binary(),
+)
 def test_hello(hello: p.Hello, later: bytes) -> None:
     assert p.parse_hello(p.dump_hello(hello) + later) == hello
     assert accepts_hello(p.dump_hello(hello) + later)
 
 
-@given(st.binary(min_size=16, max_size=16), u64, entries, texts, texts, st.binary())
-def test_ready(nonce: bytes, time: int, entry: p.EntryStatus, release: str, hostname: str, later: bytes) -> None:
-    ready = p.Ready(nonce, p.MAJOR, 7, time, time, time, 128, p.WINDOW, entry, "id", release, hostname)
+@given(st.binary(min_size=16, max_size=16), u64, entries, texts, texts, st.booleans(), st.binary())
+def test_ready(
+    nonce: bytes, time: int, entry: p.EntryStatus, release: str, hostname: str, held: bool, later: bytes
+) -> None:
+    ready = p.Ready(nonce, p.MAJOR, 7, time, time, time, 128, p.WINDOW, entry, "id", release, hostname, held)
     assert p.parse_ready(p.dump_ready(ready) + later) == ready
+
+
+def test_an_earlier_version_says_nothing_of_copies() -> None:
+    hello, ready = p.Hello(b"n" * 16, 1, 2, 5, becomes=True), p.Ready(b"n" * 16, 1, 2, held=True)
+    assert p.parse_hello(p.dump_hello(hello)[:-1]) == p.Hello(b"n" * 16, 1, 2, 5)
+    assert p.parse_ready(p.dump_ready(ready)[:-1]) == p.Ready(b"n" * 16, 1, 2)
 
 
 def test_ready_of_a_stranger_is_only_its_version() -> None:

@@ -9,13 +9,15 @@ One reader task never waits for anybody: what a slow user of one stream has not 
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from weft.guest.becoming import Become, dump_become
 from weft.guest.commits import Commits, OnCommit
 from weft.guest.facts import Facts, parse_facts
 from weft.guest.frames import PADDING, Frame, FrameParser, Kind, dump_frame
+from weft.guest.link import Link
 from weft.guest.opening import ReadyFinder
 from weft.guest.protocol import (
     MAJOR,
@@ -35,19 +37,25 @@ from weft.guest.protocol import (
     dump_signal,
     dump_time,
     parse_entry,
+    parse_error,
     parse_event,
     parse_ready,
     parse_reason,
     parse_u32,
 )
-from weft.guest.streams import ExecStream
+from weft.guest.streams import ExecStream, Send, error_from_agent
 from weft.model.errors import Invalid, NoRoom, Unavailable, WeftError
 
 CLOCK_TOLERANCE_NS = 5_000_000
 
-_READ_BYTES = 64 * 1024
+FREEZING_MINOR = 3
+"""The first version whose init can freeze a machine's programs."""
+
 _FIRST_REPEAT_SECONDS = 0.1
+_FIRST_BECOME_REPEAT_SECONDS = 1.0
 _LONGEST_REPEAT_SECONDS = 1.0
+
+_ANSWERS = frozenset({Kind.FACTS, Kind.PONG, Kind.FREEZE, Kind.THAW})
 
 OnEntry = Callable[[EntryStatus], None]
 OnEvent = Callable[[MachineEvent], None]
@@ -56,6 +64,7 @@ OnEvent = Callable[[MachineEvent], None]
 class Agent:
     """An open connection. `ready` is what the machine said first; `entry` follows its entry point.
 
+    With `become`, the machine is told who it is to be, and is ready when it is that.
     `closed` is done when the connection has ended, from whichever side; calls then raise Unavailable.
     """
 
@@ -66,15 +75,16 @@ class Agent:
         on_entry: OnEntry | None,
         on_commit: OnCommit | None = None,
         on_event: OnEvent | None = None,
+        become: Become | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = loop.create_future()
         self._ready: asyncio.Future[Ready] = loop.create_future()
         self._ready.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._reader = reader
-        self._writer = writer
+        self._link = Link(reader, writer)
         self._on_entry = on_entry
         self._on_event = on_event
+        self._become = become
         self._nonce = os.urandom(NONCE_BYTES)
         self._streams: dict[int, ExecStream] = {}
         self._answers: dict[tuple[Kind, int], asyncio.Future[bytes]] = {}
@@ -90,13 +100,18 @@ class Agent:
     # Opening.
 
     async def open(self, wall_clock: Callable[[], int]) -> None:
-        """Says HELLO until READY comes. Raises Unavailable when the other end is of another kind or goes away."""
-        self._writer.write(PADDING)
-        pause = _FIRST_REPEAT_SECONDS
+        """Says HELLO, and whom to become, until READY comes. Raises Unavailable when the other end is of another kind,
+        goes away, or cannot become that.
+
+        A copy goes on from a moment in which nothing was half sent, so it is spared the padding, unless it is silent.
+        """
+        pause = _FIRST_BECOME_REPEAT_SECONDS if self._become else _FIRST_REPEAT_SECONDS
+        padding = b"" if self._become else PADDING
         while not self._ready.done():
-            self._send(Kind.HELLO, 0, dump_hello(Hello(self._nonce, MAJOR, MINOR, wall_clock())))
+            self._link.write(padding + b"".join(self._greet(wall_clock())))
             await asyncio.wait([self._ready], timeout=pause)
             pause = min(pause * 2, _LONGEST_REPEAT_SECONDS)
+            padding = PADDING if self._become else b""
         ready = self.ready
         if ready.major != MAJOR:
             hint = "start the machine again with this version's init"
@@ -104,6 +119,12 @@ class Agent:
         now = wall_clock()
         if abs(now - ready.wall_ns) > CLOCK_TOLERANCE_NS:
             self.set_time(now)
+
+    def _greet(self, wall_ns: int) -> Iterator[bytes]:
+        hello = Hello(self._nonce, MAJOR, MINOR, wall_ns, becomes=self._become is not None)
+        yield dump_frame(Kind.HELLO, 0, dump_hello(hello))
+        for piece in dump_become(self._become, wall_ns) if self._become else ():
+            yield dump_frame(Kind.BECOME, 0, piece)
 
     # The reader task.
 
@@ -123,7 +144,7 @@ class Agent:
 
     async def _read_frames(self) -> None:
         opener, parser = ReadyFinder(self._nonce), FrameParser()
-        while data := await self._reader.read(_READ_BYTES):
+        while data := await self._link.read():
             for frame in parser.feed(data if self._ready.done() else opener.feed(data)):
                 self._dispatch(frame)
 
@@ -131,7 +152,7 @@ class Agent:
         if frame.kind == Kind.READY:
             self._take_ready(frame)
         elif not self._ready.done():
-            return
+            self._take_failure(frame)
         elif frame.kind == Kind.ENTRY:
             self._take_entry(parse_entry(frame.payload))
         elif frame.kind == Kind.OOM:
@@ -142,7 +163,7 @@ class Agent:
             self._commits.take(frame)
         elif frame.kind == Kind.EVENT:
             self._take_event(parse_event(frame.payload))
-        elif frame.kind in (Kind.FACTS, Kind.PONG):
+        elif frame.kind in _ANSWERS:
             self._answer(Kind(frame.kind), frame)
         elif stream := self._streams.get(frame.stream):
             stream.take(frame)
@@ -151,9 +172,15 @@ class Agent:
 
     def _take_ready(self, frame: Frame) -> None:
         ready = parse_ready(frame.payload)
-        if ready.nonce == self._nonce and not self._ready.done():
-            self.entry = ready.entry
-            self._ready.set_result(ready)
+        if ready.nonce != self._nonce or self._ready.done() or (self._become and ready.held):
+            return
+        self.entry = ready.entry
+        self._ready.set_result(ready)
+
+    def _take_failure(self, frame: Frame) -> None:
+        """Behind a READY that says that the machine is held still: why it cannot become whom it was told to be."""
+        if frame.kind == Kind.ERROR and frame.stream == 0:
+            self._ready.set_exception(error_from_agent(parse_error(frame.payload)))
 
     def _take_entry(self, entry: EntryStatus) -> None:
         """A REASON came just before; the number of OOM stays as it is until another comes."""
@@ -186,22 +213,29 @@ class Agent:
         self._streams.clear()
         if not self.closed.done():
             self.closed.set_result(None)
-        self._writer.close()
+        self._link.close()
 
     async def hang_up(self, reading: "asyncio.Task[None]") -> None:
         """Ends the connection and its reader task."""
         reading.cancel()
         with suppress(asyncio.CancelledError):
             await reading
-        with suppress(OSError):
-            await self._writer.wait_closed()
+        await self._link.wait_closed()
 
     # What its user calls.
 
     def _send(self, kind: Kind, stream: int, payload: bytes) -> None:
         """The transport's buffer stays small: data is bounded by windows, and all else is tiny."""
-        if not self._writer.is_closing():
-            self._writer.write(dump_frame(kind, stream, payload))
+        self._link.write(dump_frame(kind, stream, payload))
+
+    def _send_last(self, kind: Kind, stream: int, payload: bytes) -> None:
+        """All that comes behind it waits."""
+        self._send(kind, stream, payload)
+        self._link.hold()
+
+    def _send_first(self, kind: Kind, stream: int, payload: bytes) -> None:
+        """And behind it what has waited."""
+        self._link.release(before=dump_frame(kind, stream, payload))
 
     def _require_open(self) -> None:
         if self.closed.done():
@@ -253,12 +287,12 @@ class Agent:
             raise
         return stream
 
-    async def _ask(self, kind: Kind, answer: Kind, payload: bytes, timeout: float) -> bytes:
+    async def _ask(self, kind: Kind, answer: Kind, payload: bytes, timeout: float, send: Send | None = None) -> bytes:
         self._require_open()
         key = (answer, self._new_number())
         waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answers[key] = waiting
-        self._send(kind, key[1], payload)
+        (send or self._send)(kind, key[1], payload)
         try:
             async with asyncio.timeout(timeout):
                 return await waiting
@@ -280,6 +314,40 @@ class Agent:
             return parse_facts(answer)
         except Invalid as err:
             raise Unavailable(err.message, hint="the machine's agent is broken or hostile") from err
+
+    async def freeze(self, *, timeout: float = 5.0) -> None:
+        """Stops everything in the machine but its init, and returns when it stands still.
+
+        Until `thaw` nothing more is sent, so that nothing is on its way when the machine is captured. When it cannot be
+        done all goes on as before. Raises Unavailable.
+        """
+        self._require_open()
+        if self.ready.minor < FREEZING_MINOR:
+            raise Unavailable(
+                "the machine's init cannot freeze programs", hint="start it again with this version's init"
+            )
+        try:
+            answer = await self._ask(Kind.FREEZE, Kind.FREEZE, b"", timeout, self._send_last)
+            if error := parse_u32(Kind.FREEZE, answer):
+                raise Unavailable(f"the machine's programs cannot be frozen: {os.strerror(error)}")
+        except BaseException:
+            self._send_first(Kind.THAW, 0, b"")
+            raise
+
+    async def thaw(self, *, timeout: float = 5.0) -> None:
+        """Lets the machine's programs go on, and sends what has waited. Raises Unavailable."""
+        self._require_open()
+        await self._ask(Kind.THAW, Kind.THAW, b"", timeout, self._send_first)
+
+    async def move_to(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Goes on over another socket, at whose other end the same guest goes on in the same state.
+
+        The machine must be frozen, and who served the old socket be gone or have stopped: what it has sent is read to
+        its end first. Its user notices nothing. Raises WrongState, and Unavailable when the connection has ended.
+        """
+        self._require_open()
+        await self._link.move_to(reader, writer)
+        self._require_open()
 
     def resize_console(self, rows: int, cols: int) -> None:
         """The size of the entry point's terminal; NO_TERMINAL rows: there is none, and nothing is echoed."""

@@ -26,13 +26,17 @@ class GuestRoot:
 
 @dataclass(frozen=True, slots=True)
 class GuestNic:
-    """One NIC, found by its MAC address and renamed. `addresses` are like 10.0.0.2/24; none: it is only brought up."""
+    """One NIC, found by its MAC address and renamed. `addresses` are like 10.0.0.2/24; none: it is only brought up.
+
+    `was` is the address by which a copy's guest still knows it: it is found by that, and gets `mac` for it.
+    """
 
     mac: str
     name: str
     addresses: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
     mtu: int | None = None
+    was: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,15 @@ class GuestConfig:
     `wires` are pairs of NIC names between which frames pass untouched. An empty `argv` means that there is no entry
     point and the machine only serves its agent. `user` is USER[:GROUP], names or numbers. `stop` is the signal that
     asks the entry point to end (None: SIGTERM); `restarts` the most restarts of `on-failure` (None: no bound).
-    `read_only`: nothing can be written to the root once everything is prepared.
+    `read_only`: nothing can be written to the root once everything is prepared. `machine_id` is 32 hexadecimal digits.
+    `template`: the machine boots as far as it can without being anybody, and waits to be told who it is.
+    `forked_from`: the name of the machine it is a copy of, for the programs in it that are told of that.
     """
 
     hostname: str | None = None
+    machine_id: str | None = None
+    forked_from: str | None = None
+    template: bool = False
     root: GuestRoot | None = None
     overlay: int | str | None = None
     nics: tuple[GuestNic, ...] = ()

@@ -9,6 +9,7 @@ from weft.guest.config import HOST_TYPES, RESTARTS, GuestConfig, GuestFile, Gues
 from weft.model.errors import Invalid
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_MACHINE_ID = re.compile(r"[0-9a-f]{32}")
 _SIZE = re.compile(r"[0-9]{1,15}%?")
 _SERVICE = re.compile(r"[a-z0-9-]{1,31}")
 
@@ -20,6 +21,7 @@ def require(good: bool, what: str) -> None:
 
 def _check_nic(nic: GuestNic) -> None:
     require(bool(_MAC.fullmatch(nic.mac.lower())), f"nic {nic.name!r}: {nic.mac!r} is not a MAC address")
+    require(nic.was is None or bool(_MAC.fullmatch(nic.was.lower())), f"nic {nic.name!r}: was {nic.was!r}")
     require(0 < len(nic.name) < 16 and "/" not in nic.name, f"{nic.name!r} is not an interface name")
     require(len(nic.addresses) <= 8 and len(nic.gateways) <= 2, f"nic {nic.name!r} has too many addresses")
     require(nic.mtu is None or 0 < nic.mtu <= 65535, f"nic {nic.name!r}: MTU {nic.mtu} is not possible")
@@ -110,5 +112,7 @@ def check_guest_config(config: GuestConfig) -> None:
     for file in config.files:
         _check_file(file)
     _check_services(config.services)
-    for text in (config.hostname, config.cwd, config.user):
-        require(text is None or bool(text), "hostname, cwd and user must not be empty")
+    for text in (config.hostname, config.forked_from, config.cwd, config.user):
+        require(text is None or bool(text), "names, cwd and user must not be empty")
+    known = config.machine_id is None or bool(_MACHINE_ID.fullmatch(config.machine_id))
+    require(known, f"{config.machine_id!r} is not a machine id")

@@ -19,6 +19,10 @@ from weft.guest.config_check import check_guest_config, require
 from weft.model.errors import Invalid
 
 _MOUNT_OPTIONS = {"serial", "tag", "at", "type", "sub", "size"}
+_SINGLE = {
+    *("hostname", "machineid", "forkedfrom", "template"),
+    *("cwd", "user", "restart", "restarts", "stop", "readonly"),
+}
 _SERVICE_OPTIONS = {"restart", "user", "cwd", "after"}
 
 
@@ -68,7 +72,7 @@ class _Reader:
             readers[key](rest)
         elif key in self.lists:
             self.lists[key].append(_decode(rest))
-        elif key in {"hostname", "cwd", "user", "restart", "restarts", "stop", "readonly"}:
+        elif key in _SINGLE:
             self._set(key, _decode(rest))
         else:
             raise Invalid(f"unknown key {key!r}")
@@ -95,6 +99,7 @@ class _Reader:
                 tuple(value for name, value in options if name == "addr"),
                 tuple(value for name, value in options if name == "gw"),
                 int(single["mtu"]) if "mtu" in single else None,
+                single.get("was"),
             )
         )
 
@@ -127,11 +132,18 @@ class _Reader:
     def _extend(self, **changes: Any) -> None:
         self.services[-1] = replace(self._last(), **changes)
 
+    def _flag(self, key: str) -> bool:
+        value = self.single.get(key)
+        require(value in (None, "yes"), f"{key} {value!r}")
+        return value is not None
+
     def config(self) -> GuestConfig:
-        restart, read_only = self.single.get("restart", "never"), self.single.get("readonly")
-        require(read_only in (None, "yes"), f"readonly {read_only!r}")
+        restart = self.single.get("restart", "never")
         return GuestConfig(
             hostname=self.single.get("hostname"),
+            machine_id=self.single.get("machineid"),
+            forked_from=self.single.get("forkedfrom"),
+            template=self._flag("template"),
             root=self.root,
             overlay=_number_or_text(self.single.get("overlay")),
             nics=tuple(self.nics),
@@ -148,7 +160,7 @@ class _Reader:
             stop=_number(self.single.get("stop")),
             services=tuple(self.services),
             files=tuple(self.files),
-            read_only=read_only == "yes",
+            read_only=self._flag("readonly"),
             mounts=tuple(self.mounts),
             sysctls=self.sysctls,
         )

@@ -29,6 +29,7 @@ def _option(name: str, value: object) -> str:
 
 def _dump_nic(nic: GuestNic) -> str:
     options = [_option("name", nic.name)]
+    options += [_option("was", nic.was.lower())] if nic.was is not None else []
     options += [_option("addr", address) for address in nic.addresses]
     options += [_option("gw", gateway) for gateway in nic.gateways]
     if nic.mtu is not None:
@@ -77,6 +78,12 @@ def _dump_lines(config: GuestConfig) -> Iterator[tuple[str, str]]:
     yield "version", str(CONFIG_VERSION)
     if config.hostname is not None:
         yield "hostname", _encode(config.hostname)
+    if config.machine_id is not None:
+        yield "machineid", config.machine_id
+    if config.forked_from is not None:
+        yield "forkedfrom", _encode(config.forked_from)
+    if config.template:
+        yield "template", "yes"
     if config.root:
         yield "root", f"{_option('serial', config.root.serial)} {_option('type', config.root.type)}"
     if config.overlay is not None:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from weft.guest.agent import Agent, OnEntry, OnEvent
+from weft.guest.becoming import Become
 from weft.guest.commits import OnCommit
 from weft.host.sockets import connect_unix
 from weft.model.errors import Unavailable
@@ -29,19 +30,25 @@ async def open_agent(
     on_event: OnEvent | None = None,
     wall_clock: Callable[[], int] = time.time_ns,
     patience: float = 3.0,
+    become: Become | None = None,
 ) -> AsyncIterator[Agent]:
     """Connects to a machine's agent and waits for it, `timeout` seconds at most; the machine may still be booting.
 
     `on_entry` is called with each change of the entry point (not with the first state, which is `agent.entry`), and
     when the machine's kernel has killed a process for want of memory. `on_commit` is called with each text that the
     machine wants kept: it accepts by returning and refuses by raising a WeftError; `on_event` with what a program in
-    it tells. Leaving the context ends the connection, and with it what was started over it. Raises Unavailable.
+    it tells. With `become`, a machine that goes on as a copy is told who it is, and is ready when it is that; without,
+    one that waits to be told is ready with `agent.ready.held`. Leaving the context ends the connection, and with it
+    what was started over it. Raises Unavailable.
     A connection on which nothing is heard for `patience` seconds is given up for another.
     """
     silence = f"no agent answered on {path} within {timeout:g} s"
     async with _bounded(asyncio.get_running_loop().time() + timeout, silence):
         agent, reading = await _open_until_ready(
-            path, partial(Agent, on_entry=on_entry, on_commit=on_commit, on_event=on_event), wall_clock, patience
+            path,
+            partial(Agent, on_entry=on_entry, on_commit=on_commit, on_event=on_event, become=become),
+            wall_clock,
+            patience,
         )
     try:
         yield agent

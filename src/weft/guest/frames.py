@@ -41,6 +41,9 @@ class Kind(IntEnum):
     COMMITTED = 22
     REASON = 23
     EVENT = 24
+    BECOME = 25
+    FREEZE = 26
+    THAW = 27
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from weft.guest.frames import MAX_PAYLOAD, Kind
 from weft.model.errors import Invalid
 
 MAJOR = 1
-MINOR = 2
+MINOR = 3
 NONCE_BYTES = 16
 MAX_COMMIT = 64 * 1024
 """Bytes in the text of one commit."""
@@ -26,6 +26,7 @@ MAX_STRINGS = 1024
 """Arguments in an EXEC, and as many environment variables."""
 
 _HELLO = struct.Struct(f"<{NONCE_BYTES}sHHQ")
+_BECOMES = 1
 _READY_PREFIX = struct.Struct(f"<{NONCE_BYTES}sHH")
 _READY = struct.Struct("<QQQII")
 _ENTRY = struct.Struct("<BBiII")
@@ -84,17 +85,21 @@ class EntryStatus:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
+    """`becomes`: a BECOME follows, and READY is to wait for its end."""
+
     nonce: bytes
     major: int
     minor: int
     wall_ns: int
+    becomes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
     """The agent's answer to HELLO. Times in nanoseconds: the first two since the guest's boot, `wall_ns` since 1970.
 
-    From another major version only `nonce`, `major` and `minor` mean anything.
+    From another major version only `nonce`, `major` and `minor` mean anything. `held`: the machine is not yet whom it
+    is to be, and waits for a BECOME.
     """
 
     nonce: bytes
@@ -109,6 +114,7 @@ class Ready:
     boot_id: str = ""
     release: str = ""
     hostname: str = ""
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +167,17 @@ def _dump_strings(*strings: str) -> bytes:
 
 
 def dump_hello(hello: Hello) -> bytes:
-    return _HELLO.pack(hello.nonce, hello.major, hello.minor, hello.wall_ns)
+    flags = _BECOMES if hello.becomes else 0
+    return _HELLO.pack(hello.nonce, hello.major, hello.minor, hello.wall_ns) + bytes([flags])
 
 
 def parse_hello(payload: bytes) -> Hello:
     """Bytes after those known here are a later minor version's."""
     if len(payload) < _HELLO.size:
         raise _malformed(Kind.HELLO)
-    return Hello(*_HELLO.unpack_from(payload))
+    flags = payload[_HELLO.size] if len(payload) > _HELLO.size else 0
+    nonce, major, minor, wall_ns = _HELLO.unpack_from(payload)
+    return Hello(nonce, major, minor, wall_ns, becomes=bool(flags & _BECOMES))
 
 
 def _dump_how(status: ExitStatus | None) -> tuple[int, int]:
@@ -208,6 +217,7 @@ def dump_ready(ready: Ready) -> bytes:
         + _READY.pack(*numbers)
         + dump_entry(ready.entry)
         + _dump_strings(ready.boot_id, ready.release, ready.hostname)
+        + bytes([ready.held])
     )
 
 
@@ -224,7 +234,7 @@ def parse_ready(payload: bytes) -> Ready:
         raise _malformed(Kind.READY)
     entry = parse_entry(fixed[_READY.size : entry_end], Kind.READY)
     started_ns, ready_ns, wall_ns, max_streams, window = _READY.unpack_from(fixed)
-    (boot_id, release, hostname), _ = _parse_strings(Kind.READY, fixed[entry_end:], 3)
+    (boot_id, release, hostname), later = _parse_strings(Kind.READY, fixed[entry_end:], 3)
     return Ready(
         nonce,
         major,
@@ -238,6 +248,7 @@ def parse_ready(payload: bytes) -> Ready:
         boot_id,
         release,
         hostname,
+        held=bool(later[0]) if later else False,
     )
 
 

@@ -1,12 +1,14 @@
 """Starting a machine's QEMU: files, descriptors, sandbox, limits."""
 
 import os
+import secrets
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
+from weft.fabric.moments.moment import Moment, differences, shape_of
 from weft.fabric.mounts import guest_mounts, hold_shares, prepare_disks
 from weft.fabric.nics import guest_nics, guest_resolvers, networks_of
 from weft.fabric.records import MachineRecord
@@ -14,12 +16,15 @@ from weft.fabric.services import guest_services
 from weft.fabric.settings.floppies import NO_SETTINGS, load_boot_settings, with_settings
 from weft.fabric.site import KVM, Site
 from weft.fabric.volumes import Volumes
+from weft.guest.becoming import SEED_BYTES, Become
 from weft.guest.config import GuestConfig, GuestRoot
 from weft.guest.initramfs import build_initramfs
 from weft.host.cgroup import Limits
+from weft.host.memory import create_memory
 from weft.host.process import Latched, start_latched
 from weft.host.sandbox import Bind, plan_sandbox
 from weft.host.sockets import listen_unix
+from weft.model.errors import WrongState
 from weft.model.image import ImageManifest
 from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
 from weft.plan.entry import plan_program
@@ -28,6 +33,8 @@ from weft.plan.mounts import MountPlan, plan_mounts
 from weft.plan.verity import DEVICE as VERITY_DEVICE
 from weft.plan.verity import verity_arguments
 
+OVERLAY = "50%"
+"""The size of the writable layer over a machine's root: of its memory."""
 IO_CPUS = 0.5
 """What QEMU's own threads may use beside the vCPUs."""
 PIDS = 64
@@ -45,17 +52,24 @@ class Held:
     settings: dict[str, object]
     booted: str
     servers: tuple[Latched, ...] = ()
+    become: Become | None = None
 
 
-async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
-    """Prepare everything and start the process, held. Raises what is missing; nothing is left behind then."""
+async def hold(site: Site, volumes: Volumes, machine: MachineRecord, moment: Moment | None = None) -> Held:
+    """Prepare everything and start the process, held. With a `moment` it does not boot, but waits to go on from that.
+
+    Raises what is missing, WrongState for a moment of another shape; nothing is left behind then.
+    """
     files = site.layout.machine(machine.name)
     files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     image = site.images.get(machine.spec.image)
     settings = await load_boot_settings(site, machine, image)
     plan = plan_mounts(machine.spec, image)
-    config = guest_config(site, machine, image, plan)
-    files.initrd.write_bytes(build_initramfs(site.init, with_settings(config, settings)))
+    if moment is not None:
+        _check_shape(site, machine, moment)
+    config = guest_config(site, machine, image, plan, moment)
+    config = config if machine.template else with_settings(config, settings)
+    files.initrd.write_bytes(b"" if moment else build_initramfs(site.init, config))
     files.initrd.chmod(0o644)  # read by the machine's own user; the folder is closed to everybody else
     identity = site.identity(machine.slot)
     disks = await prepare_disks(volumes, machine, plan, files, identity)
@@ -64,27 +78,49 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord) -> Held:
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
         shares = hold_shares(stack, plan, files, errors)
         paths = _Files(site, machine, image, files)
-        boot = replace(_boot(site, machine, fds, paths), disks=disks.devices, shares=shares.devices)
+        memory = moment.memory if moment else create_memory(machine.memory)
+        if moment is None:
+            stack.callback(os.close, memory)
+        boot = replace(
+            _boot(site, machine, fds, paths),
+            disks=disks.devices,
+            shares=shares.devices,
+            memory_fd=memory,
+            memory_shared=moment is None,
+            incoming=moment is not None,
+        )
         command = [site.facts.qemu, *plan_boot(boot)]
         devices = [KVM] if site.facts.accel == "kvm" else []
-        argv = plan_sandbox(command, binds=[*paths.binds, *disks.binds], devices=devices, identity=identity)
+        argv = plan_sandbox(command, binds=[*paths.binds, *disks.binds], devices=devices, identity=identity, proc=True)
         group = site.cgroups.create(machine.name, _limits(site, machine, len(shares.servers)))
-        latched = start_latched(argv, fds=[*fds.all, *shares.fds], doors=group.doors, stdout=errors, stderr=errors)
+        latched = start_latched(
+            argv, fds=[*fds.all, *shares.fds, memory], doors=group.doors, stdout=errors, stderr=errors
+        )
         shares.keep()
     for server in shares.servers:
         group.add(server.pid)
     limits = f"cgroup {group.mode}" if group.paths else f"not enforced: {site.cgroups.reason}"
-    return Held(latched, limits, settings.record if settings else NO_SETTINGS, image.digest, shares.servers)
+    become = Become(config, secrets.token_bytes(SEED_BYTES)) if moment else None
+    noted = settings.record if settings else NO_SETTINGS
+    return Held(latched, limits, noted, image.digest, shares.servers, become)
 
 
-def guest_config(site: Site, machine: MachineRecord, image: ImageManifest, plan: MountPlan) -> GuestConfig:
-    """What a machine is told at boot."""
+def guest_config(
+    site: Site, machine: MachineRecord, image: ImageManifest, plan: MountPlan, moment: Moment | None = None
+) -> GuestConfig:
+    """What a machine is told at boot, or when it goes on from a moment."""
+    root = GuestRoot(serial=VERITY_DEVICE if image.verity else ROOT_SERIAL, type=image.root_type)
+    if machine.template:
+        return GuestConfig(root=root, overlay=OVERLAY, template=True)
     program = plan_program(machine.spec, image.entry)
     nics = guest_nics(site, machine)
+    if moment is not None:
+        nics = tuple(replace(nic, was=was) for nic, was in zip(nics, moment.shape.macs, strict=True))
     return GuestConfig(
         hostname=machine.spec.hostname or machine.name,
-        root=GuestRoot(serial=VERITY_DEVICE if image.verity else ROOT_SERIAL, type=image.root_type),
-        overlay="50%",
+        machine_id=machine.uuid.replace("-", ""),
+        root=root,
+        overlay=OVERLAY,
         nics=nics,
         wires=((nics[0].name, nics[1].name),) if image.wire and len(nics) > 1 else (),
         dns=guest_resolvers(site, machine),
@@ -100,6 +136,11 @@ def guest_config(site: Site, machine: MachineRecord, image: ImageManifest, plan:
         mounts=guest_mounts(plan),
         services=guest_services(image),
     )
+
+
+def _check_shape(site: Site, machine: MachineRecord, moment: Moment) -> None:
+    if found := differences(shape_of(site, machine), moment.shape):
+        raise WrongState(f"machine {machine.name!r} cannot go on from there: {'; '.join(found)}")
 
 
 @dataclass(frozen=True, slots=True)

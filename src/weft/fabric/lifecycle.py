@@ -18,12 +18,15 @@ from functools import partial
 from weft.fabric.endings import POWERED_OFF, UNSEEN, entry_exit, exit_of, leftovers, remove_group, remove_sockets
 from weft.fabric.launch import hold
 from weft.fabric.logs import read_tail
+from weft.fabric.moments.moment import Moment
+from weft.fabric.moments.waking import wake
 from weft.fabric.mounts import watch_server
 from weft.fabric.published import Publishing
 from weft.fabric.records import MachineRecord, Stamp
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 from weft.guest.agent import Agent
+from weft.guest.becoming import Become
 from weft.guest.connecting import open_agent
 from weft.guest.protocol import EntryStatus, MachineEvent
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
@@ -39,8 +42,18 @@ REACH = 10.0
 """Seconds for the agent of a machine that was adopted to answer whoever wants it."""
 SWITCH_OFF = 2.0
 """Seconds that a machine gets to write back and switch off, when its program had to be killed in the end."""
+TEMPLATE = "template"
+"""The origin of a machine that goes on from one."""
 STARTABLE = (State.CREATED, State.STOPPED, State.FAILED)
 Hook = Callable[[MachineRecord], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Waking:
+    """What a machine that goes on from a moment has yet to get: the state of its devices, and who it is."""
+
+    device: bytes
+    become: Become
 
 
 @dataclass(slots=True)
@@ -69,19 +82,24 @@ class Lifecycle:
         self.before_ready: list[Callable[[MachineRecord, Agent], Awaitable[None]]] = []
         self.on_commit: Callable[[str, str], Awaitable[None]] = _refuse_commit
         self.on_event: Callable[[str, MachineEvent], None] = lambda _name, _event: None
+        self.find_template: Callable[[MachineRecord], Awaitable[Moment | None]] = _find_none
+        """What a machine that is started goes on from when nothing else was said; it is not closed here."""
         self.on_ready: list[Hook] = []
         self.on_end: list[Hook] = []
 
-    async def start(self, name: str, *, failsafe: bool = False) -> None:
+    async def start(self, name: str, *, failsafe: bool = False, moment: Moment | None = None, origin: str = "") -> None:
         """Start a machine's QEMU; `wait_ready` tells when its agent answers. `failsafe`: without its floppy.
 
-        Raises WrongState when it runs already, Unavailable for what the host lacks.
+        It goes on from `moment`, which is the caller's to close and has the name `origin`, or else from a template, if
+        there is one, or else it boots. Raises WrongState when it runs already, or the moment is of another shape;
+        Unavailable for what the host lacks.
         """
         async with self._locks[name]:
             machine = self._shelf.get(name)
             if machine.state not in STARTABLE or machine.removing:
                 raise WrongState(f"machine {name!r} is {machine.state}")
-            await self._launch(machine.with_(wanted=True, again_at=None, tries=0, failsafe=failsafe))
+            machine = machine.with_(wanted=True, again_at=None, tries=0, failsafe=failsafe)
+            await self._launch(machine, moment, origin)
 
     async def start_again(self, name: str, at: float) -> None:
         """Carry out a restart that was planned for this time, unless something else has happened meanwhile."""
@@ -172,23 +190,40 @@ class Lifecycle:
         if not same_boot or monitor is None or not monitor.id.alive():
             await self._tell_end(await self._settle(machine, Exit(reason=UNSEEN)))
             return
+        if machine.state is State.STARTING and machine.origin:
+            await self._drop_half_woken(machine)
+            return
         self._attend(machine, watch_exit(monitor.id))
         await self._publishing.adopt(machine)
         if machine.state is State.STOPPING:
             self._site.tasks.start(self.stop(machine.name), f"stop-{machine.name}")
+
+    async def _drop_half_woken(self, machine: MachineRecord) -> None:
+        """What it was to go on from has ended with the daemon that held it: a template's copy is started anew."""
+        await stop_processes(self._processes(machine), term_for=0)
+        machine = await self._settle(
+            machine, Exit(reason=f"the daemon ended before it had gone on from {machine.origin}")
+        )
+        if machine.origin.startswith(TEMPLATE) and not machine.removing:
+            self._site.tasks.start(self.start(machine.name), f"start-{machine.name}")
+        else:
+            await self._tell_end(machine)
 
     def release(self) -> None:
         """Let go of all machines without touching them: the daemon ends, they do not."""
         for live in self._live.values():
             live.watch.close()
 
-    async def _launch(self, machine: MachineRecord) -> MachineRecord:
+    async def _launch(self, machine: MachineRecord, moment: Moment | None = None, origin: str = "") -> MachineRecord:
         now = self._site.clock()
-        fresh = {"exit": None, "reason": "", "ready": None, "monitor": None, "qemu": None}
+        if moment is None and not (machine.spec.cold or machine.template):
+            moment = await self.find_template(machine)
+            origin = TEMPLATE if moment else ""
+        fresh = {"exit": None, "reason": "", "ready": None, "monitor": None, "qemu": None, "origin": origin}
         machine = await self._shelf.save(machine.with_(state=State.STARTING, started=now, **fresh))
         try:
             machine = await self._publishing.open(machine)
-            held = await hold(self._site, self._volumes, machine)
+            held = await hold(self._site, self._volumes, machine, moment)
         except WeftError as err:
             await self._settle(machine, Exit(reason=err.message))
             raise
@@ -198,21 +233,24 @@ class Lifecycle:
         machine = await self._shelf.save(machine.with_(**noted))
         for process in (*held.servers, held.latched):
             process.release()
-        self._attend(machine, held.latched.watch)
+        waking = Waking(moment.device, held.become) if moment and held.become else None
+        self._attend(machine, held.latched.watch, waking)
         return machine
 
-    def _attend(self, machine: MachineRecord, watch: ExitWatch) -> None:
+    def _attend(self, machine: MachineRecord, watch: ExitWatch, waking: Waking | None = None) -> None:
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ready.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting
         ended = self._site.tasks.start(self._await_end(machine.name, watch), f"watch-{machine.name}")
         live = Live(watch, ended, ended, ready)
         self._live[machine.name] = live
-        live.serving = self._site.tasks.start(self._serve_agent(machine, live), f"agent-{machine.name}")
+        live.serving = self._site.tasks.start(self._serve_agent(machine, live, waking), f"agent-{machine.name}")
         for number in range(len(machine.servers)):
             self._site.tasks.start(watch_server(self._site, machine, number, ended), f"folder-{machine.name}")
 
-    async def _serve_agent(self, machine: MachineRecord, live: Live) -> None:
+    async def _serve_agent(self, machine: MachineRecord, live: Live, waking: Waking | None) -> None:
         """Open the agent, say that the machine is ready, and hold the connection while it lasts."""
+        if waking is not None:
+            self._site.tasks.start(self._wake(machine, live, waking.device), f"wake-{machine.name}")
         path = self._site.layout.machine(machine.name).agent
         timeout = self._site.settings.boot_timeout
         try:
@@ -222,6 +260,7 @@ class Lifecycle:
                 on_entry=partial(self._on_entry, machine.name),
                 on_commit=partial(self.on_commit, machine.name),
                 on_event=partial(self.on_event, machine.name),
+                become=waking.become if waking else None,
             ) as agent:
                 live.agent = agent
                 self._on_entry(machine.name, agent.entry)
@@ -233,6 +272,14 @@ class Lifecycle:
             await self._on_silence(machine, live, err)
         finally:
             live.agent = None
+
+    async def _wake(self, machine: MachineRecord, live: Live, device: bytes) -> None:
+        """Let a machine go on from its moment; one that cannot is ended."""
+        try:
+            await wake(self._site.layout.machine(machine.name).qmp, device)
+        except WeftError as err:
+            live.entry = Exit(reason=f"it could not go on from {machine.origin}: {err.message}")
+            await stop_processes(self._processes(machine), term_for=0)
 
     async def _prepare(self, name: str, agent: Agent) -> None:
         """What a machine that has just been started is told before anybody is told of it."""
@@ -328,6 +375,10 @@ class Lifecycle:
         files = self._site.layout.machine(machine.name)
         detail = read_tail(files.log) + read_tail(files.errors)
         return Unavailable(f"machine {machine.name!r} {what}", detail=detail.decode(errors="replace") or None)
+
+
+async def _find_none(_machine: MachineRecord) -> None:
+    """There are no templates."""
 
 
 async def _refuse_commit(_name: str, _text: str) -> None:

@@ -176,6 +176,7 @@ class Machines:
             ready=machine.ready,
             exit=machine.exit,
             accel=self._site.facts.accel if machine.state.is_live else None,
+            origin=machine.origin,
             limits=machine.limits,
             resident=_resident(pid.pid) if pid else None,
             **machine.spec.model_dump(include=_SHOWN),

@@ -135,6 +135,10 @@ class MachineRecord(Record):
     """What it is being made into."""
     booted: str = ""
     """The digest of the image that it was last started from."""
+    origin: str = ""
+    """What its present run goes on from: `template KEY`, `fork of web`; empty: it was booted."""
+    template: bool = False
+    """Whether it is made only to become a template."""
 
     @property
     def name(self) -> str:

@@ -217,6 +217,7 @@ class MachineView(BaseModel):
     ready: float | None = None
     exit: Exit | None = None
     accel: str | None = None
+    origin: str = Field(default="", description="what its run goes on from, like `fork of web`; empty: it was booted")
     limits: str = Field(default="", description="how limits are enforced: cgroup v2, cgroup v1, or why not")
     resident: int | None = Field(default=None, description="bytes of host memory its QEMU holds now")
     floppy: str | None = Field(default=None, description="the file with an appliance's floppy")

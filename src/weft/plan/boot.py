@@ -41,7 +41,12 @@ class BootShare:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """All that decides QEMU's arguments. Memory in bytes, `tsc_khz` the host's rate if it is known."""
+    """All that decides QEMU's arguments. Memory in bytes, `tsc_khz` the host's rate if it is known.
+
+    `memory_fd` is a memfd that the machine's memory is in; None: QEMU's own, which nobody can copy or share. Unless
+    `memory_shared` the machine only reads it, and keeps to itself what it writes. `incoming`: it does not boot, but
+    waits for the state of devices that it goes on from.
+    """
 
     name: str
     uuid: str
@@ -62,6 +67,9 @@ class Boot:
     tsc_khz: int | None = None
     kernel_args: tuple[str, ...] = field(default=())
     floppy_fd: int | None = None
+    memory_fd: int | None = None
+    memory_shared: bool = True
+    incoming: bool = False
 
 
 ROOT_SERIAL = "weft-root"
@@ -69,6 +77,8 @@ FLOPPY_SERIAL = "weft-floppy"
 FLOPPY_SET = 1
 """QEMU's number for a set of descriptors that are one file."""
 AGENT_PORT = "weft.agent"
+MEMORY = "memory"
+"""What QEMU calls a machine's memory."""
 TCG_BUFFER_MB = 16
 """Translation buffer: the default of a quarter of the RAM costs resident memory and boots slower (docs: Footguns)."""
 
@@ -84,6 +94,7 @@ def plan_boot(boot: Boot) -> list[str]:
         *("-kernel", boot.kernel, "-initrd", boot.initrd, "-append", kernel_line(boot)),
         *_channels(boot),
         *_devices(boot),
+        *(["-incoming", "defer"] if boot.incoming else []),
     ]
 
 
@@ -113,16 +124,20 @@ def _process(boot: Boot) -> Iterator[str]:
 
 
 def _board(boot: Boot) -> Iterator[str]:
-    memory = ",memory-backend=memory" if boot.shares else ""
+    memory = "" if boot.memory_fd is None else f",memory-backend={MEMORY}"
     if boot.profile is Profile.MICROVM:
         # With ACPI microvm hangs under TCG for lack of a timer reference; without rtc the boot takes 2 s longer.
         yield from ("-M", f"microvm,acpi=off,rtc=on,pit=on,pic=on,isa-serial=on{memory}")
     else:
         yield from ("-M", f"q35,smm=off,vmport=off,hpet=off{memory}", "-boot", "strict=on")
     yield from ("-m", f"{boot.memory >> 20}M", "-smp", str(boot.cpus))
-    if boot.shares:
-        # A file server reads and writes requests where they are, in the machine's memory.
-        yield from ("-object", f"memory-backend-memfd,id=memory,size={boot.memory >> 20}M,share=on")
+    if boot.memory_fd is not None:
+        share = "on" if boot.memory_shared else "off"
+        path = f"/proc/self/fd/{boot.memory_fd}"  # QEMU takes no descriptor here, and a memfd has no other name
+        yield from (
+            "-object",
+            f"memory-backend-file,id={MEMORY},size={boot.memory >> 20}M,mem-path={path},share={share}",
+        )
 
 
 def _channels(boot: Boot) -> Iterator[str]:

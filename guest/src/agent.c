@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "become.h"
 #include "bytes.h"
 #include "clock.h"
 #include "commit.h"
@@ -16,6 +16,7 @@
 #include "facts.h"
 #include "files.h"
 #include "frame.h"
+#include "freeze.h"
 #include "log.h"
 #include "news.h"
 #include "oom.h"
@@ -23,11 +24,11 @@
 #include "port.h"
 #include "power.h"
 #include "proto.h"
+#include "wall.h"
 
 enum {
 	READ_BYTES = 4096,
 	READS_PER_TURN = 16,
-	CLOCK_TOLERANCE_NS = 5 * 1000 * 1000,
 	FLUSH_MS = 200,
 };
 
@@ -39,14 +40,36 @@ static uint8_t session_nonce[PROTO_NONCE];
 static uint16_t session_minor; /* the host's */
 static uint64_t started_ns, ready_ns;
 static char boot_id[40];
+static char *const *environment;
 
-void agent_start(const struct config *config, uint64_t init_started_ns)
+static struct gathering gathering; /* of a BECOME */
+static bool held;		   /* this machine is nobody yet */
+static struct told told;	   /* whom it is to be, when it is held */
+static bool is_told, knows, owed;  /* READY is owed for a BECOME */
+static uint8_t known_id[BECOME_ID];
+
+static void begin(uint64_t init_started_ns)
 {
 	started_ns = init_started_ns;
 	ready_ns = clock_ns(CLOCK_BOOTTIME);
+}
+
+void agent_hold(uint64_t init_started_ns)
+{
+	begin(init_started_ns);
+	held = true;
+	port_start();
+}
+
+void agent_start(const struct config *config, uint64_t init_started_ns)
+{
+	begin(init_started_ns);
+	environment = config->env;
 	exec_set_environment(config->env);
 	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
-	port_start();
+	if (!held)
+		port_start();
+	held = false;
 	commit_start();
 	news_start();
 }
@@ -57,14 +80,7 @@ static void send_error(uint16_t stream, int code, const char *text)
 	outq_commit(KIND_ERROR, stream, dump_error(payload, OUTQ_EVENT_ROOM - FRAME_HEADER, (uint32_t)code, text));
 }
 
-static void set_clock(uint64_t wall_ns)
-{
-	struct timespec time = {(time_t)(wall_ns / 1000000000u), (long)(wall_ns % 1000000000u)};
-	if (clock_settime(CLOCK_REALTIME, &time) < 0)
-		say("clock: %s", strerror(errno));
-}
-
-static void send_ready(const uint8_t *nonce)
+static void send_ready(const uint8_t *nonce, bool is_held)
 {
 	struct utsname names;
 	uname(&names);
@@ -75,14 +91,15 @@ static void send_ready(const uint8_t *nonce)
 			      .entry = *entry_status(),
 			      .boot_id = boot_id,
 			      .release = names.release,
-			      .hostname = names.nodename};
+			      .hostname = names.nodename,
+			      .held = is_held};
 	uint8_t *payload = outq_payload();
 	outq_commit(KIND_READY, 0, dump_ready(payload, FRAME_MAX_PAYLOAD, &ready));
 }
 
 static void end_session(void)
 {
-	session = false;
+	session = owed = false;
 	exec_end_all();
 }
 
@@ -93,8 +110,28 @@ static void refuse_stranger(const struct hello *hello)
 	snprintf(text, sizeof text, "the agent speaks protocol %d, the host %u.%u", PROTO_MAJOR, hello->major, hello->minor);
 	say("%s", text);
 	end_session();
-	send_ready(hello->nonce);
+	send_ready(hello->nonce, held);
 	send_error(0, EPROTO, text);
+}
+
+static void welcome(void)
+{
+	entry_take_change(); /* READY says it, ... */
+	oom_repeat_change();
+	if (*entry_reason() || oom_kills())
+		entry_repeat_change(); /* ... but not why */
+	send_ready(session_nonce, held);
+}
+
+/* What is frozen goes on with a host that does not say who it is to be. */
+static void begin_session(const struct hello *hello)
+{
+	end_session();
+	outq_clear();
+	if (!hello->becomes)
+		freeze_end();
+	session = true;
+	memcpy(session_nonce, hello->nonce, PROTO_NONCE);
 }
 
 /* A HELLO may have waited in QEMU until the machine was up, so its clock is never ahead, but may be behind: it only moves
@@ -108,20 +145,74 @@ static void on_hello(const struct frame *frame)
 		refuse_stranger(&hello);
 		return;
 	}
-	if (!session || memcmp(hello.nonce, session_nonce, PROTO_NONCE) != 0) {
-		end_session();
-		outq_clear();
-	}
-	if (hello.wall_ns <= INT64_MAX && hello.wall_ns > clock_ns(CLOCK_REALTIME) + CLOCK_TOLERANCE_NS)
-		set_clock(hello.wall_ns);
-	session = true;
-	memcpy(session_nonce, hello.nonce, PROTO_NONCE);
+	if (!session || memcmp(hello.nonce, session_nonce, PROTO_NONCE) != 0)
+		begin_session(&hello);
 	session_minor = hello.minor;
-	entry_take_change(); /* READY says it, ... */
-	oom_repeat_change();
-	if (*entry_reason() || oom_kills())
-		entry_repeat_change(); /* ... but not why */
-	send_ready(session_nonce);
+	if (hello.becomes)
+		return; /* READY comes when it has become that */
+	wall_advance(hello.wall_ns);
+	welcome();
+}
+
+static void refuse_to_become(int error, const char *why)
+{
+	owed = false;
+	send_ready(session_nonce, true);
+	send_error(0, error, why);
+}
+
+/* Nothing of the seed stays where it has passed. */
+static bool take_piece(const struct frame *frame, struct told *whole)
+{
+	bool complete = gather(&gathering, frame->payload, frame->length, whole);
+	explicit_bzero(frame->payload, frame->length);
+	if (complete)
+		explicit_bzero(input, input_at);
+	return complete;
+}
+
+/* A host that is not sure whether it was heard says it again. */
+static void on_become(const struct frame *frame)
+{
+	struct told now;
+	const char *why;
+	if (is_told || power_is_ending() || !take_piece(frame, &now))
+		return;
+	owed = true;
+	if (knows && !memcmp(known_id, now.id, BECOME_ID))
+		return;
+	knows = true;
+	memcpy(known_id, now.id, BECOME_ID);
+	if (held) {
+		told = now;
+		is_told = true;
+	} else if (!become_begin(&now, environment, &why)) {
+		knows = false;
+		refuse_to_become(EINVAL, why);
+	}
+}
+
+struct told *agent_take_told(void)
+{
+	if (!is_told)
+		return NULL;
+	is_told = false;
+	return &told;
+}
+
+void agent_tell_failure(const char *text)
+{
+	if (!session || !owed || !outq_has_room(OUTQ_ANSWER_ROOM))
+		return;
+	refuse_to_become(ECANCELED, text);
+	agent_flush();
+}
+
+static void on_thaw(const struct frame *frame)
+{
+	static const uint8_t done[4];
+	freeze_end();
+	outq_send(KIND_THAW, frame->stream, done, sizeof done);
 }
 
 static void on_exec(const struct frame *frame)
@@ -149,13 +240,10 @@ static void on_shutdown(const struct frame *frame)
 static void on_time(const struct frame *frame)
 {
 	uint64_t wall_ns;
-	if (!parse_time(frame->payload, frame->length, &wall_ns)) {
+	if (parse_time(frame->payload, frame->length, &wall_ns))
+		wall_set(wall_ns);
+	else
 		send_error(frame->stream, EBADMSG, "malformed TIME");
-		return;
-	}
-	int64_t off = (int64_t)(clock_ns(CLOCK_REALTIME) - wall_ns);
-	if (llabs(off) > CLOCK_TOLERANCE_NS)
-		set_clock(wall_ns);
 }
 
 static void on_window(const struct frame *frame)
@@ -193,6 +281,12 @@ static void on_facts(const struct frame *frame)
 	outq_commit(KIND_FACTS, frame->stream, facts_write((char *)payload, FRAME_MAX_PAYLOAD));
 }
 
+/* What a machine can do that is held. */
+static bool is_served_by_nobody(uint8_t kind)
+{
+	return kind == KIND_BECOME || kind == KIND_PING || kind == KIND_FACTS || kind == KIND_TIME || kind == KIND_SHUTDOWN;
+}
+
 /* Kinds we do not know are passed over: they belong to a later minor version. */
 static void handle(const struct frame *frame)
 {
@@ -200,7 +294,7 @@ static void handle(const struct frame *frame)
 		on_hello(frame);
 		return;
 	}
-	if (!session)
+	if (!session || (held && !is_served_by_nobody(frame->kind)))
 		return;
 	switch (frame->kind) {
 	case KIND_EXEC:
@@ -232,6 +326,15 @@ static void handle(const struct frame *frame)
 		break;
 	case KIND_COMMITTED:
 		on_committed(frame);
+		break;
+	case KIND_BECOME:
+		on_become(frame);
+		break;
+	case KIND_FREEZE:
+		freeze_begin(frame->stream);
+		break;
+	case KIND_THAW:
+		on_thaw(frame);
 		break;
 	case KIND_PING:
 		outq_send(KIND_PONG, frame->stream, frame->payload, frame->length);
@@ -266,6 +369,16 @@ static void forget_peer(void)
 	outq_clear();
 	frame_parser_reset(&parser);
 	input_at = input_have = 0;
+}
+
+static void pay_ready(void)
+{
+	if (!owed || held || become_is_going_on() || !outq_has_room(OUTQ_ANSWER_ROOM))
+		return;
+	owed = false;
+	welcome();
+	if (session_minor >= 2)
+		become_send_news();
 }
 
 static void send_oom(void)
@@ -304,6 +417,8 @@ void agent_step(void)
 			continue;
 	if (before == PORT_CONNECTED && port_step() == PORT_ALONE)
 		forget_peer();
+	pay_ready();
+	freeze_step();
 	exec_step();
 	send_entry_change();
 	commit_step(session && session_minor >= 1);
@@ -322,6 +437,7 @@ void agent_poll(struct pollset *set)
 	if (input_at < input_have && outq_has_room(OUTQ_ANSWER_ROOM))
 		pollset_wake_at(set, 0);
 	port_poll(set, events);
+	freeze_poll(set);
 	exec_poll(set);
 	commit_poll(set);
 	news_poll(set, session && session_minor >= 2);

@@ -41,45 +41,96 @@ static void write_resolver(FILE *out, const struct config *config)
 		fprintf(out, "nameserver %s\n", config->dns[i]);
 }
 
-/* With a root that cannot be written to, the file is made in /run and bound over the one in the image. */
+static void write_machine_id(FILE *out, const struct config *config)
+{
+	fprintf(out, "%s\n", config->machine_id);
+}
+
+static const struct etc_file {
+	const char *name;
+	void (*write)(FILE *out, const struct config *config);
+} etc_files[] = {
+	{"hostname", write_hostname},
+	{"hosts", write_hosts},
+	{"resolv.conf", write_resolver},
+	{"machine-id", write_machine_id},
+};
+
+static bool is_wanted(const struct etc_file *file, const struct config *config)
+{
+	if (file->write == write_hostname)
+		return config->hostname;
+	if (file->write == write_resolver)
+		return config->dns_count || config->search_count;
+	return file->write != write_machine_id || config->machine_id;
+}
+
+static void name_spare(char *path, size_t room, const char *name)
+{
+	snprintf(path, room, "/run/weft/%s", name);
+}
+
+/* With a root that cannot be written to, the file is made in /run and bound over the one in the image. Few images have a
+ * machine id, and none misses it. */
 static FILE *create_spare(const char *name, const char *path)
 {
 	char spare[64];
-	snprintf(spare, sizeof spare, "/run/weft/%s", name);
+	name_spare(spare, sizeof spare, name);
 	mkdir("/run/weft", 0755);
 	FILE *out = create(spare);
 	if (out && mount(spare, path, NULL, MS_BIND, NULL) == 0)
 		return out;
-	say("%s: the root is read-only and has no such file to cover: %s", path, strerror(errno));
+	if (errno != ENOENT || strcmp(name, "machine-id") != 0)
+		say("%s: the root is read-only and has no such file to cover: %s", path, strerror(errno));
 	if (out)
 		fclose(out);
+	unlink(spare);
 	return NULL;
 }
 
-static void provide(const char *etc, const char *name, bool apart, const struct config *config,
-		    void (*write)(FILE *, const struct config *))
+static void provide(const char *etc, const struct etc_file *file, bool apart, const struct config *config)
 {
 	char path[64];
-	snprintf(path, sizeof path, "%s/%s", etc, name);
+	snprintf(path, sizeof path, "%s/%s", etc, file->name);
 	FILE *out = create(path);
 	if (out && apart)
 		fclose(out);
 	if (!out || apart)
-		out = create_spare(name, path);
+		out = create_spare(file->name, path);
 	if (!out)
 		return;
-	write(out, config);
+	file->write(out, config);
 	fclose(out);
 }
 
 void write_etc(const struct config *config, const char *etc, bool apart)
 {
 	mkdir(etc, 0755);
-	if (config->hostname)
-		provide(etc, "hostname", apart, config, write_hostname);
-	provide(etc, "hosts", apart, config, write_hosts);
-	if (config->dns_count || config->search_count)
-		provide(etc, "resolv.conf", apart, config, write_resolver);
+	for (size_t i = 0; i < sizeof etc_files / sizeof *etc_files; i++)
+		if (is_wanted(&etc_files[i], config))
+			provide(etc, &etc_files[i], apart, config);
+}
+
+/* A file that is bound over another one is written where it is. */
+static void renew(const struct etc_file *file, const struct config *config)
+{
+	char spare[64];
+	name_spare(spare, sizeof spare, file->name);
+	int fd = open(spare, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!out) {
+		provide("/etc", file, false, config);
+		return;
+	}
+	file->write(out, config);
+	fclose(out);
+}
+
+void renew_etc(const struct config *config)
+{
+	for (size_t i = 0; i < sizeof etc_files / sizeof *etc_files; i++)
+		if (is_wanted(&etc_files[i], config))
+			renew(&etc_files[i], config);
 }
 
 static bool write_one(const struct file_entry *file)

@@ -1,4 +1,4 @@
-/* Host name, hosts and resolver files. */
+/* What a machine is called: host name, hosts, resolver, machine id. And files of its configuration. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,9 +7,12 @@
 
 void set_host_name(const struct config *config);
 
-/* Writes hostname, hosts and resolv.conf into this directory. `apart`: as files of their own in /run, mounted over those of
+/* Writes hostname, hosts, resolv.conf and machine-id into this directory. `apart`: as files of their own in /run, mounted over those of
  * the directory, so that they can be written to when the root no longer can. */
 void write_etc(const struct config *config, const char *etc, bool apart);
+
+/* Writes those four again, wherever they are by now. */
+void renew_etc(const struct config *config);
 
 /* The configuration's own files; ends the machine when one cannot be written. */
 void write_files(const struct config *config);

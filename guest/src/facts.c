@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "files.h"
 #include "oom.h"
+#include "prefix.h"
 
 struct text {
 	char *at;
@@ -73,16 +74,6 @@ static void add_pressure(struct text *text, const char *what)
 		if (sscanf(line, "%7s avg10=%15s avg60=%15s avg300=%15s total=%llu", kind, ten, sixty, threehundred, &total) == 5)
 			add(text, "pressure %s %s %s %s %s %llu\n", what, kind, ten, sixty, threehundred, total);
 	}
-}
-
-static int prefix_length(const struct sockaddr *mask)
-{
-	const uint8_t *bytes = mask->sa_family == AF_INET ? (const void *)&((const struct sockaddr_in *)mask)->sin_addr
-							  : (const void *)&((const struct sockaddr_in6 *)mask)->sin6_addr;
-	int length = mask->sa_family == AF_INET ? 4 : 16, bits = 0;
-	for (int i = 0; i < length; i++)
-		bits += __builtin_popcount(bytes[i]);
-	return bits;
 }
 
 static void add_address(struct text *text, const struct ifaddrs *one)

@@ -36,6 +36,9 @@ enum kind {
 	KIND_COMMITTED = 22,
 	KIND_REASON = 23,
 	KIND_EVENT = 24,
+	KIND_BECOME = 25,
+	KIND_FREEZE = 26,
+	KIND_THAW = 27,
 };
 
 struct frame {

@@ -5,33 +5,38 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "power.h"
 
-static void say_list(const char *format, va_list arguments)
+enum { LINE_BYTES = 500 };
+
+static void write_line(const char *text)
 {
-	char line[512] = "weft-init: ";
-	int used = 11;
-	int more = vsnprintf(line + used, sizeof line - (size_t)used - 1, format, arguments);
-	used += more < (int)sizeof line - used - 1 ? more : (int)sizeof line - used - 2;
-	line[used++] = '\n';
-	if (write(STDERR_FILENO, line, (size_t)used) < 0)
+	char line[LINE_BYTES + 16];
+	int length = snprintf(line, sizeof line, "weft-init: %s\n", text);
+	if (write(STDERR_FILENO, line, (size_t)length) < 0)
 		return; /* no console: nobody to tell */
 }
 
 void say(const char *format, ...)
 {
+	char text[LINE_BYTES];
 	va_list arguments;
 	va_start(arguments, format);
-	say_list(format, arguments);
+	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
+	write_line(text);
 }
 
 void fatal(const char *format, ...)
 {
+	char text[LINE_BYTES];
 	va_list arguments;
 	va_start(arguments, format);
-	say_list(format, arguments);
+	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
+	write_line(text);
+	agent_tell_failure(text);
 	tcdrain(STDERR_FILENO); /* the serial port may still be sending the reason */
 	power_off_now();
 }

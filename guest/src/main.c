@@ -15,12 +15,15 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "become.h"
 #include "clock.h"
 #include "config.h"
 #include "entry.h"
 #include "etc.h"
 #include "exec.h"
 #include "files.h"
+#include "freeze.h"
+#include "hold.h"
 #include "log.h"
 #include "mounts.h"
 #include "net.h"
@@ -37,7 +40,11 @@ static char config_text[CONFIG_MAX_BYTES + 1];
 static struct config config;
 static volatile sig_atomic_t end_signal;
 static uint64_t started_ns;
-static bool serving; /* the entry point and the agent are there */
+static enum {
+	HELD,	  /* the agent is there, and waits for who the machine is */
+	STARTING, /* services are */
+	SERVING,  /* the entry point and the agent are there */
+} phase = STARTING;
 
 static void on_signal(int number)
 {
@@ -108,16 +115,13 @@ static void make_directories(void)
 			say("%s: %s", config.services[i].cwd, strerror(errno));
 }
 
-static void boot(void)
+/* What is left of the boot when it is known who the machine is. */
+static void set_up(void)
 {
-	mount_kernel_filesystems();
-	spawn_prepare();
-	open_console();
-	read_config();
-	mount_root(&config);
+	bool in_overlay = config.root_serial && config.overlay_size && phase != HELD;
 	mount_rest(&config);
 	set_host_name(&config);
-	if (!config.root_serial || !config.overlay_size || config.read_only) /* else they are in it already */
+	if (!in_overlay || config.read_only)
 		write_etc(&config, "/etc", config.read_only);
 	write_files(&config);
 	make_directories();
@@ -125,6 +129,53 @@ static void boot(void)
 		make_root_read_only();
 	set_up_network(&config);
 	apply_sysctls();
+	services_prepare(&config);
+}
+
+static void hold(void)
+{
+	hold_prepare(&config);
+	services_prepare(&config);
+	agent_hold(started_ns);
+	phase = HELD;
+}
+
+static void boot(void)
+{
+	mount_kernel_filesystems();
+	spawn_prepare();
+	open_console();
+	read_config();
+	mount_root(&config);
+	mount_devices();
+	freeze_prepare();
+	if (config.template)
+		hold();
+	else
+		set_up();
+}
+
+static void describe_root(char *out, size_t room)
+{
+	snprintf(out, room, "%s %s %s", config.root_serial ? config.root_serial : "", config.root_type ? config.root_type : "",
+		 config.overlay_size ? config.overlay_size : "");
+}
+
+/* A held machine becomes somebody. Its root is what it was. */
+static void wake(struct told *told)
+{
+	char before[160], now[160];
+	describe_root(before, sizeof before);
+	started_ns = clock_ns(CLOCK_BOOTTIME);
+	become_fresh(told);
+	memcpy(config_text, told->text, told->length);
+	if (!config_parse(&config, config_text, told->length))
+		fatal("what this machine is to be: %s", config.error);
+	describe_root(now, sizeof now);
+	if (config.template || strcmp(before, now) != 0)
+		fatal("what this machine is to be: another root, '%s', than its template's, '%s'", now, before);
+	set_up();
+	phase = STARTING;
 }
 
 /* Returns whether any process is left. */
@@ -138,6 +189,7 @@ static bool reap(void)
 		services_child_ended(pid, status);
 		entry_child_ended(pid, status);
 		exec_child_ended(pid, status);
+		become_child_ended(pid, status);
 	}
 	return pid == 0;
 }
@@ -148,10 +200,13 @@ static void wait_for_work(void)
 	sigset_t none;
 	set.count = 0;
 	set.deadline_ms = -1;
-	if (serving)
+	if (phase != STARTING)
 		agent_poll(&set);
-	services_poll(&set);
-	entry_poll(&set);
+	if (!freeze_is_on()) {
+		services_poll(&set);
+		entry_poll(&set);
+	}
+	become_poll(&set);
 	power_poll(&set);
 	int64_t wait_ms = set.deadline_ms - now_ms();
 	wait_ms = wait_ms < 0 ? 0 : wait_ms;
@@ -172,7 +227,18 @@ static void begin_to_serve(void)
 {
 	entry_start(&config);
 	agent_start(&config, started_ns);
-	serving = true;
+	phase = SERVING;
+}
+
+/* What is started while programs are frozen would be, too, before it has said that it runs. */
+static void step_programs(void)
+{
+	if (freeze_is_on())
+		return;
+	services_step();
+	if (phase == STARTING && services_have_started() && !power_is_ending())
+		begin_to_serve();
+	entry_step();
 }
 
 int main(int argc, char **argv)
@@ -183,16 +249,17 @@ int main(int argc, char **argv)
 	catch_signals();
 	umask(022);
 	boot();
-	services_prepare(&config);
-	for (;;) {
+	for (struct told *told;;) {
 		act_on_signal();
 		bool children = reap();
-		services_step();
-		if (!serving && services_have_started() && !power_is_ending())
-			begin_to_serve();
-		entry_step();
-		if (serving)
+		step_programs();
+		become_step();
+		if (phase != STARTING)
 			agent_step();
+		if (phase == HELD && (told = agent_take_told())) {
+			wake(told);
+			continue;
+		}
 		power_step(children);
 		wait_for_work();
 	}

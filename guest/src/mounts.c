@@ -79,7 +79,8 @@ static const char *mount_overlay(const struct config *config)
 	mkdir("/upper/root", 0755);
 	mkdir("/upper/work", 0755);
 	mkdir("/merged", 0755);
-	write_etc(config, "/upper/root/etc", false); /* before the overlay sees it: a copy and a whiteout less for each file */
+	if (!config->template)
+		write_etc(config, "/upper/root/etc", false); /* before the overlay sees it: a copy and a whiteout less for each file */
 	mount_or_die("overlay", "/merged", "overlay", 0, "lowerdir=/lower,upperdir=/upper/root,workdir=/upper/work");
 	return "/merged";
 }
@@ -150,14 +151,18 @@ static void provide_memory(const struct config *config, const char *at, mode_t m
 	cover_with_memory(at, MS_NOSUID | MS_NODEV, NULL, true); /* where there is no such folder, nobody misses it */
 }
 
-void mount_rest(const struct config *config)
+void mount_devices(void)
 {
-	provide_memory(config, "/run", 0755);
-	provide_memory(config, "/tmp", 01777);
 	mount_if_possible("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=0620,ptmxmode=0666,gid=5");
 	mount_if_possible("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
 	mount_if_possible("cgroup2", "/sys/fs/cgroup", SAFE, NULL);
 	link_standard_streams();
+}
+
+void mount_rest(const struct config *config)
+{
+	provide_memory(config, "/run", 0755);
+	provide_memory(config, "/tmp", 01777);
 	attach_mounts(config);
 }
 

@@ -7,10 +7,14 @@
 
 void mount_kernel_filesystems(void);
 
-/* Makes the configured root `/`; the initramfs is emptied. Without a root, the initramfs stays. */
+/* Makes the configured root `/`; the initramfs is emptied. Without a root, the initramfs stays. What is to be in /etc is in
+ * the overlay then, if there is one, unless the configuration is a template's. */
 void mount_root(const struct config *config);
 
-/* What only makes sense below the final root: /run, /tmp, /dev/pts, cgroups, configured mounts. */
+/* What every machine has below the final root: /dev/pts, /dev/shm, control groups. */
+void mount_devices(void);
+
+/* What a machine has as its configuration says: /run, /tmp, and further file systems. */
 void mount_rest(const struct config *config);
 
 void make_root_read_only(void);

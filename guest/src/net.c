@@ -15,112 +15,8 @@
 #include "files.h"
 #include "log.h"
 #include "netlink.h"
+#include "nic.h"
 #include "wire.h"
-
-enum { NIC_WAIT_MS = 5000 };
-
-struct address {
-	uint8_t family, prefix, length;
-	uint8_t bytes[16];
-};
-
-static bool parse_address(const char *text, struct address *out)
-{
-	char copy[80];
-	snprintf(copy, sizeof copy, "%s", text);
-	char *slash = strchr(copy, '/');
-	if (slash)
-		*slash = 0;
-	out->family = strchr(copy, ':') ? AF_INET6 : AF_INET;
-	out->length = out->family == AF_INET6 ? 16 : 4;
-	long prefix = slash ? strtol(slash + 1, NULL, 10) : out->length * 8;
-	out->prefix = (uint8_t)prefix;
-	return prefix >= 0 && prefix <= out->length * 8 && inet_pton(out->family, copy, out->bytes) == 1;
-}
-
-static void send_or_die(struct request *request, const char *what, const char *name)
-{
-	int error = request_send(request);
-	if (error)
-		fatal("%s: %s: %s", name, what, strerror(-error));
-}
-
-static void begin_link(struct request *request, int index, unsigned flags)
-{
-	struct ifinfomsg link = {.ifi_index = index, .ifi_flags = flags, .ifi_change = flags};
-	request_begin(request, RTM_NEWLINK, 0, &link, sizeof link);
-}
-
-static void rename_link(int index, const char *name)
-{
-	struct request request;
-	begin_link(&request, index, 0);
-	request_add_text(&request, IFLA_IFNAME, name);
-	send_or_die(&request, "naming it", name);
-}
-
-static void bring_up(int index, const char *name, uint32_t mtu, unsigned flags)
-{
-	struct request request;
-	begin_link(&request, index, IFF_UP | flags);
-	if (mtu)
-		request_add_u32(&request, IFLA_MTU, mtu);
-	send_or_die(&request, "bringing it up", name);
-}
-
-/* The fabric hands out every address once, so nobody needs to be asked whether it is taken (NODAD). */
-static void add_address(int index, const struct nic *nic, const char *text)
-{
-	struct address address;
-	if (!parse_address(text, &address))
-		fatal("%s: '%s' is not ADDRESS/PREFIX", nic->name, text);
-	struct ifaddrmsg fixed = {.ifa_family = address.family,
-				  .ifa_prefixlen = address.prefix,
-				  .ifa_flags = address.family == AF_INET6 ? IFA_F_NODAD : 0,
-				  .ifa_index = (unsigned)index};
-	struct request request;
-	request_begin(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &fixed, sizeof fixed);
-	request_add(&request, IFA_LOCAL, address.bytes, address.length);
-	request_add(&request, IFA_ADDRESS, address.bytes, address.length);
-	if (address.family == AF_INET && address.prefix < 31) {
-		uint32_t broadcast;
-		memcpy(&broadcast, address.bytes, 4);
-		broadcast |= htonl(0xffffffffu >> address.prefix);
-		request_add(&request, IFA_BROADCAST, &broadcast, 4);
-	}
-	send_or_die(&request, text, nic->name);
-}
-
-static void add_default_route(int index, const struct nic *nic, const char *text)
-{
-	struct address gateway;
-	if (!parse_address(text, &gateway))
-		fatal("%s: gateway '%s' is not an address", nic->name, text);
-	struct rtmsg fixed = {.rtm_family = gateway.family,
-			      .rtm_table = RT_TABLE_MAIN,
-			      .rtm_protocol = RTPROT_BOOT,
-			      .rtm_scope = RT_SCOPE_UNIVERSE,
-			      .rtm_type = RTN_UNICAST};
-	struct request request;
-	request_begin(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &fixed, sizeof fixed);
-	request_add(&request, RTA_GATEWAY, gateway.bytes, gateway.length);
-	request_add_u32(&request, RTA_OIF, (uint32_t)index);
-	send_or_die(&request, text, nic->name);
-}
-
-static void wait_for_nic(const struct nic *nic, char *name, size_t room)
-{
-	const uint8_t *m = nic->mac;
-	char mac[18];
-	snprintf(mac, sizeof mac, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-	int64_t give_up = now_ms() + NIC_WAIT_MS;
-	for (long wait_ms = 1; !find_by_attribute("/sys/class/net", "address", mac, name, room); wait_ms *= 2) {
-		if (now_ms() > give_up)
-			fatal("%s: no interface has the MAC address %s", nic->name, mac);
-		struct timespec pause = {0, (wait_ms < 64 ? wait_ms : 64) * 1000000};
-		nanosleep(&pause, NULL);
-	}
-}
 
 /* The kernel numbers interfaces in probe order, which is not the order QEMU was told. Those with a wrong name first get one
  * that nobody wants, so that two of them can change places. */
@@ -128,15 +24,14 @@ static void name_nics(const struct config *config, int *indexes)
 {
 	for (int i = 0; i < config->nic_count; i++) {
 		char name[IF_NAMESIZE], spare[IF_NAMESIZE];
-		wait_for_nic(&config->nics[i], name, sizeof name);
-		indexes[i] = (int)if_nametoindex(name);
+		indexes[i] = nic_find(&config->nics[i], name);
 		snprintf(spare, sizeof spare, "weft-%d", i);
 		if (strcmp(name, config->nics[i].name) != 0)
-			rename_link(indexes[i], spare);
+			link_rename(indexes[i], spare);
 	}
 	for (int i = 0; i < config->nic_count; i++)
 		if (if_nametoindex(config->nics[i].name) != (unsigned)indexes[i])
-			rename_link(indexes[i], config->nics[i].name);
+			link_rename(indexes[i], config->nics[i].name);
 }
 
 /* Without IPv6 and without an address a NIC that is up says nothing: no router solicitation, no multicast report. */
@@ -150,20 +45,18 @@ static void silence(const char *name)
 
 static void set_up_nic(int index, const struct nic *nic)
 {
+	if (nic_is_renamed(nic))
+		nic_set_mac(index, nic);
 	if (nic->wired)
 		silence(nic->name);
-	/* QEMU's virtio-net filters by MAC address unless the guest asks for everything: a wire must. */
-	bring_up(index, nic->name, nic->mtu, nic->wired ? IFF_PROMISC : 0);
-	for (int i = 0; i < nic->address_count; i++)
-		add_address(index, nic, nic->addresses[i]);
-	for (int i = 0; i < nic->gateway_count; i++)
-		add_default_route(index, nic, nic->gateways[i]);
+	nic_bring_up(index, nic);
+	nic_address(index, nic);
 }
 
 void set_up_network(const struct config *config)
 {
 	int indexes[CONFIG_MAX_NICS];
-	bring_up((int)if_nametoindex("lo"), "lo", 0, 0);
+	link_bring_up((int)if_nametoindex("lo"), "lo", 0, 0);
 	name_nics(config, indexes);
 	for (int i = 0; i < config->nic_count; i++)
 		set_up_nic(indexes[i], &config->nics[i]);

@@ -5,3 +5,6 @@
 
 /* Ends the machine when a NIC is not there or cannot be set up as the configuration says. */
 void set_up_network(const struct config *config);
+
+/* Makes the NICs of a machine that runs those of the copy that it is: found by what they were, with new addresses. */
+void renew_network(const struct config *config);

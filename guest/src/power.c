@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "entry.h"
 #include "files.h"
+#include "freeze.h"
 #include "mounts.h"
 #include "services.h"
 
@@ -65,6 +66,7 @@ void power_end(enum shutdown_kind kind, unsigned grace_ms)
 	phase = ENTRY_ASKED;
 	wanted = kind;
 	deadline_ms = now_ms() + grace_ms;
+	freeze_end();
 	entry_ask();
 }
 

@@ -4,7 +4,7 @@
 
 #include "bytes.h"
 
-enum { HELLO_BYTES = PROTO_NONCE + 4 + 8, EXEC_FIXED = 10 };
+enum { HELLO_BYTES = PROTO_NONCE + 4 + 8, EXEC_FIXED = 10, BECOMES = 1 };
 
 bool parse_hello(const uint8_t *payload, size_t length, struct hello *out)
 {
@@ -14,6 +14,7 @@ bool parse_hello(const uint8_t *payload, size_t length, struct hello *out)
 	out->major = get_u16(payload + PROTO_NONCE);
 	out->minor = get_u16(payload + PROTO_NONCE + 2);
 	out->wall_ns = length >= HELLO_BYTES ? get_u64(payload + PROTO_NONCE + 4) : 0;
+	out->becomes = length > HELLO_BYTES && (payload[HELLO_BYTES] & BECOMES);
 	/* A longer HELLO is one of a later minor version. */
 	return out->major != PROTO_MAJOR || length >= HELLO_BYTES;
 }
@@ -147,9 +148,10 @@ size_t dump_ready(uint8_t *out, size_t room, const struct ready *ready)
 	at = put_u32(at, PROTO_MAX_STREAMS);
 	at = put_u32(at, PROTO_WINDOW);
 	at += dump_entry(at, &ready->entry);
-	at = put_string(at, end - 2, ready->boot_id);
-	at = put_string(at, end - 1, ready->release);
-	at = put_string(at, end, ready->hostname);
+	at = put_string(at, end - 3, ready->boot_id);
+	at = put_string(at, end - 2, ready->release);
+	at = put_string(at, end - 1, ready->hostname);
+	*at++ = ready->held;
 	return (size_t)(at - out);
 }
 

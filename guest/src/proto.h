@@ -7,7 +7,7 @@
 
 enum {
 	PROTO_MAJOR = 1,
-	PROTO_MINOR = 2,
+	PROTO_MINOR = 3,
 	PROTO_NONCE = 16,
 	PROTO_WINDOW = 64 * 1024, /* bytes a peer may send on a stream before it is given more */
 	PROTO_MAX_STREAMS = 128,
@@ -28,6 +28,7 @@ struct hello {
 	const uint8_t *nonce;
 	uint16_t major, minor;
 	uint64_t wall_ns;
+	bool becomes; /* a BECOME follows */
 };
 
 /* Strings point into the payload that was parsed. */
@@ -52,6 +53,7 @@ struct ready {
 	uint64_t wall_ns;
 	struct entry_status entry;
 	const char *boot_id, *release, *hostname;
+	bool held; /* it is not yet whom it is to be */
 };
 
 /* The nonce and the version are in the same place in every version, so that strangers can say what they are. */

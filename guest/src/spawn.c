@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/sched.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "freeze.h"
 #include "proto.h"
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -150,9 +152,17 @@ static _Noreturn void run(const struct spawn *spawn)
 	explain_exec(spawn, errno);
 }
 
+/* Into the group from the first moment: to be moved there later would wait for every processor. */
+static pid_t fork_into(int group)
+{
+	struct clone_args how = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)group};
+	return (pid_t)syscall(SYS_clone3, &how, sizeof how);
+}
+
 pid_t spawn(const struct spawn *spawn)
 {
-	pid_t pid = fork();
+	int group = spawn->apart ? -1 : freeze_group();
+	pid_t pid = group < 0 ? fork() : fork_into(group);
 	if (pid == 0)
 		run(spawn);
 	return pid;

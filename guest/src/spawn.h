@@ -12,6 +12,7 @@ struct spawn {
 	const char *user;   /* NULL or empty: root. USER[:GROUP], names or numbers */
 	int in, out, err;
 	bool terminal; /* `in` becomes the controlling terminal */
+	bool apart;    /* not in the group of programs that can be frozen */
 	bool tool;     /* argv[0] is one of the programs inside the init */
 	int report;    /* where the reason of a failure goes (spawn_report) */
 };

@@ -40,6 +40,7 @@ def load() -> ctypes.CDLL:
     library.parse_exec.restype = ctypes.c_bool
     library.parse_hello.restype = ctypes.c_bool
     library.parse_committed.restype = ctypes.c_bool
+    library.gather.restype = ctypes.c_bool
     library.dump_event.restype = ctypes.c_size_t
     return library
 
@@ -84,6 +85,27 @@ def dump_event(text: bytes) -> bytes:
 def accepts_hello(payload: bytes) -> bool:
     out = ctypes.create_string_buffer(256)
     return bool(load().parse_hello(payload, ctypes.c_size_t(len(payload)), out))
+
+
+class _Told(ctypes.Structure):
+    _fields_ = (
+        ("id", ctypes.c_void_p),
+        ("seed", ctypes.c_void_p),
+        ("wall_ns", ctypes.c_uint64),
+        ("text", ctypes.c_void_p),
+        ("length", ctypes.c_size_t),
+    )
+
+
+def gather(payloads: list[bytes]) -> list[tuple[bytes, bytes, int, bytes]]:
+    """What a guest is told by these payloads of BECOME: id, seed, time and text, as often as it is whole."""
+    gathering, told, found = ctypes.create_string_buffer(_CONFIG_BYTES), _Told(), []
+    for payload in payloads:
+        buffer = ctypes.create_string_buffer(payload, len(payload) + 1)
+        if load().gather(gathering, buffer, ctypes.c_size_t(len(payload)), ctypes.byref(told)):
+            text = ctypes.string_at(told.text, told.length)
+            found.append((ctypes.string_at(told.id, 16), ctypes.string_at(told.seed, 32), told.wall_ns, text))
+    return found
 
 
 def accepts_config(text: bytes) -> bool:

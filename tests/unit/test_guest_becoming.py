@@ -5,6 +5,7 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit import guest_library
 from tests.unit.test_guest_config import configs
 
 from weft.guest.becoming import MAX_BYTES, PIECE_BYTES, SEED_BYTES, Become, Gatherer, Told, become_id, dump_become
@@ -15,7 +16,7 @@ from weft.guest.frames import MAX_PAYLOAD
 from weft.model.errors import Invalid
 
 seeds = st.binary(min_size=SEED_BYTES, max_size=SEED_BYTES)
-u64 = st.integers(0, 2**64 - 1)
+times = st.integers(0, 2**63 - 1)
 LONG = Become(GuestConfig(files=tuple(GuestFile(f"/f{n}", "x" * 5000) for n in range(9))), b"s" * SEED_BYTES)
 
 
@@ -26,12 +27,13 @@ def gather(pieces: list[bytes]) -> Told | None:
     return gatherer.take(last)
 
 
-@given(configs, seeds, u64)
+@given(configs, seeds, times)
 def test_what_is_told_is_what_is_gathered(config: GuestConfig, seed: bytes, wall_ns: int) -> None:
     become = Become(config, seed)
     told = gather(list(dump_become(become, wall_ns)))
     assert told == Told(become_id(become), seed, wall_ns, dump_guest_config(config))
     assert parse_guest_config(told.text) == config
+    assert guest_library.gather(list(dump_become(become, wall_ns))) == [(told.id, seed, wall_ns, told.text)]
 
 
 def test_a_long_text_comes_in_full_frames() -> None:
@@ -66,6 +68,32 @@ def test_garbage_is_refused_and_nothing_else(payloads: list[bytes]) -> None:
     for payload in payloads:
         with contextlib.suppress(Invalid):
             assert gatherer.take(payload) is None or len(payload) > SEED_BYTES
+
+
+def piece(at: int, total: int, data: bytes) -> bytes:
+    return at.to_bytes(4, "little") + total.to_bytes(4, "little") + data
+
+
+pieces_of_anything = st.builds(piece, st.sampled_from([0, 0, 30, 60]), st.integers(50, 95), st.binary(max_size=60))
+
+
+@given(st.lists(pieces_of_anything | st.binary(max_size=12), max_size=6))
+def test_both_ends_gather_the_same(payloads: list[bytes]) -> None:
+    gatherer, mine = Gatherer(), []
+    for payload in payloads:
+        with contextlib.suppress(Invalid):
+            if told := gatherer.take(payload):
+                mine.append((told.id, told.seed, told.wall_ns, told.text))
+    assert guest_library.gather(payloads) == mine
+
+
+def test_what_padding_has_completed_is_nothing() -> None:
+    whole = next(dump_become(Become(GuestConfig(hostname="a" * 20), bytes(32)), 1))
+    for cut in range(8, len(whole)):
+        padded = whole[:cut].ljust(len(whole), b"\0")
+        assert guest_library.gather([padded]) == []
+        with pytest.raises(Invalid):
+            Gatherer().take(padded)
 
 
 @pytest.mark.parametrize("become", [Become(GuestConfig(), b"short"), Become(GuestConfig(template=True), bytes(32))])

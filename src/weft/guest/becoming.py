@@ -76,7 +76,10 @@ class Gatherer:
             self._have = have
             return None
         id, seed, wall_ns = _HEAD.unpack_from(have)
-        return Told(id, seed, wall_ns, have[_HEAD.size :])
+        told = Told(id, seed, wall_ns, have[_HEAD.size :])
+        if wall_ns >= 1 << 63 or b"\0" in told.text:  # zeros complete what a lost connection has cut off
+            raise _malformed()
+        return told
 
 
 def _malformed() -> Invalid:

@@ -29,7 +29,8 @@ from weft.host.namespace import Namespace, open_namespace
 from weft.host.nft import load_ruleset
 from weft.host.process import run
 from weft.plan.linknames import bridge_name, bridge_side_name, patch_name, tap_name
-from weft.plan.pins import PinnedPort, Stand, plan_pins
+from weft.plan.pin_elements import Stand
+from weft.plan.pins import PinnedPort, plan_pins
 from weft.plan.splice import Ends, plan_bypass
 
 LIMIT = 20.0

@@ -39,15 +39,17 @@ from weft.fabric.records import MachineRecord, NicRecord
 from weft.host.kernel_links import KernelLinks
 from weft.host.namespace import Namespace
 from weft.host.nft import list_set, load_ruleset
+from weft.host.nft_elements import change_elements
 from weft.host.process import run
+from weft.model.elements import ElementChanges
 from weft.model.errors import Internal
 from weft.model.image import NicRole
 from weft.model.machine import MachineSpec
+from weft.plan.pin_elements import Stand
 from weft.plan.pin_table import TABLE, Forgery
 from weft.plan.pins import (
     LINK_LOCAL,
     PinnedPort,
-    Stand,
     find_own_addresses,
     parse_forged,
     plan_pin_changes,
@@ -263,7 +265,9 @@ async def test_what_it_forges_does_not_and_is_counted(wire: Wire, kind: Forgery)
     frames = FORGED[kind]
     assert {name: wire.passes(1, frame) for name, frame in frames.items()} == dict.fromkeys(frames, False)
     assert await wire.forged() == {"b1.0": {kind: len(frames)}}
-    await load_ruleset(wire.namespace, plan_pin_changes(PORTS, {**PORTS, "b1.0": pin(1, ME, stand=Stand.FREE)}))
+    await change_elements(
+        wire.namespace, TABLE, plan_pin_changes(PORTS, {**PORTS, "b1.0": pin(1, ME, stand=Stand.FREE)})
+    )
     arrived = {name: wire.passes(1, frame) for name, frame in frames.items()}
     assert arrived == dict.fromkeys(frames, True), "each frame would arrive if nothing were held against it"
 
@@ -307,15 +311,38 @@ async def test_heartbeats_enter_no_network(wire: Wire) -> None:
 async def test_ports_come_and_go_and_one_that_is_unknown_is_silent(wire: Wire) -> None:
     frame = udp(ME, MINE, HIS, (9, 9))
     others = {link: port for link, port in PORTS.items() if link != "b1.0"}
-    await load_ruleset(wire.namespace, plan_pin_changes(PORTS, others))
+    await change_elements(wire.namespace, TABLE, plan_pin_changes(PORTS, others))
     assert not wire.passes(1, frame)
-    await load_ruleset(wire.namespace, plan_pin_changes(others, PORTS))
+    await change_elements(wire.namespace, TABLE, plan_pin_changes(others, PORTS))
     assert wire.passes(1, frame)
     assert not wire.passes(1, udp(ME, HIS, GATEWAY, (9, 9)))
+    changes = plan_pin_changes(PORTS, others)
     with pytest.raises(Internal):  # what is gone cannot go again, and then nothing else has changed either
-        await load_ruleset(wire.namespace, plan_pin_changes(PORTS, others) + plan_pin_changes(PORTS, others))
+        await change_elements(wire.namespace, TABLE, ElementChanges(changes.gone + changes.gone))
     assert wire.passes(1, frame)
     assert await wire.forged() == {"b1.0": {Forgery.ADDRESS: 1}}
+
+
+async def test_elements_over_netlink_are_those_that_nft_makes(namespace: Namespace) -> None:
+    many = {port.link: port for port in (pin(slot, ME, f"10.0.1.{slot}", MINE6) for slot in range(10, 90))}
+    ports = {**PORTS, **many}
+    await load_ruleset(namespace, plan_pins(ports.values()))
+    by_nft = await list_table(namespace)
+    await change_elements(namespace, TABLE, plan_pin_changes(ports, {}))
+    await change_elements(namespace, TABLE, plan_pin_changes({}, ports))
+    assert await list_table(namespace) == by_nft
+    await change_elements(namespace, TABLE, plan_pin_changes(ports, PORTS))
+    over_netlink = await list_table(namespace)
+    await load_ruleset(namespace, plan_pins(PORTS.values()))
+    assert await list_table(namespace) == over_netlink
+    with pytest.raises(Internal, match="No such file"):
+        await change_elements(namespace, "bridge none", plan_pin_changes(PORTS, {}))
+
+
+async def list_table(namespace: Namespace) -> list[str]:
+    """The lines of the table with its elements, each of which nft writes at the end of a line or before a comma."""
+    done = await run(namespace.argv(["nft", "list", "table", *TABLE.split()]))
+    return sorted(piece.strip() for line in done.text.splitlines() for piece in line.strip(" \t}").split(","))
 
 
 async def test_a_rooms_table_follows_its_records(namespace: Namespace, tmp_path: Path) -> None:

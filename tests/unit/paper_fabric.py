@@ -1,6 +1,8 @@
 """A fabric on paper: real controllers and a real store, links that are not there, and nothing that could be started."""
 
 import itertools
+import socket
+import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -117,6 +119,10 @@ class PaperNamespace:
 
     mark = "paper"
 
+    def __init__(self) -> None:
+        self._ends: list[socket.socket] = []
+        """What nobody reads stays open, or a send would fail."""
+
     def argv(self, argv: Sequence[str]) -> list[str]:
         """What would run inside does nothing."""
         return ["true"]
@@ -124,6 +130,13 @@ class PaperNamespace:
     async def set_sysctl(self, name: str, value: str) -> bool:
         """No kernel has it."""
         return False
+
+    async def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """One with netlink's word that all is well, whatever is asked for."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        theirs.send(struct.pack("=IHHIIi", 20, 2, 0, 0, 0, 0))
+        self._ends.append(theirs)
+        return ours
 
     async def stop(self) -> None:
         """Nothing is there to be stopped."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from weft.model.elements import ElementChanges, SetElement
 from weft.plan.forgeries import QUIET, Ledger, describe
+from weft.plan.pin_elements import Mac, Stand
 from weft.plan.pin_table import SETS, Forgery, plan_table
 from weft.plan.pins import (
     LINK_LOCAL,
     PinnedPort,
-    Stand,
     find_own_addresses,
     parse_forged,
     plan_elements,
@@ -43,14 +44,17 @@ ports = st.builds(
 worlds = st.lists(ports, max_size=6).map(lambda all_: {port.link: port for port in all_})
 
 
-def read_elements(text: str, before: set[tuple[str, str]]) -> set[tuple[str, str]]:
+def read_elements(world: dict[str, PinnedPort]) -> set[SetElement]:
+    """The elements of the whole table, as the kernel would have them."""
+    return set(plan_pin_changes({}, world).come)
+
+
+def carry_out(changes: ElementChanges, before: set[SetElement]) -> set[SetElement]:
     """The elements that a kernel would have after some changes; it refuses one that is there, or that is not."""
-    here = set(before)
-    for verb, name, elements in re.findall(r"^(add|delete) element bridge weft (\w+) \{ (.*) \}$", text, re.M):
-        for element in elements.split(", "):
-            assert ((name, element) in here) == (verb == "delete"), f"{verb} {name} {element}"
-            here ^= {(name, element)}
-    return here
+    gone, come = set(changes.gone), set(changes.come)
+    assert (len(gone), len(come)) == (len(changes.gone), len(changes.come))
+    assert gone <= before and not come & (before - gone)
+    return before - gone | come
 
 
 def test_the_whole_table() -> None:
@@ -79,9 +83,8 @@ def test_what_a_host_calls_itself() -> None:
 @settings(deadline=None)
 @given(worlds, worlds)
 def test_changes_lead_from_what_is_there_to_what_is_wanted(before: dict[str, PinnedPort], after: dict[str, PinnedPort]):
-    here = read_elements(plan_pins(before.values()), set())
-    assert read_elements(plan_pin_changes(before, after), here) == read_elements(plan_pins(after.values()), set())
-    assert plan_pin_changes(after, after) == ""
+    assert carry_out(plan_pin_changes(before, after), read_elements(before)) == read_elements(after)
+    assert not plan_pin_changes(after, after)
 
 
 @settings(deadline=None)
@@ -89,14 +92,16 @@ def test_changes_lead_from_what_is_there_to_what_is_wanted(before: dict[str, Pin
 def test_nobody_may_use_what_is_another_ports(world: dict[str, PinnedPort]) -> None:
     for port in world.values():
         for name, elements in plan_elements(port).items():
-            assert all(element.startswith(f'"{port.link}" ') for element in elements), name
+            assert all(element.link == port.link for element in elements), name
+            assert all(element.text.startswith(f'"{port.link}" ') for element in elements), name
+            assert all(element.pack(name).key.startswith(port.link.encode() + b"\0") for element in elements), name
         if port.stand is not Stand.FREE:
-            assert plan_elements(port)["stations"] == [f'"{port.link}" . {port.mac}']
+            assert [element.value for element in plan_elements(port)["stations"]] == [Mac(port.mac)]
 
 
 def test_a_machine_that_comes_is_told_of_alone() -> None:
-    text = plan_pin_changes({"b2.0": FW}, {"b2.0": FW, "b1.0": WEB})
-    assert "b2.0" not in text and "delete" not in text and "chain" not in text
+    changes = plan_pin_changes({"b2.0": FW}, {"b2.0": FW, "b1.0": WEB})
+    assert not changes.gone and all(element.key.startswith(b"b1.0\0") for element in changes.come)
 
 
 def test_counters_as_nft_lists_them() -> None:

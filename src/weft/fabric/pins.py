@@ -7,15 +7,16 @@ from ipaddress import IPv4Address, IPv6Address
 from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
 from weft.fabric.site import Site
 from weft.host.nft import list_set, load_ruleset
+from weft.host.nft_elements import change_elements
+from weft.model.elements import ElementChanges
 from weft.model.errors import Internal
 from weft.plan.address import UPSTREAM, gateway6_of
 from weft.plan.linknames import bridge_side_name, gateway_bridge_side_name
+from weft.plan.pin_elements import Network, Stand
 from weft.plan.pin_table import TABLE, Forgery
 from weft.plan.pins import (
     LINK_LOCAL,
-    Network,
     PinnedPort,
-    Stand,
     find_own_addresses,
     parse_forged,
     plan_pin_changes,
@@ -60,10 +61,10 @@ class Pins:
             await self.load()
             return {}
 
-    async def _change(self, changes: str, wanted: dict[str, PinnedPort]) -> None:
+    async def _change(self, changes: ElementChanges, wanted: dict[str, PinnedPort]) -> None:
         self._loaded = None  # one that is cut off may have been made or not
         try:
-            await load_ruleset(self._site.namespace, changes)
+            await change_elements(self._site.namespace, TABLE, changes)
         except Internal:  # somebody has been at the table
             await self._load(wanted)
         self._loaded = wanted

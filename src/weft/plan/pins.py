@@ -7,29 +7,18 @@ that comes or goes is a few elements more or less. A port that is in no set send
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Any
 
+from weft.model.elements import ElementChanges, SetElement
+from weft.plan.pin_elements import Element, Mac, Network, Stand, Value
 from weft.plan.pin_table import TABLE, Forgery, plan_table
 
 LINK_LOCAL = IPv6Network("fe80::/10")
 _LINK_PREFIX = IPv6Network("fe80::/64")
 _EUI64_PREFIX = 64
-Network = IPv4Network | IPv6Network
-_SOURCE_OPTION, _TARGET_OPTION = "0101", "0201"
+_SOURCE_OPTION, _TARGET_OPTION = bytes([1, 1]), bytes([2, 1])
 """Type and length of the options that tell of a hardware address (RFC 4861, 4.6.1)."""
-
-
-class Stand(StrEnum):
-    """What a port is: the names of the chains for it."""
-
-    MACHINE = "machine"
-    """It sends what comes from itself, and from networks behind it."""
-    ROUTER = "router"
-    """The gateway of its network: it sends what comes from elsewhere, too, and tells of routes and addresses."""
-    FREE = "free"
-    """Nothing is held against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +34,7 @@ class PinnedPort:
     ranges: tuple[Network, ...] = ()
 
 
-Elements = Mapping[str, Sequence[str]]
+Elements = Mapping[str, Sequence[Element]]
 """Elements by the names of their sets."""
 
 
@@ -65,35 +54,38 @@ def _find_eui64(mac: str, prefix: IPv6Network) -> IPv6Address:
 def plan_pins(ports: Iterable[PinnedPort]) -> str:
     """The whole table as nft reads it; loading it replaces the one before in one step."""
     head = f"add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n{plan_table()}}}\n"
-    return head + _dump_elements("add", ports)
+    return head + _dump_elements(ports)
 
 
-def plan_pin_changes(before: Mapping[str, PinnedPort], after: Mapping[str, PinnedPort]) -> str:
+def plan_pin_changes(before: Mapping[str, PinnedPort], after: Mapping[str, PinnedPort]) -> ElementChanges:
     """What leads from some ports to others, by their links' names; nothing when they are the same."""
     gone = [port for link, port in before.items() if after.get(link) != port]
     come = [port for link, port in after.items() if before.get(link) != port]
-    return _dump_elements("delete", gone) + _dump_elements("add", come)
+    return ElementChanges(tuple(_pack_elements(gone)), tuple(_pack_elements(come)))
 
 
 def plan_elements(port: PinnedPort) -> Elements:
     """A port's elements. One that is free has none but its way past the rest."""
-    if port.stand is Stand.FREE:
-        return {"ports": [f'"{port.link}" : accept']}
-    here, number = f'"{port.link}"', port.mac.replace(":", "")
+    values = {"ports": [port.stand]} if port.stand is Stand.FREE else _plan_values(port)
+    return {name: [Element(port.link, value) for value in found] for name, found in values.items() if found}
+
+
+def _plan_values(port: PinnedPort) -> Mapping[str, Sequence[Value]]:
+    number = bytes.fromhex(port.mac.replace(":", ""))
     v4 = [address for address in port.addresses if address.version == 4]
     v6 = [address for address in port.addresses if address.version == 6]
     inside = "inside" if port.stand is Stand.ROUTER else "behind"
     return {
-        "ports": [f"{here} : goto {port.stand}"],
-        "stations": [f"{here} . {port.mac}"],
-        "clients": [f"{here} . 0x{number}"],
-        "options": [f"{here} . 0x{option}{number}" for option in (_SOURCE_OPTION, _TARGET_OPTION)],
-        "sources": [f"{here} . {address}" for address in v4],
-        "sources6": [f"{here} . {address}" for address in v6],
-        "targets": [f"{here} . 0x{int(address):032x}" for address in v6],
-        inside: [f"{here} . {net}" for net in port.ranges if net.version == 4],
-        f"{inside}6": [f"{here} . {net}" for net in port.ranges if net.version == 6],
-        "forged": [f"{here} . {kind:d}" for kind in Forgery],
+        "ports": [port.stand],
+        "stations": [Mac(port.mac)],
+        "clients": [number],
+        "options": [option + number for option in (_SOURCE_OPTION, _TARGET_OPTION)],
+        "sources": v4,
+        "sources6": v6,
+        "targets": [address.packed for address in v6],
+        inside: [net for net in port.ranges if net.version == 4],
+        f"{inside}6": [net for net in port.ranges if net.version == 6],
+        "forged": list(Forgery),
     }
 
 
@@ -112,10 +104,21 @@ def _walk_elements(listed: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from (element["elem"] for element in entry.get("set", {}).get("elem", []))
 
 
-def _dump_elements(verb: str, ports: Iterable[PinnedPort]) -> str:
-    gathered: dict[str, list[str]] = {}
+def _gather_elements(ports: Iterable[PinnedPort]) -> Elements:
+    gathered: dict[str, list[Element]] = {}
     for port in ports:
         for name, elements in plan_elements(port).items():
             gathered.setdefault(name, []).extend(elements)
-    filled = {name: ", ".join(elements) for name, elements in gathered.items() if elements}
-    return "".join(f"{verb} element {TABLE} {name} {{ {elements} }}\n" for name, elements in filled.items())
+    return gathered
+
+
+def _dump_elements(ports: Iterable[PinnedPort]) -> str:
+    texts = {
+        name: ", ".join(element.text for element in elements) for name, elements in _gather_elements(ports).items()
+    }
+    return "".join(f"add element {TABLE} {name} {{ {elements} }}\n" for name, elements in texts.items())
+
+
+def _pack_elements(ports: Iterable[PinnedPort]) -> Iterator[SetElement]:
+    for name, elements in _gather_elements(ports).items():
+        yield from (element.pack(name) for element in elements)

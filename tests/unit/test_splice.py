@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weft.model.wiring import BYPASS_SLOT, AddFilter, DeleteFilter, Filter, FilterChange, FilterKind
-from weft.plan.splice import Appliance, Ends, plan_bypass, plan_retire, plan_splice
+from weft.plan.linknames import VOID
+from weft.plan.splice import Appliance, Ends, plan_bypass, plan_retire, plan_splice, plan_void
 
 ENDS = Ends("p1.0", "t1.0")
 
@@ -155,3 +156,36 @@ def test_a_bypass_to_an_end_that_is_gone_is_renewed() -> None:
     for change in plan_bypass(ENDS, board.filters):
         board.apply(change)
     check_paths(board, {})
+
+
+@given(st.lists(st.tuples(chains, st.sets(st.integers(2, 7)), st.sets(st.integers(20, 23)))))
+@settings(max_examples=200, deadline=None)
+def test_shadows_hear_what_reaches_the_machine_and_nothing_else(
+    wishes: list[tuple[list[int], set[int], set[int]]],
+) -> None:
+    board = fresh()
+    for numbers, listeners, heard in wishes:
+        chain = [appliance(n, n not in listeners) for n in numbers]
+        shadows = {f"t{n}.0" for n in heard}
+        for change in plan_splice(ENDS, chain, board.filters, sorted(shadows)):
+            board.apply(change)
+        assert plan_splice(ENDS, chain, board.filters, sorted(shadows)) == []
+        for gone in set(range(2, 8)) - set(numbers):
+            for change in plan_retire(appliance(gone), board.filters):
+                board.apply(change)
+        inline = [a for a in chain if a.inline]
+        last = inline[-1].machine_side if inline else ENDS.patch
+        hearing = {link for link in board.filters for target in board.copies(link) if target in shadows}
+        assert hearing == ({last} if shadows else set())
+        assert shadows <= board.copies(last)
+
+
+def test_what_comes_out_of_a_muted_tap_is_gone_until_its_port_is_wired() -> None:
+    board = Switchboard()
+    for change in plan_void(ENDS.tap, board.filters):
+        board.apply(change)
+    assert board.target(ENDS.tap) == VOID
+    assert plan_void(ENDS.tap, board.filters) == []
+    for change in plan_bypass(ENDS, board.filters):
+        board.apply(change)
+    assert board.target(ENDS.tap) == ENDS.patch

@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,11 +78,13 @@ class Machines:
         stem = find_stem(self._site.images.get(image).name)
         return next(name for number in itertools.count(1) if self._shelf.find(name := f"{stem}-{number}") is None)
 
-    async def create(self, spec: MachineSpec, first: FirstSettings | None = None) -> MachineRecord:
+    async def create(
+        self, spec: MachineSpec, first: FirstSettings | None = None, *, noted: Mapping[str, object] | None = None
+    ) -> MachineRecord:
         """Make a machine, its links and its place on its networks; start nothing.
 
-        `first`: settings that an appliance is to begin with. Raises Exists, NotFound (image, kernel, network), Invalid,
-        NoRoom; nothing is left behind then.
+        `first`: settings that an appliance is to begin with; `noted`: what else is put on its record. Raises Exists,
+        NotFound (image, kernel, network), Invalid, NoRoom; nothing is left behind then.
         """
         checked = await self.check(spec)
         spec = checked.spec
@@ -93,7 +95,7 @@ class Machines:
         if self._shelf.find(spec.name):
             raise Exists(f"machine {spec.name!r} exists already")
         refuse_shared(spec, self._other_floppies(spec.name))
-        record = MachineRecord(
+        record: MachineRecord = MachineRecord(
             spec=spec,
             slot=free_slot(MACHINE_SLOTS, (other.slot for other in self._shelf), "machines"),
             uuid=str(uuid.uuid4()),
@@ -101,7 +103,7 @@ class Machines:
             kernel=checked.kernel,
             memory=checked.memory,
             nics=give_nics(self._site, spec.name, checked.nics),
-        )
+        ).with_(**(noted or {}))
         if first is not None:
             record = record.with_(first=plan_first(self._site, record, first))
         await self._shelf.save(record)

@@ -16,7 +16,7 @@ from weft.model.names import PortName
 from weft.model.wiring import Filter
 from weft.plan.address import UPSTREAM
 from weft.plan.linknames import bridge_side_name, gateway_bridge_side_name, patch_name, tap_name
-from weft.plan.splice import Appliance, Ends, Wiring, plan_bypass, plan_retire, plan_splice
+from weft.plan.splice import Appliance, Ends, Wiring, plan_bypass, plan_retire, plan_splice, plan_void
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,8 @@ class Ports:
         for number, nic in enumerate(machine.nics):
             if nic.network is not None:
                 await self.splice(PortName(machine.name, number))
+            elif machine.shadows is not None:
+                await self._mute(tap_name(machine.slot, number))
 
     async def splice_gateway(self, network: NetworkRecord) -> None:
         """The same for the port of a network's gateway, if it has one."""
@@ -120,7 +122,11 @@ class Ports:
                 return 0
             appliances = list(self._carrying(port))
             wiring = await self._read_wiring(ends, appliances)
-            changes = plan_bypass(ends, wiring) + plan_splice(ends, appliances, wiring)
+            if self._is_becoming(port):
+                changes = plan_void(ends.tap, wiring)
+            else:
+                shadows = list(self._find_shadows(port))
+                changes = plan_bypass(ends, wiring) + plan_splice(ends, appliances, wiring, shadows)
             await self._site.links.apply_filters(changes)
             return len(changes)
 
@@ -171,6 +177,20 @@ class Ports:
             return network.ends if network is not None and network.has_gateway_port else None
         machine = self._site.shelves.machines.find(port.machine)
         return None if machine is None else machine.ends(port.nic)
+
+    async def _mute(self, tap: str) -> None:
+        async with self._lock:
+            await self._site.links.apply_filters(plan_void(tap, {tap: await self._list_filters(tap)}))
+
+    def _is_becoming(self, port: PortName) -> bool:
+        machine = self._site.shelves.machines.find(port.machine)
+        return machine is not None and machine.becoming
+
+    def _find_shadows(self, port: PortName) -> Iterable[str]:
+        """Taps of those that hear what reaches a machine, while they run."""
+        for machine in self._site.shelves.machines:
+            if machine.shadows == port.machine and machine.hears and port.nic < len(machine.nics):
+                yield tap_name(machine.slot, port.nic)
 
     async def _attach_port(
         self, machine: MachineRecord, nic: int, network: str, alias: str, present: Mapping[str, LinkInfo]

@@ -139,10 +139,19 @@ class MachineRecord(Record):
     """What its present run goes on from: `template KEY`, `fork of web`; empty: it was booted."""
     template: bool = False
     """Whether it is made only to become a template."""
+    becoming: bool = False
+    """It goes on from another's moment and has not become itself yet: its ports lead nowhere."""
+    shadows: str | None = None
+    """The machine whose frames it gets copies of, while it runs as its fork."""
 
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def hears(self) -> bool:
+        """Of a shadow: whether it is to get copies now."""
+        return self.state.is_live and not (self.becoming or self.removing)
 
     @property
     def is_appliance(self) -> bool:

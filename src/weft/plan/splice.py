@@ -27,6 +27,7 @@ from weft.model.wiring import (
     FilterChange,
     FilterKind,
 )
+from weft.plan.linknames import VOID
 
 Wiring = Mapping[str, Sequence[Filter]]
 """The filters seen on each link. A link that is missing has none."""
@@ -60,10 +61,19 @@ def plan_bypass(ends: Ends, wiring: Wiring) -> list[FilterChange]:
     return changes
 
 
-def plan_splice(ends: Ends, chain: Sequence[Appliance], wiring: Wiring) -> list[FilterChange]:
+def plan_void(tap: str, wiring: Wiring) -> list[FilterChange]:
+    """What comes out of a tap is gone, as far as it is not so yet: nobody is to hear who is behind it."""
+    seen = [found for found in wiring.get(tap, ()) if found.slot == BYPASS_SLOT]
+    return [] if seen else [AddFilter(tap, BYPASS_SLOT, FilterKind.REDIRECT, VOID)]
+
+
+def plan_splice(
+    ends: Ends, chain: Sequence[Appliance], wiring: Wiring, shadows: Sequence[str] = ()
+) -> list[FilterChange]:
     """The changes that lead frames through `chain`, which is ordered from the network side to the machine side.
 
-    The port must have its permanent redirects. A second call with the resulting wiring returns nothing.
+    `shadows` are taps that get copies of what reaches the machine. The port must have its permanent redirects. A second
+    call with the resulting wiring returns nothing.
     """
     inline = [appliance for appliance in chain if appliance.inline]
     changes: list[FilterChange] = []
@@ -71,7 +81,7 @@ def plan_splice(ends: Ends, chain: Sequence[Appliance], wiring: Wiring) -> list[
         for link, target in reversed(way):
             is_bypass = {link, target} == {ends.patch, ends.tap}
             changes += _retarget(link, None if is_bypass else target, wiring.get(link, ()))
-    return changes + _plan_copies(ends, chain, wiring)
+    return changes + _plan_copies(ends, chain, wiring, shadows)
 
 
 def plan_retire(appliance: Appliance, wiring: Wiring) -> list[FilterChange]:
@@ -115,9 +125,10 @@ def _retarget(link: str, target: str | None, seen: Iterable[Filter]) -> Iterator
         yield DeleteFilter(link, current.slot)
 
 
-def _plan_copies(ends: Ends, chain: Sequence[Appliance], wiring: Wiring) -> list[FilterChange]:
+def _plan_copies(ends: Ends, chain: Sequence[Appliance], wiring: Wiring, shadows: Sequence[str]) -> list[FilterChange]:
     """Mirrors for the listeners of a chain: new ones first, then those that nobody wants any more go."""
-    wanted = list(_wanted_copies(ends, chain))
+    last, _ = _inward(ends, [appliance for appliance in chain if appliance.inline])[-1]
+    wanted = [*_wanted_copies(ends, chain), *((last, shadow) for shadow in shadows)]
     changes: list[FilterChange] = []
     links = dict.fromkeys([*(link for link, _ in wanted), *_links_of(ends, chain)])
     for link in links:

@@ -33,7 +33,7 @@ def copy_blocks(source: int, size: int, target: int | None = None, *, tell: Tell
     """
     if target is not None:
         os.truncate(target, size)
-    full = set(_blocks_with_data(source, size))
+    full = {n for begin, end in find_data(source, size) for n in range(begin // BLOCK, (end + BLOCK - 1) // BLOCK)}
     count = (size + BLOCK - 1) // BLOCK
     tell((count - len(full)) * BLOCK)
     whole = hashlib.sha256()
@@ -53,18 +53,20 @@ def sum_bytes(data: bytes) -> str:
     return whole.hexdigest()
 
 
-def _blocks_with_data(fd: int, size: int) -> Iterator[int]:
-    """Numbers of the blocks that are not holes as a whole; some may come twice."""
-    at = 0
-    while at < size:
+def find_data(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of what is not a hole, within the first `size` bytes of an open file."""
+    end = 0
+    while end < size:
         try:
-            data = os.lseek(fd, at, os.SEEK_DATA)
+            begin = os.lseek(fd, end, os.SEEK_DATA)
         except OSError as err:
             if err.errno == errno.ENXIO:  # nothing but a hole until the end
                 return
             raise
-        at = os.lseek(fd, data, os.SEEK_HOLE)
-        yield from range(data // BLOCK, (min(at, size) + BLOCK - 1) // BLOCK)
+        if begin >= size:
+            return
+        end = os.lseek(fd, begin, os.SEEK_HOLE)
+        yield begin, min(end, size)
 
 
 def _copy_block(source: int, size: int, target: int | None, tell: Tell, number: int) -> bytes:

@@ -41,6 +41,10 @@ class Draft:
         """Write the head, and let the folder take its name, in the place of one that has it."""
         await work_on(self._final, self._seal, dict(about))
 
+    async def keep_as(self, folder: Path) -> None:
+        """Let a folder take this name that was sealed elsewhere, head and all, and has been looked at."""
+        await work_on(folder, self._place, folder)
+
     def _put(self, name: str, data: bytes) -> None:
         (self.folder / name).write_bytes(data)
         self._pieces[name] = Piece(size=len(data), sum=sum_bytes(data))
@@ -56,11 +60,14 @@ class Draft:
 
     def _seal(self, about: dict[str, Any]) -> None:
         (self.folder / self._head).write_bytes(Head(about=about, pieces=self._pieces).dump())
-        for name in (*self._pieces, self._head):
-            with opened(self.folder / name) as fd:
+        self._place(self._final)
+
+    def _place(self, folder: Path) -> None:
+        for path in self.folder.iterdir():
+            with opened(path) as fd:
                 os.fsync(fd)
-        shutil.rmtree(self._final, ignore_errors=True)
-        put_in_place(self.folder, self._final)
+        shutil.rmtree(folder, ignore_errors=True)
+        put_in_place(self.folder, folder)
 
 
 @asynccontextmanager

@@ -58,6 +58,7 @@ class Sealed:
 
     def __init__(self, folder: Path, head: Head) -> None:
         self.folder = folder
+        self.head = head
         self.about = head.about
         self.pieces = head.pieces
 

@@ -33,7 +33,7 @@ class TestFabric:
         self.home = home
         self.argv = [*prefix, str(WEFT), "--home", str(home)]
         for kind in ("images", "kernels"):
-            shutil.copytree(PREPARED / kind, home / kind, copy_function=_share, ignore=_IGNORED)
+            shutil.copytree(PREPARED / kind, home / kind, copy_function=share_file, ignore=_IGNORED)
         # With a prefix only a command may start the daemon: this process is the wrong one to.
         self.client = Client(home, start=not prefix)
 
@@ -131,7 +131,7 @@ def open_fabric(home: Path, *, prefix: Sequence[str] = ()) -> Iterator[TestFabri
         fabric.close()
 
 
-def _share(source: str, target: str) -> None:
+def share_file(source: str, target: str) -> None:
     """Payloads are linked; records are small, and a test may want them to belong to somebody else."""
     if source.endswith(".json"):
         shutil.copyfile(source, target)

@@ -23,6 +23,7 @@ KINDS = {
     "machine.again": "It ended, and its restart policy will start it again. `data.after`: in so many seconds.",
     "machine.ports": "Its published ports were closed for a moment: the process that has them was ended by somebody.",
     "machine.silent": "An adopted machine runs, but its agent does not answer.",
+    "machine.unfrozen": "It was captured while its programs ran, since its init did not stop them before.",
     "machine.cut": "It has lost a folder of the host, whose server died; who reads there waits until it starts anew.",
     "machine.ended": "It does not run any more, or could not be started. The text says why.",
     "machine.removed": "A machine and all it had is gone.",

@@ -11,7 +11,7 @@ from weft.fabric.records import MachineRecord
 from weft.fabric.site import Site
 from weft.host.namespace import Namespace
 from weft.host.packets import HeartbeatSocket, open_heartbeat
-from weft.host.pids import ProcessId, watch_exit
+from weft.host.pids import ExitWatch, ProcessId, watch_exit
 from weft.plan.heart import HeartPolicy, Pulse, Verdict, judge
 
 EMULATED_TIMEOUT = 1.0
@@ -33,10 +33,24 @@ class Heart:
         self.verdict = Verdict.UNKNOWN
         self.alive = asyncio.Event()
         self._process = process
+        self._exit: ExitWatch | None = None
         self._policy = policy
         self._tell = tell
         self._pulse = Pulse()
         self._clock = asyncio.get_running_loop().time
+
+    def follow(self, process: ProcessId, on_exit: Callable[["Heart"], None]) -> None:
+        """Its process is this one, whose end counts from now on, and no other's."""
+        self.let_go()
+        self._process, self._exit = process, watch_exit(process)
+        watch = self._exit
+        watch.on_exit(lambda _: on_exit(self) if self._exit is watch else None)
+
+    def let_go(self) -> None:
+        """Its process is not watched any more."""
+        watch, self._exit = self._exit, None
+        if watch is not None:
+            watch.close()
 
     async def beat(self, namespace: Namespace) -> None:
         """Send heartbeats and judge, until cancelled."""
@@ -108,6 +122,11 @@ class Hearts:
             task.cancel()
             await heart.stop_trusting()
 
+    async def on_moved(self, machine: MachineRecord) -> None:
+        """It goes on in another process."""
+        if machine.qemu is not None and (entry := self._hearts.get(machine.name)):
+            entry[0].follow(machine.qemu.id, self._on_exit)
+
     async def wait_alive(self, name: str) -> None:
         """Until frames flow through an appliance in both directions."""
         heart, _ = self._hearts[name]
@@ -125,12 +144,11 @@ class Hearts:
     async def _watch(self, machine: MachineRecord, heart: Heart) -> None:
         assert machine.qemu is not None
         # QEMU's own end is known some ms before that of the monitor around it.
-        exit_watch = watch_exit(machine.qemu.id)
-        exit_watch.on_exit(lambda _: self._on_exit(heart))
+        heart.follow(machine.qemu.id, self._on_exit)
         try:
             await heart.beat(self._site.namespace)
         finally:
-            exit_watch.close()
+            heart.let_go()
 
     def _on_exit(self, heart: Heart) -> None:
         self._site.tasks.start(heart.stop_trusting(), f"dead-{heart.name}")

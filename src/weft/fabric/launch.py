@@ -92,7 +92,7 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord, moment: Mom
         command = [site.facts.qemu, *plan_boot(boot)]
         devices = [KVM] if site.facts.accel == "kvm" else []
         argv = plan_sandbox(command, binds=[*paths.binds, *disks.binds], devices=devices, identity=identity, proc=True)
-        group = site.cgroups.create(machine.name, _limits(site, machine, len(shares.servers)))
+        group = site.cgroups.create(machine.name, limits_of(site, machine, servers=len(shares.servers)))
         latched = start_latched(
             argv, fds=[*fds.all, *shares.fds, memory], doors=group.doors, stdout=errors, stderr=errors
         )
@@ -214,9 +214,10 @@ def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) 
     )
 
 
-def _limits(site: Site, machine: MachineRecord, servers: int) -> Limits:
+def limits_of(site: Site, machine: MachineRecord, *, servers: int = 0, emulators: int = 1) -> Limits:
+    """What the processes of a machine may use. With a second QEMU: twice the memory, since it keeps what it writes."""
     return Limits(
         cpus=machine.spec.cpus + IO_CPUS,
-        memory_bytes=machine.memory + site.settings.memory_overhead,
-        pids=PIDS + SERVER_PIDS * servers,
+        memory_bytes=(machine.memory + site.settings.memory_overhead) * emulators,
+        pids=PIDS * emulators + SERVER_PIDS * servers,
     )

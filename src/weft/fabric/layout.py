@@ -92,6 +92,15 @@ class MachineFiles:
         return self.folder / "floppy.img"
 
     @property
+    def next(self) -> "MachineFiles":
+        """The sockets of a QEMU that is about to take over."""
+        return MachineFiles(self.folder / "next")
+
+    def channel(self, name: str) -> Path:
+        """The socket `qmp`, `serial` or `agent`."""
+        return self.folder / f"{name}.sock"
+
+    @property
     def qmp(self) -> Path:
         return self.folder / "qmp.sock"
 

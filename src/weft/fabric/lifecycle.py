@@ -19,7 +19,7 @@ from weft.fabric.endings import POWERED_OFF, UNSEEN, entry_exit, exit_of, leftov
 from weft.fabric.launch import hold
 from weft.fabric.logs import read_tail
 from weft.fabric.moments.moment import Moment
-from weft.fabric.moments.waking import wake
+from weft.fabric.moments.waking import mend, rouse, wake
 from weft.fabric.mounts import watch_server
 from weft.fabric.published import Publishing
 from weft.fabric.records import MachineRecord, Stamp
@@ -79,12 +79,15 @@ class Lifecycle:
         self._publishing = publishing
         self._live: dict[str, Live] = {}
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.before_ready: list[Callable[[MachineRecord, Agent], Awaitable[None]]] = []
         self.on_commit: Callable[[str, str], Awaitable[None]] = _refuse_commit
         self.on_event: Callable[[str, MachineEvent], None] = lambda _name, _event: None
         self.find_template: Callable[[MachineRecord], Awaitable[Moment | None]] = _find_none
         """What a machine that is started goes on from when nothing else was said; it is not closed here."""
         self.on_ready: list[Hook] = []
+        self.on_moved: list[Hook] = []
+        """Told when a machine goes on in another process than before."""
         self.on_end: list[Hook] = []
 
     async def start(self, name: str, *, failsafe: bool = False, moment: Moment | None = None, origin: str = "") -> None:
@@ -133,7 +136,8 @@ class Lifecycle:
         if live is None or not machine.state.is_live:
             await self._give_up(machine)
             return
-        machine = await self._shelf.save(machine.with_(state=State.STOPPING, wanted=wanted and machine.wanted))
+        async with self.kept_running(name):
+            machine = await self._begin_to_stop(name, wanted=wanted)
         grace = self._site.settings.stop_timeout if machine.spec.stop_timeout is None else machine.spec.stop_timeout
         grace = grace if timeout is None else timeout
         ask = partial(self._ask_off, machine, live, grace)
@@ -147,9 +151,17 @@ class Lifecycle:
         if live is None or not machine.state.is_live:
             await self._give_up(machine)
             return
-        machine = await self._shelf.save(machine.with_(state=State.STOPPING, wanted=False))
+        async with self.kept_running(name):
+            machine = await self._begin_to_stop(name, wanted=False)
         await stop_processes(self._processes(machine), term_for=0)
         await asyncio.shield(live.ended)
+
+    async def _begin_to_stop(self, name: str, *, wanted: bool) -> MachineRecord:
+        """On record, unless it has ended meanwhile."""
+        machine = self._shelf.get(name)
+        if not machine.state.is_live:
+            return machine
+        return await self._shelf.save(machine.with_(state=State.STOPPING, wanted=wanted and machine.wanted))
 
     async def _give_up(self, machine: MachineRecord) -> None:
         """A machine that waits to be started again waits no more."""
@@ -178,6 +190,36 @@ class Lifecycle:
             await asyncio.wait([live.ready], timeout=REACH)
         return self.agent(name)
 
+    def find_agent(self, name: str) -> Agent | None:
+        """The machine's agent, if it answers."""
+        live = self._live.get(name)
+        return live.agent if live else None
+
+    @asynccontextmanager
+    async def kept_running(self, name: str) -> AsyncIterator[None]:
+        """Nobody stops this machine meanwhile, and it stays in the process that it is in."""
+        async with self._turns[name]:
+            yield
+
+    def follow(self, name: str, watch: ExitWatch) -> None:
+        """A machine goes on in another process, whose end is its end from now on. Raises WrongState: it has ended."""
+        live = self._live.get(name)
+        if live is None:
+            raise WrongState(f"machine {name!r} has ended")
+        live.watch = watch
+
+    async def tell_moved(self, name: str) -> None:
+        """Tell whoever watches its process."""
+        for hook in self.on_moved:
+            await hook(self._shelf.get(name))
+
+    def serve_anew(self, name: str) -> None:
+        """Begin another conversation with a machine's agent."""
+        if live := self._live.get(name):
+            live.serving.cancel()
+            live.ready = _new_future()
+            live.serving = self._site.tasks.start(self._serve_agent(self._shelf.get(name), live, None), f"agent-{name}")
+
     @asynccontextmanager
     async def locked(self, name: str) -> AsyncIterator[None]:
         """Nothing starts this machine meanwhile."""
@@ -190,6 +232,9 @@ class Lifecycle:
         if not same_boot or monitor is None or not monitor.id.alive():
             await self._tell_end(await self._settle(machine, Exit(reason=UNSEEN)))
             return
+        machine = await mend(self._site, machine)
+        if machine.capture is not None:
+            self._site.tasks.start(rouse(self._site, machine), f"rouse-{machine.name}")
         if machine.state is State.STARTING and machine.origin:
             await self._drop_half_woken(machine)
             return
@@ -238,8 +283,7 @@ class Lifecycle:
         return machine
 
     def _attend(self, machine: MachineRecord, watch: ExitWatch, waking: Waking | None = None) -> None:
-        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        ready.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting
+        ready = _new_future()
         ended = self._site.tasks.start(self._await_end(machine.name, watch), f"watch-{machine.name}")
         live = Live(watch, ended, ended, ready)
         self._live[machine.name] = live
@@ -325,6 +369,9 @@ class Lifecycle:
     async def _await_end(self, name: str, watch: ExitWatch) -> None:
         status = await watch.wait()
         live = self._live[name]
+        while live.watch is not watch:  # it has gone on in another process
+            watch = live.watch
+            status = await watch.wait()
         await asyncio.wait([live.serving], timeout=LAST_WORDS)
         live.serving.cancel()
         machine = self._shelf.get(name)
@@ -341,12 +388,15 @@ class Lifecycle:
         group = self._site.cgroups.group(machine.name)
         await stop_processes(leftovers(machine, group.pids()), term_for=0)
         await remove_group(group)
+        machine = await mend(self._site, machine)
         remove_sockets(self._site.layout.machine(machine.name))
         machine = self._shelf.find(machine.name) or machine  # its spec may have been changed meanwhile
         asked = machine.state is State.STOPPING
         clean = asked or exit.code is not None or exit.reason == POWERED_OFF
         state = State.STOPPED if clean else State.FAILED
-        ended = machine.with_(state=state, reason=exit.reason, exit=exit, monitor=None, qemu=None, servers=())
+        ended = machine.with_(
+            state=state, reason=exit.reason, exit=exit, monitor=None, qemu=None, servers=(), capture=None
+        )
         machine = await self._shelf.save(ended)
         self._site.events.publish("machine.ended", machine.name, f"machine {machine.name} ended: {exit.reason}")
         return machine
@@ -375,6 +425,13 @@ class Lifecycle:
         files = self._site.layout.machine(machine.name)
         detail = read_tail(files.log) + read_tail(files.errors)
         return Unavailable(f"machine {machine.name!r} {what}", detail=detail.decode(errors="replace") or None)
+
+
+def _new_future() -> "asyncio.Future[None]":
+    """One that may fail though nobody waits."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return future
 
 
 async def _find_none(_machine: MachineRecord) -> None:

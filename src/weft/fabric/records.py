@@ -97,6 +97,15 @@ class OnTrial(Record):
     until: float
 
 
+class CaptureRecord(Record):
+    """A capture of a machine that has begun: it may stand still. `receiver` is to end if the daemon dies now, `former`
+    what the machine's QEMU has taken over from, and is to end in any case.
+    """
+
+    receiver: Stamp | None = None
+    former: Stamp | None = None
+
+
 class MachineRecord(Record):
     """A machine: what was asked, what it was given, and its present run."""
 
@@ -137,6 +146,8 @@ class MachineRecord(Record):
     """The digest of the image that it was last started from."""
     origin: str = ""
     """What its present run goes on from: `template KEY`, `fork of web`; empty: it was booted."""
+    capture: CaptureRecord | None = None
+    """What is to be done about it if nobody finishes its capture."""
     template: bool = False
     """Whether it is made only to become a template."""
     becoming: bool = False

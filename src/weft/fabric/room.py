@@ -15,6 +15,7 @@ from weft.fabric.inserts import Inserts
 from weft.fabric.insight import Insight
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.machines import Machines
+from weft.fabric.moments.capturing import Capturing
 from weft.fabric.networks import Networks
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
@@ -40,6 +41,7 @@ class Room:
     networks: Networks
     ports: Ports
     lifecycle: Lifecycle
+    capturing: Capturing
     machines: Machines
     hearts: Hearts
     inserts: Inserts
@@ -101,6 +103,7 @@ def assemble(site: Site) -> Room:
     inserts = Inserts(site, machines, ports, lifecycle, hearts)
     machines.before_remove = inserts.remove_from
     networks.before_remove = inserts.remove_from_gateway
+    lifecycle.on_moved.append(hearts.on_moved)
     lifecycle.on_ready += [hearts.on_ready, inserts.on_ready, checks.on_ready]
     lifecycle.on_end += [hearts.on_end, inserts.on_end, checks.on_end, restarts.on_end]
     changes = Changes(site, lifecycle)
@@ -121,6 +124,7 @@ def assemble(site: Site) -> Room:
         networks=networks,
         ports=ports,
         lifecycle=lifecycle,
+        capturing=Capturing(site, lifecycle),
         machines=machines,
         hearts=hearts,
         inserts=inserts,

@@ -43,6 +43,11 @@ def bridge_side_name(machine_slot: int, nic: int) -> str:
     return f"b{machine_slot}.{nic}"
 
 
+def spare_tap_name(machine_slot: int, nic: int) -> str:
+    """A tap like that of one NIC of a machine, for a QEMU that never runs."""
+    return f"s{machine_slot}.{nic}"
+
+
 def tap_name(machine_slot: int, nic: int) -> str:
     """The tap of one NIC of a machine."""
     return f"t{machine_slot}.{nic}"

@@ -1,9 +1,20 @@
-"""Waking: a machine that was started to go on from a moment gets the state of its devices, and goes on."""
+"""Letting machines go on: one that was started from a moment, one that stands still, one whose daemon has died."""
 
 from pathlib import Path
 
-from weft.host.migration import load_device
+from weft.fabric.endings import remove_group
+from weft.fabric.moments.sockets import move_sockets, remove_next
+from weft.fabric.records import CaptureRecord, MachineRecord
+from weft.fabric.site import Site
+from weft.host.migration import load_device, stop_sending
+from weft.host.pids import stop_processes
 from weft.host.qemu import open_qmp
+
+SENDING = "finish-migrate"
+STANDING = ("paused", "postmigrate", SENDING)
+"""Run states of a QEMU whose machine stands still and can go on."""
+HOLDER = ".holder"
+"""What the name of a holder's control group ends with: its memory is the moment's, and not charged to the machine."""
 
 
 async def wake(path: Path, device: bytes) -> None:
@@ -14,3 +25,32 @@ async def wake(path: Path, device: bytes) -> None:
         await qmp.resume()
     finally:
         await qmp.close()
+
+
+async def rouse(site: Site, machine: MachineRecord) -> None:
+    """Let a machine that stands still go on, and note that. Raises Unavailable when its QEMU does not answer."""
+    qmp = await open_qmp(site.layout.machine(machine.name).qmp)
+    try:
+        if (status := await qmp.status()) == SENDING:
+            await stop_sending(qmp)
+        if status in STANDING:
+            await qmp.resume()
+    finally:
+        await qmp.close()
+    shelf = site.shelves.machines
+    await shelf.save(shelf.get(machine.name).with_(capture=None))
+
+
+async def mend(site: Site, machine: MachineRecord) -> MachineRecord:
+    """End the half of a capture that its daemon did not finish, so that one QEMU is left, which the record names."""
+    capture = machine.capture
+    if capture is None:
+        return machine
+    files = site.layout.machine(machine.name)
+    for process in (stamp.id for stamp in (capture.receiver, capture.former) if stamp):
+        await stop_processes([*process.children(), process], term_for=0)
+    if capture.former is not None:
+        move_sockets(files)
+    remove_next(files)
+    await remove_group(site.cgroups.group(machine.name + HOLDER))
+    return await site.shelves.machines.save(machine.with_(capture=CaptureRecord()))

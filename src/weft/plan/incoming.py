@@ -1,0 +1,113 @@
+"""From the command line of a QEMU that runs a machine to that of another, which takes over the machine's state.
+
+The running one's own words are taken, not what its record would give today: an image may have been built anew and a
+spec changed since, and both must be alike to the last device. Pure.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+MEMORY = "memory-backend-file,id=memory,"
+"""How the memory that the daemon has made begins in QEMU's words."""
+_DESCRIPTOR = re.compile(r"\bfd=(\d+)|/proc/self/fd/(\d+)")
+_CHANNEL = re.compile(r"socket,id=(qmp|serial|agent),fd=(\d+),")
+_TAP = re.compile(r"tap,id=net\d+,fd=(\d+)")
+_SECCOMP = "--seccomp"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCommand:
+    """What a command line says of the machine that it runs.
+
+    `channels`: the descriptors of its sockets by name. `taps`: those of its NICs. `others`: floppy and the like.
+    `memory`: that of its memory; `shared`: what the guest writes is in there. `folders`: it has folders of the host.
+    `files`: what it sees of the host, and may only read, by name inside and out.
+    """
+
+    argv: tuple[str, ...]
+    channels: Mapping[str, int]
+    taps: tuple[int, ...]
+    others: tuple[int, ...]
+    memory: int | None
+    shared: bool
+    folders: bool
+    files: tuple[tuple[str, str], ...]
+
+
+def parse_running(argv: Sequence[str]) -> RunningCommand:
+    """Read the command line of the walls around a QEMU, which ends with QEMU's own."""
+    channels = {found[1]: int(found[2]) for word in argv if (found := _CHANNEL.match(word))}
+    taps = tuple(int(found[1]) for word in argv if (found := _TAP.match(word)))
+    backend = next((word for word in argv if word.startswith(MEMORY)), "")
+    memory = next(_numbers(backend), None)
+    known = {*channels.values(), *taps, memory}
+    return RunningCommand(
+        argv=tuple(argv),
+        channels=channels,
+        taps=taps,
+        others=tuple(number for word in argv for number in _numbers(word) if number not in known),
+        memory=memory,
+        shared="share=on" in backend.split(","),
+        folders=any(word.startswith("vhost-user-fs") for word in argv),
+        files=tuple(_pairs(argv, "--ro-bind")),
+    )
+
+
+def plan_incoming(
+    running: RunningCommand,
+    descriptors: Mapping[int, int],
+    *,
+    shared: bool,
+    idle: bool = False,
+    seccomp: int | None = None,
+) -> list[str]:
+    """The command line of a QEMU that waits for the state of the one that runs, and does not go on by itself.
+
+    `descriptors`: what it is given, by the number that the running one has it under. `shared`: it writes to the memory
+    that it is given. `idle`: it will never run, and must not keep the disks from the one that does. `seccomp`: the
+    descriptor of a filter of system calls.
+    """
+    words = list(_without(running.argv, (_SECCOMP,)))
+    if seccomp is not None:
+        words.insert(words.index("--"), str(seccomp))
+        words.insert(words.index("--") - 1, _SECCOMP)
+    words = [_renumber(word, descriptors) for word in words]
+    words = [_share(word, shared) if word.startswith(MEMORY) else word for word in words]
+    if idle:
+        words = [word.replace(",locking=on", ",locking=off") for word in words]
+    words += [] if "-incoming" in words else ["-incoming", "defer"]
+    return [*words, *([] if "-S" in words else ["-S"])]
+
+
+def _numbers(word: str) -> Iterator[int]:
+    for found in _DESCRIPTOR.finditer(word):
+        yield int(found[1] or found[2])
+
+
+def _renumber(word: str, descriptors: Mapping[int, int]) -> str:
+    def put(found: re.Match[str]) -> str:
+        old = found[1] or found[2]
+        return found[0].replace(old, str(descriptors[int(old)]))
+
+    return _DESCRIPTOR.sub(put, word)
+
+
+def _share(word: str, shared: bool) -> str:
+    return re.sub(r",share=(on|off)", f",share={'on' if shared else 'off'}", word)
+
+
+def _pairs(argv: Sequence[str], option: str) -> Iterator[tuple[str, str]]:
+    for at, word in enumerate(argv[: argv.index("--")]):
+        if word == option:
+            yield argv[at + 2], argv[at + 1]
+
+
+def _without(argv: Sequence[str], options: Sequence[str]) -> Iterator[str]:
+    """The words but these options of the walls, each with its one argument."""
+    end, skip = argv.index("--"), False
+    for at, word in enumerate(argv):
+        if skip or (at < end and word in options):
+            skip = not skip
+            continue
+        yield word

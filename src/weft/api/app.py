@@ -17,6 +17,7 @@ from weft.api import (
     files,
     firewalls,
     floppies,
+    forks,
     images,
     inserts,
     insight,
@@ -41,6 +42,7 @@ SHARED = (system, rooms, fabric_files, images, kernels, floppies)
 """Routes of what all rooms have in common."""
 OF_A_ROOM = (
     machines,
+    forks,
     updates,
     files,
     insight,

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 
 from weft.api.deps import TheFabric
 from weft.api.shield import finish
+from weft.model.fork import RoomForkSpec, RoomForkView
 from weft.model.room import RoomSpec, RoomView
 
 router = APIRouter(prefix="/rooms", tags=["rooms"])
@@ -27,6 +28,22 @@ async def create_room(fabric: TheFabric, spec: RoomSpec) -> RoomView:
 async def get_room(fabric: TheFabric, name: str) -> RoomView:
     """One room."""
     return fabric.rooms.view(fabric.rooms.record(name))
+
+
+@router.post("/{name}/fork", status_code=201)
+async def fork_room(fabric: TheFabric, name: str, body: RoomForkSpec) -> RoomForkView:
+    """Copy a room at one instant: what runs in it goes on in the copy, with the same names and addresses, isolated. The
+    answer comes when all of it is ready."""
+    forked = await finish(fabric.room_forks.fork(name, body))
+    room = fabric.room(body.name)
+    return RoomForkView(
+        room=fabric.rooms.view(fabric.rooms.record(body.name)),
+        machines=[room.machines.view(machine) for machine in room.site.shelves.machines],
+        pauses=forked.pauses,
+        disks=forked.disks,
+        left_out=forked.left_out,
+        took=forked.took,
+    )
 
 
 @router.delete("/{name}", status_code=204)

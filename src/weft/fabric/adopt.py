@@ -31,6 +31,7 @@ async def adopt(room: Room, *, same_boot: bool) -> None:
     await room.restarts.adopt(same_boot=same_boot)
     room.confirming.adopt()
     for machine in shelves.machines:
+        await room.forks.copies.adopt(machine)
         if machine.removing:
             room.site.tasks.start(room.machines.remove(machine.name, force=True), f"remove-{machine.name}")
         elif machine.change:

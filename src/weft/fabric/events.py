@@ -16,6 +16,7 @@ KINDS = {
     "room.removed": "A room and all it had is gone.",
     "machine.created": "A machine was made; it does not run yet.",
     "machine.changed": "Its spec was changed. `data.parts`: what of it.",
+    "machine.forked": "Copies of it were made, that are ready now.",
     "machine.ready": "Its agent answers for the first time since it was started.",
     "machine.entry": "Its entry point has ended. `data.code`: the status, 128 + signal if it was killed.",
     "machine.healthy": "Its health check has passed: for the first time, or again.",

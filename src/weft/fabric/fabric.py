@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from weft.fabric.forks.rooms import RoomForks
 from weft.fabric.images import Images
 from weft.fabric.reconciling.reconciler import Reconciler
 from weft.fabric.room import Room
@@ -17,6 +18,11 @@ class Fabric:
     rooms: Rooms
     images: Images
     reconciler: Reconciler
+
+    @property
+    def room_forks(self) -> RoomForks:
+        """Copies of whole rooms."""
+        return RoomForks(self.rooms)
 
     @property
     def default(self) -> Room:

@@ -68,7 +68,7 @@ class Machines:
         self._volumes = volumes
         self._publishing = publishing
         self.find_health: Callable[[str], HealthView | None] = lambda _name: None
-        self.before_remove: Callable[[str], Awaitable[None]] | None = None
+        self.before_remove: list[Callable[[str], Awaitable[None]]] = []
         self.on_change: list[Callable[[], None]] = []
         self.floppies_elsewhere: Callable[[], Iterable[tuple[str, Path]]] = lambda: ()
         """Machines of other rooms, with the room's name, and where they keep their settings."""
@@ -140,8 +140,8 @@ class Machines:
         if machine.state.is_live and not force:
             raise WrongState(f"machine {name!r} is {machine.state}", hint="stop it first, or use rm -f")
         await self._shelf.save(machine.with_(removing=True))
-        if self.before_remove is not None:
-            await self.before_remove(name)
+        for hook in self.before_remove:
+            await hook(name)
         await self._lifecycle.kill(name)
         async with self._lifecycle.locked(name):
             await self._ports.detach(machine)

@@ -24,7 +24,8 @@ def give_nics(
     Exists (an address is taken), NoRoom.
     """
     places = list(kept) or [None] * len(wanted)
-    taken = [(other.name, nic) for other in site.shelves.machines if other.name != machine for nic in other.nics]
+    others = [other for other in site.shelves.machines if other.name != machine and other.shadows is None]
+    taken = [(other.name, nic) for other in others for nic in other.nics]
     given: dict[int, NicRecord] = {}
     networks = [spec.network for spec in wanted]
     # Those that know their address come first, or another one might get it.
@@ -68,7 +69,8 @@ def _addresses_of(nic: NicRecord) -> Iterator[IPv4Address | IPv6Address]:
 
 def guest_nics(site: Site, machine: MachineRecord) -> tuple[GuestNic, ...]:
     """A machine's NICs as it is told of them: the default route leads through the first one whose network's gateway
-    is not the machine itself."""
+    is not the machine itself. A shadow is told what its original is."""
+    machine = (site.shelves.machines.find(machine.shadows) if machine.shadows else None) or machine
     away = [_gateway_away(site, machine.name, nic) for nic in machine.nics]
     first = find_way_out(site, machine.name, machine.nics)
     first6 = next((number for number, network in enumerate(away) if network and network.gateway6), None)

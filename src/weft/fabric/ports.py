@@ -21,11 +21,13 @@ from weft.plan.splice import Appliance, Ends, Wiring, plan_bypass, plan_retire, 
 
 @dataclass(frozen=True, slots=True)
 class PortLook:
-    """A port as it is: what it joins, the appliances its chain leads through, and the filters of all their links."""
+    """A port as it is: what it joins, the appliances its chain leads through, the filters of all their links, and the taps
+    of its shadows."""
 
     ends: Ends
     appliances: tuple[Appliance, ...]
     wiring: Wiring
+    shadows: tuple[str, ...]
 
 
 class Ports:
@@ -138,7 +140,7 @@ class Ports:
                 return None
             appliances = list(self._carrying(port))
             wiring = {link: await self._find_filters(link) for link in _links_of(ends, appliances)}
-            return PortLook(ends, tuple(appliances), wiring)
+            return PortLook(ends, tuple(appliances), wiring, tuple(self._find_shadows(port)))
 
     async def retire(self, machine: MachineRecord) -> None:
         """Take the redirects off an appliance that has drained, unless it is in a chain again."""

@@ -295,6 +295,8 @@ class RoomRecord(Record):
     created: float
     file: str | None = None
     applied: str | None = None
+    forking: bool = False
+    """It is to be a copy of another room, and is not complete yet."""
     removing: bool = False
 
     @property

@@ -10,6 +10,9 @@ from weft.fabric.consoles import Consoles
 from weft.fabric.files import Files
 from weft.fabric.firewalls.changing import FirewallChanges
 from weft.fabric.firewalls.looking import Firewalls
+from weft.fabric.forks.copies import Copies
+from weft.fabric.forks.forking import Forks
+from weft.fabric.forks.instants import Instants
 from weft.fabric.hearts import Hearts
 from weft.fabric.inserts import Inserts
 from weft.fabric.insight import Insight
@@ -57,6 +60,8 @@ class Room:
     insight: Insight
     updates: Updates
     firewalls: Firewalls
+    capturing: Capturing
+    forks: Forks
     firewall_changes: FirewallChanges
 
     async def dismantle(self) -> None:
@@ -101,7 +106,6 @@ def assemble(site: Site) -> Room:
     checks, restarts = Checks(site, lifecycle), Restarts(site, lifecycle, machines.remove)
     machines.find_health = checks.view
     inserts = Inserts(site, machines, ports, lifecycle, hearts)
-    machines.before_remove = inserts.remove_from
     networks.before_remove = inserts.remove_from_gateway
     lifecycle.on_moved.append(hearts.on_moved)
     lifecycle.on_ready += [hearts.on_ready, inserts.on_ready, checks.on_ready]
@@ -119,6 +123,11 @@ def assemble(site: Site) -> Room:
     telling = Telling(site.events, site.clock)
     lifecycle.on_event = telling.on_event
     lifecycle.on_end.append(telling.on_end)
+    capturing = Capturing(site, lifecycle)
+    copies = Copies(site, machines, ports, lifecycle, volumes)
+    lifecycle.before_ready.insert(0, copies.join)
+    lifecycle.on_end.append(copies.on_end)
+    machines.before_remove += [inserts.remove_from, copies.forget]
     return Room(
         site=site,
         networks=networks,
@@ -140,5 +149,7 @@ def assemble(site: Site) -> Room:
         insight=Insight(site, lifecycle, ports.pins),
         updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks),
         firewalls=firewalls,
+        capturing=capturing,
+        forks=Forks(site, copies, Instants(site, capturing, volumes)),
         firewall_changes=FirewallChanges(site, firewalls, configs),
     )

@@ -94,7 +94,7 @@ class Rooms:
         if DEFAULT_ROOM in self._broken:
             raise self._broken[DEFAULT_ROOM]
         for record in self._shelf:
-            if record.removing and record.name in self._open:
+            if (record.removing or record.forking) and record.name in self._open:
                 self.default.site.tasks.start(self._finish_removal(record.name), f"remove-room-{record.name}")
 
     async def close(self) -> None:
@@ -105,13 +105,14 @@ class Rooms:
         """Stop every machine of every room and take all wiring away; everything stays on record."""
         await asyncio.gather(*(room.dismantle() for room in self._open.values()))
 
-    async def create(self, spec: RoomSpec) -> RoomRecord:
-        """Make a room. Raises Exists, NoRoom, Unavailable."""
+    async def create(self, spec: RoomSpec, *, forking: bool = False) -> RoomRecord:
+        """Make a room. `forking`: until it is settled it is removed if the daemon ends. Raises Exists, NoRoom,
+        Unavailable."""
         async with self._locks[spec.name]:
             if self._shelf.find(spec.name):
                 raise Exists(f"room {spec.name!r} exists already")
             block = self._choose_block(spec.name)
-            record = RoomRecord(spec=spec, block=block, created=self._shared.clock())
+            record = RoomRecord(spec=spec, block=block, created=self._shared.clock(), forking=forking)
             await self._shelf.save(record)
             try:
                 await self._open_room(record)
@@ -138,6 +139,10 @@ class Rooms:
     async def change(self, spec: RoomSpec) -> RoomRecord:
         """Give a room another description, or from the next starts on another isolation. Raises NotFound."""
         return await self._shelf.save(self.record(spec.name).with_(spec=spec))
+
+    async def settle(self, name: str) -> RoomRecord:
+        """The copy of a room is complete, and stays. Raises NotFound."""
+        return await self._shelf.save(self.record(name).with_(forking=False))
 
     async def note(self, name: str, *, file: str | None, applied: str | None) -> RoomRecord:
         """Put on record which fabric file the room matches now. Raises NotFound."""

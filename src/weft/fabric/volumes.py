@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,6 +38,21 @@ class Volumes:
                 async with self._locks[mount.source]:
                     if self._shelf.find(mount.source) is None:
                         await self._create(VolumeSpec(name=mount.source, size=mount.size or DEFAULT_VOLUME))
+
+    async def reserve(self, like: VolumeSpec, name: str) -> None:
+        """Put a volume on record whose disk is yet to come, by `fill`. Raises Exists."""
+        async with self._locks[name]:
+            if self._shelf.find(name):
+                raise Exists(f"volume {name!r} exists already")
+            spec = like.model_copy(update={"name": name})
+            await self._shelf.save(VolumeRecord(spec=spec, created=self._site.clock()))
+
+    async def fill(self, name: str, put: Callable[[Path], Awaitable[None]]) -> None:
+        """Give a reserved volume its disk, which `put` makes at a path."""
+        async with self._locks[name]:
+            await put(self._site.layout.volume(name) / "disk.img")
+            await self._shelf.save(self._shelf.get(name).with_(made=True))
+        self._site.events.publish("volume.created", name, f"volume {name} made")
 
     async def remove(self, name: str) -> None:
         """Remove a volume with all that is on it. Raises NotFound, WrongState while a machine uses it."""

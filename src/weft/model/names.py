@@ -18,6 +18,10 @@ GATEWAY = "network"
 """What stands before the colon when a port is a network's gateway. No machine's: a NIC is a number."""
 
 
+ROOM_MARK = "room"
+"""What stands before the colon where a room is meant and a machine could be."""
+
+
 class PortName(NamedTuple):
     """Where chains are made: one NIC of one machine, or the gateway of a network, which the fabric is."""
 

@@ -103,13 +103,14 @@ class TracedInsert:
 
 @dataclass(frozen=True, slots=True)
 class TracedPort:
-    """A port: its chain from the network side, and its wiring; `seen` None: nobody has looked."""
+    """A port: its chain from the network side, its wiring, and who hears along; `seen` None: nobody has looked."""
 
     name: PortName
     chain: tuple[TracedInsert, ...] = ()
     ends: Ends | None = None
     carrying: tuple[Appliance, ...] = ()
     seen: Wiring | None = None
+    shadows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,14 +71,13 @@ class Forks:
 
     async def _make_all(self, original: MachineRecord, names: list[str], wanted: ForkSpec) -> list[MachineRecord]:
         """All of them or none."""
-        made: list[MachineRecord] = []
+        tasks = [asyncio.create_task(self.copies.make(original, name, wanted)) for name in names]
         try:
-            for name in names:
-                made.append(await self.copies.make(original, name, wanted))
+            return await asyncio.gather(*tasks)
         except BaseException:
-            await self._discard([copy.name for copy in made])
+            await asyncio.wait(tasks)
+            await self._discard([task.result().name for task in tasks if not task.cancelled() and not task.exception()])
             raise
-        return made
 
     async def _start_all(
         self, original: MachineRecord, copies: list[MachineRecord]

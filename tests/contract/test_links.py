@@ -105,6 +105,37 @@ async def test_a_gateway_is_a_pair_with_a_mac_of_its_own(links: Links):
     assert "gt1" not in await links.list_links()
 
 
+@pytest.fixture
+async def elsewhere(links: Links, tmp_path: Path) -> AsyncIterator[tuple[Links, int]]:
+    """Links of another namespace, which the fake has none of, and a descriptor of it."""
+    if isinstance(links, FakeLinks):
+        yield links, -1
+        return
+    (tmp_path / "elsewhere").mkdir()
+    namespace = await open_namespace(tmp_path / "elsewhere")
+    if namespace.rootless:
+        pytest.skip("links between namespaces need root")
+    others, fd = await open_links(namespace), await namespace.open("/proc/self/ns/net")
+    yield others, fd
+    os.close(fd)
+    await others.close()
+    await namespace.stop()
+
+
+async def test_a_relay_leads_elsewhere(links: Links, elsewhere: tuple[Links, int]):
+    others, namespace = elsewhere
+    await links.create_relay("s1.7", "s1", namespace=namespace, mtu=1400, alias="weft relay")
+    await others.settle_relay("s1", alias="weft relay")
+    near, far = (await links.list_links())["s1.7"], (await others.list_links())["s1"]
+    assert [(link.alias, link.mtu, link.up, link.carrier) for link in (near, far)] == [
+        ("weft relay", 1400, True, True)
+    ] * 2
+    await others.create_bridge("n1", mtu=1500, alias="x")
+    await others.add_filter("s1", 300, REDIRECT, "n1")
+    await links.delete_link("s1.7")
+    assert "s1" not in await others.list_links()
+
+
 async def test_a_stripped_bridge_has_another_mac(wired: Links):
     before = (await wired.list_links())["n1"]
     for _ in range(2):

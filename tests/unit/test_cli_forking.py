@@ -62,7 +62,7 @@ def test_a_room_is_forked(fake: FakeDaemon, weft: Weft) -> None:
         "room acme stood still for 34 ms; staging is ready after 800 ms",
         "not in staging: the uplink of network lan",
     ]
-    assert fake.last().body == {"name": "staging", "description": None, "uplink": True}
+    assert fake.last().body == {"name": "staging", "description": None, "uplink": True, "shadow": False}
     assert json.loads(weft("fork", "room:acme", "staging", "--format", "json").out) == ROOM_FORKED
 
 
@@ -72,7 +72,6 @@ def test_a_room_is_forked(fake: FakeDaemon, weft: Weft) -> None:
         (["web", "staging"], "web is a machine: `--name staging` names the copy of a machine, `room:web` is a room"),
         (["room:acme"], "missing the name of the new room: weft fork room:acme NEWROOM"),
         (["room:acme", "staging", "--rm"], "--rm is not for a fork of a room"),
-        (["room:acme", "staging", "--shadow"], "--shadow is not for a fork of a room"),
         (["web", "--uplink"], "--uplink is not for a fork of a machine"),
     ],
 )

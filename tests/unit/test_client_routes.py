@@ -80,7 +80,7 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
         "POST",
         "/v1/rooms/prod/fork",
         {},
-        {"name": "staging", "description": None, "uplink": True},
+        {"name": "staging", "description": None, "uplink": True, "shadow": False},
     ),
     ("stop_machine", ("web",), {"timeout": 3}, "POST", "/v1/machines/web/stop", {}, {"wait": True, "timeout": 3}),
     ("restart_machine", ("web",), {"wait": False}, "POST", "/v1/machines/web/restart", {}, {"wait": False}),

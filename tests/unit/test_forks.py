@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from tests.host.waiting import wait_until
 from tests.unit.paper_fabric import open_paper_room
 
 from weft.fabric.forks.copies import Copies
 from weft.fabric.forks.forking import Forks
 from weft.fabric.forks.instants import FOLDER, Instants
-from weft.fabric.moments.capturing import Captured, Capturing
+from weft.fabric.moments.capturing import Capturing
 from weft.fabric.moments.moment import Moment
+from weft.fabric.moments.subject import Captured
 from weft.fabric.records import VolumeRecord
 from weft.fabric.room import Room
 from weft.guest.agent import Agent
@@ -186,7 +188,7 @@ async def test_those_who_ask_while_one_is_captured_share_the_next(paper: Paper) 
 
     paper.capturing.go.clear()
     first = asyncio.create_task(take())
-    await _until(lambda: len(paper.capturing.moments) == 1)
+    await wait_until(lambda: len(paper.capturing.moments) == 1)
     others = [asyncio.create_task(take()) for _ in range(3)]
     await asyncio.sleep(0)
     paper.capturing.go.set()
@@ -204,7 +206,7 @@ async def test_many_at_once_get_names_of_their_own(paper: Paper) -> None:
 async def test_who_gives_up_takes_nothing_from_others(paper: Paper) -> None:
     paper.capturing.go.clear()
     tasks = [asyncio.create_task(paper.forks.fork("web", ForkSpec())) for _ in range(3)]
-    await _until(lambda: len(paper.names) == 4)
+    await wait_until(lambda: len(paper.names) == 4)
     tasks[0].cancel()
     await asyncio.wait([tasks[0]])
     paper.capturing.go.set()
@@ -237,11 +239,5 @@ async def test_a_copy_that_an_earlier_daemon_began_is_taken_back(paper: Paper) -
     await paper.copies.make(shelf.get("web"), "half", ForkSpec())
     for machine in shelf:
         await paper.copies.adopt(machine)
-    await _until(lambda: paper.names == ["web"])
+    await wait_until(lambda: paper.names == ["web"])
     assert not left.exists()
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)

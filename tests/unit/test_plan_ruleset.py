@@ -67,3 +67,13 @@ def test_nothing_is_forwarded_but_out_of_the_uplink(uplinks: list[bool]):
     accepted = [line.strip() for line in forward.splitlines() if "accept" in line and "iifname" in line]
     assert len(accepted) == sum(uplinks)
     assert all('oifname "way-out"' in line for line in accepted)
+
+
+def test_a_silent_gateway_refuses_nothing():
+    quiet = RuledNetwork("g1", "10.0.0.0/24", "10.0.0.1", silent=True)
+    other = RuledNetwork("g2", "10.1.0.0/24", "10.1.0.1")
+    rules = plan_ruleset([quiet, other])
+    assert 'oifname "g1" tcp flags & rst == rst drop' in rules
+    assert 'oifname "g1" icmp type destination-unreachable drop' in rules
+    assert 'oifname "g2"' not in rules
+    assert "hook output" not in plan_ruleset([other])

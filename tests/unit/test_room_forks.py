@@ -1,12 +1,12 @@
 """Forks of rooms on paper: what is on record of the copy, what is not, and that nothing is left of one that fails."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from tests.host.waiting import wait_until
 from tests.unit.paper_fabric import open_paper_fabric
 from tests.unit.test_forks import PaperCapturing, PaperLife
 
@@ -131,6 +131,5 @@ async def test_a_copy_that_an_earlier_daemon_began_is_taken_away(tmp_path: Path)
     home = tmp_path / "home"
     async with open_paper_fabric(home) as fabric:
         await fabric.rooms.create(RoomSpec(name="half"), forking=True)
-    async with open_paper_fabric(home) as fabric, asyncio.timeout(10):
-        while [record.name for record in fabric.rooms.records()] != ["default"]:
-            await asyncio.sleep(0.001)
+    async with open_paper_fabric(home) as fabric:
+        await wait_until(lambda: [record.name for record in fabric.rooms.records()] == ["default"])

@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 
 from weft.model.wiring import BYPASS_SLOT, AddFilter, DeleteFilter, Filter, FilterChange, FilterKind
 from weft.plan.linknames import VOID
-from weft.plan.splice import Appliance, Ends, plan_bypass, plan_retire, plan_splice, plan_void
+from weft.plan.splice import Appliance, Ears, Ends, plan_bypass, plan_retire, plan_splice, plan_void
 
 ENDS = Ends("p1.0", "t1.0")
+ECHO = "s1.7"
 
 
 class Switchboard:
@@ -160,16 +161,16 @@ def test_a_bypass_to_an_end_that_is_gone_is_renewed() -> None:
 
 @given(st.lists(st.tuples(chains, st.sets(st.integers(2, 7)), st.sets(st.integers(20, 23)))))
 @settings(max_examples=200, deadline=None)
-def test_shadows_hear_what_reaches_the_machine_and_nothing_else(
+def test_ears_hear_what_has_come_through_the_chain_and_nothing_else(
     wishes: list[tuple[list[int], set[int], set[int]]],
 ) -> None:
     board = fresh()
     for numbers, listeners, heard in wishes:
         chain = [appliance(n, n not in listeners) for n in numbers]
         shadows = {f"t{n}.0" for n in heard}
-        for change in plan_splice(ENDS, chain, board.filters, sorted(shadows)):
+        for change in plan_splice(ENDS, chain, board.filters, Ears(tuple(sorted(shadows)), (ECHO,))):
             board.apply(change)
-        assert plan_splice(ENDS, chain, board.filters, sorted(shadows)) == []
+        assert plan_splice(ENDS, chain, board.filters, Ears(tuple(sorted(shadows)), (ECHO,))) == []
         for gone in set(range(2, 8)) - set(numbers):
             for change in plan_retire(appliance(gone), board.filters):
                 board.apply(change)
@@ -178,6 +179,8 @@ def test_shadows_hear_what_reaches_the_machine_and_nothing_else(
         hearing = {link for link in board.filters for target in board.copies(link) if target in shadows}
         assert hearing == ({last} if shadows else set())
         assert shadows <= board.copies(last)
+        first = inline[0].network_side if inline else ENDS.tap
+        assert [link for link in board.filters if ECHO in board.copies(link)] == [first]
 
 
 def test_what_comes_out_of_a_muted_tap_is_gone_until_its_port_is_wired() -> None:

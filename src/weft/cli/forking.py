@@ -17,7 +17,9 @@ from weft.model.names import ROOM_MARK
 @click.option("-n", "--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many copies.")
 @click.option("--name", help="Of the first copy; others have a number behind it. Default: MACHINE-fork-1 and so on.")
 @click.option("--rm", "remove", is_flag=True, help="Remove each copy when it ends.")
-@click.option("--shadow", is_flag=True, help="On no network, but with copies of all frames that reach MACHINE.")
+@click.option(
+    "--shadow", is_flag=True, help="With copies of all frames that reach MACHINE or ROOM; what it answers goes nowhere."
+)
 @click.option("--uplink", is_flag=True, help="Of a room: with the ways out that its networks have.")
 @click.option("--description", metavar="TEXT", help="Of a room: what it is for. Default: as the original.")
 @format_option
@@ -31,7 +33,7 @@ def fork(face: Face, /, what: str, new: str | None, output: str, **options: Any)
     """
     mark, colon, room = what.partition(":")
     if colon and mark == ROOM_MARK:
-        _check_none(options, {"count": 1, "name": None, "remove": False, "shadow": False}, "a room")
+        _check_none(options, {"count": 1, "name": None, "remove": False}, "a room")
         _fork_room(face, room, new, options, output)
         return
     if new is not None:
@@ -59,7 +61,7 @@ def _fork_machine(face: Face, name: str, options: dict[str, Any], output: str) -
 def _fork_room(face: Face, name: str, new: str | None, options: dict[str, Any], output: str) -> None:
     if new is None:
         raise click.UsageError(f"missing the name of the new room: weft fork {ROOM_MARK}:{name} NEWROOM")
-    picked = {key: options[key] for key in ("uplink", "description")}
+    picked = {key: options[key] for key in ("uplink", "description", "shadow")}
     view = face.client().fork_room(name, new, **picked)
     if output == "json":
         print_json(view)

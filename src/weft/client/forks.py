@@ -17,10 +17,12 @@ class ForkRoutes(Transport):
         body = {"count": count, "name": copy, "remove": remove, "shadow": shadow}
         return self._ask_object("POST", f"/v1/machines/{quote_name(name)}/fork", body=body, timeout=WORK_TIMEOUT)
 
-    def fork_room(self, name: str, copy: str, *, description: str | None = None, uplink: bool = False) -> Json:
+    def fork_room(
+        self, name: str, copy: str, *, description: str | None = None, uplink: bool = False, shadow: bool = False
+    ) -> Json:
         """Copies a room, with all that is in it, at one instant: room, machines, pauses, disks, left_out, took.
 
-        `uplink`: with the ways out that its networks have.
+        `uplink`: with the ways out that its networks have; `shadow`: with copies of what comes into the original.
         """
-        body = {"name": copy, "description": description, "uplink": uplink}
+        body = {"name": copy, "description": description, "uplink": uplink, "shadow": shadow}
         return self._ask_object("POST", f"/v1/rooms/{quote_name(name)}/fork", body=body, timeout=WORK_TIMEOUT)

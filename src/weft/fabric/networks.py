@@ -185,6 +185,7 @@ class Networks:
                 gateway=str(record.gateway),
                 uplink=record.spec.uplink,
                 behind=str(record.behind),
+                silent=record.silent,
             )
             for record in wanted
             if record.has_gateway_port

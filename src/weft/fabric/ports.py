@@ -16,18 +16,18 @@ from weft.model.names import PortName
 from weft.model.wiring import Filter
 from weft.plan.address import UPSTREAM
 from weft.plan.linknames import bridge_side_name, gateway_bridge_side_name, patch_name, tap_name
-from weft.plan.splice import Appliance, Ends, Wiring, plan_bypass, plan_retire, plan_splice, plan_void
+from weft.plan.splice import Appliance, Ears, Ends, Wiring, plan_bypass, plan_retire, plan_splice, plan_void
 
 
 @dataclass(frozen=True, slots=True)
 class PortLook:
-    """A port as it is: what it joins, the appliances its chain leads through, the filters of all their links, and the taps
-    of its shadows."""
+    """A port as it is: what it joins, the appliances its chain leads through, the filters of all their links, and who
+    hears along."""
 
     ends: Ends
     appliances: tuple[Appliance, ...]
     wiring: Wiring
-    shadows: tuple[str, ...]
+    ears: Ears
 
 
 class Ports:
@@ -127,8 +127,7 @@ class Ports:
             if self._is_becoming(port):
                 changes = plan_void(ends.tap, wiring)
             else:
-                shadows = list(self._find_shadows(port))
-                changes = plan_bypass(ends, wiring) + plan_splice(ends, appliances, wiring, shadows)
+                changes = plan_bypass(ends, wiring) + plan_splice(ends, appliances, wiring, await self._find_ears(port))
             await self._site.links.apply_filters(changes)
             return len(changes)
 
@@ -140,7 +139,7 @@ class Ports:
                 return None
             appliances = list(self._carrying(port))
             wiring = {link: await self._find_filters(link) for link in _links_of(ends, appliances)}
-            return PortLook(ends, tuple(appliances), wiring, tuple(self._find_shadows(port)))
+            return PortLook(ends, tuple(appliances), wiring, await self._find_ears(port))
 
     async def retire(self, machine: MachineRecord) -> None:
         """Take the redirects off an appliance that has drained, unless it is in a chain again."""
@@ -188,11 +187,14 @@ class Ports:
         machine = self._site.shelves.machines.find(port.machine)
         return machine is not None and machine.becoming
 
-    def _find_shadows(self, port: PortName) -> Iterable[str]:
-        """Taps of those that hear what reaches a machine, while they run."""
-        for machine in self._site.shelves.machines:
-            if machine.shadows == port.machine and machine.hears and port.nic < len(machine.nics):
-                yield tap_name(machine.slot, port.nic)
+    async def _find_ears(self, port: PortName) -> Ears:
+        """Who hears what reaches a machine: its shadows, while they run; and what a gateway sends: rooms' shadows."""
+        if port.network is not None:
+            relays = self._site.shelves.networks.get(port.network).relays
+            present = await self._site.links.list_links() if relays else {}
+            return Ears(outward=tuple(relay for relay in relays if relay in present))
+        shadows = [one for one in self._site.shelves.machines if one.shadows == port.machine and one.hears]
+        return Ears(inward=tuple(tap_name(one.slot, port.nic) for one in shadows if port.nic < len(one.nics)))
 
     async def _attach_port(
         self, machine: MachineRecord, nic: int, network: str, alias: str, present: Mapping[str, LinkInfo]

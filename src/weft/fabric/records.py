@@ -179,12 +179,15 @@ class MachineRecord(Record):
 
 
 class NetworkRecord(Record):
-    """A network; its spec always has a subnet."""
+    """A network; its spec always has a subnet. `relays`: links that lead copies of what its gateway sends to rooms that
+    shadow this one. `silent`: it is in such a room, and its gateway refuses nothing."""
 
     spec: NetworkSpec
     slot: int
     created: float
     removing: bool = False
+    relays: tuple[str, ...] = ()
+    silent: bool = False
 
     @property
     def name(self) -> str:
@@ -295,6 +298,8 @@ class RoomRecord(Record):
     created: float
     file: str | None = None
     applied: str | None = None
+    shadows: str | None = None
+    """The room that it gets copies of frames from."""
     forking: bool = False
     """It is to be a copy of another room, and is not complete yet."""
     removing: bool = False

@@ -60,7 +60,6 @@ class Room:
     insight: Insight
     updates: Updates
     firewalls: Firewalls
-    capturing: Capturing
     forks: Forks
     firewall_changes: FirewallChanges
 
@@ -133,7 +132,6 @@ def assemble(site: Site) -> Room:
         networks=networks,
         ports=ports,
         lifecycle=lifecycle,
-        capturing=Capturing(site, lifecycle),
         machines=machines,
         hearts=hearts,
         inserts=inserts,

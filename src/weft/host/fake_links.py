@@ -62,6 +62,16 @@ class FakeLinks:
         self._links[name].info = replace(self._links[name].info, mac=mac)
         await self.ensure_hook(far_side)
 
+    async def create_relay(self, name: str, far_side: str, *, namespace: int, mtu: int, alias: str) -> None:
+        self._want_free(far_side)
+        self._put(name, "veth", alias, mtu, peer=far_side)
+        self._put(far_side, "veth", "", mtu, peer=name)
+
+    async def settle_relay(self, far_side: str, *, alias: str) -> None:
+        link = self._get(far_side)
+        link.info = replace(link.info, alias=alias)
+        await self.ensure_hook(far_side)
+
     async def add_peer(self, name: str, own: str, peer: str) -> None:
         self._get(name)
         IPv4Address(own), IPv4Address(peer)

@@ -84,6 +84,14 @@ class KernelLinks:
             await self._change(rtnl.NEW_ADDRESS, owned, f"address {address} of {name}", CREATE | EXCLUSIVE)
         await self._finish(alias, far_side, name)
 
+    async def create_relay(self, name: str, far_side: str, *, namespace: int, mtu: int, alias: str) -> None:
+        await self._create(rtnl.dump_pair(name, far_side, mtu=mtu, namespace=namespace), name)
+        await self._finish(alias, name)
+
+    async def settle_relay(self, far_side: str, *, alias: str) -> None:
+        await self.ensure_hook(far_side)
+        await self._finish(alias, far_side)
+
     async def add_peer(self, name: str, own: str, peer: str) -> None:
         body = rtnl.dump_peer(self._index(name), IPv4Address(own), IPv4Address(peer))
         with contextlib.suppress(Exists):

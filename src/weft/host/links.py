@@ -94,6 +94,12 @@ class Links(Protocol):
     ) -> None:
         """A pair of links, up: `far_side` has a hook; `name` has a fixed MAC and addresses, like `10.0.0.1/24`."""
 
+    async def create_relay(self, name: str, far_side: str, *, namespace: int, mtu: int, alias: str) -> None:
+        """A pair of links, one here, up, the other in the namespace of this descriptor, for `settle_relay` there."""
+
+    async def settle_relay(self, far_side: str, *, alias: str) -> None:
+        """The end of a pair that was made elsewhere: up, with a hook."""
+
     async def add_peer(self, name: str, own: str, peer: str) -> None:
         """Let an address be reached by a link, and nothing else; the link is called `own` there. No effect when it is
         so already."""

@@ -19,6 +19,7 @@ _STATS = 23
 _TRAFFIC = struct.Struct("=16xQQ")
 _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
+_NAMESPACE = 28  # IFLA_NET_NS_FD
 _BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_GROUPS, _BRIDGE_SNOOPING = 1, 5, 9, 23
 _LLDP = struct.pack("=H", 1 << 0xE)
 _LOCAL, _OWN = 2, 1  # IFA_LOCAL, IFA_ADDRESS
@@ -67,9 +68,13 @@ def dump_bridge_settings(index: int) -> bytes:
     return _MESSAGE.pack(0, 0, index, 0, 0) + _dump_info("bridge", _BRIDGE_SETTINGS)
 
 
-def dump_pair(name: str, peer: str, *, mtu: int, master: int = 0, mac: bytes | None = None) -> bytes:
-    """A veth pair; `name` joins the bridge `master`, and has the hardware address `mac`."""
-    far = attribute(_VETH_PEER | NESTED, _dump_new(peer, mtu))
+def dump_pair(
+    name: str, peer: str, *, mtu: int, master: int = 0, mac: bytes | None = None, namespace: int | None = None
+) -> bytes:
+    """A veth pair; `name` joins the bridge `master`, and has the hardware address `mac`. `namespace`: a descriptor of
+    the one that the peer is made in."""
+    elsewhere = b"" if namespace is None else attribute(_NAMESPACE, namespace)
+    far = attribute(_VETH_PEER | NESTED, _dump_new(peer, mtu, elsewhere))
     bridge = attribute(_MASTER, master) if master else b""
     own = attribute(_MAC, mac) if mac else b""
     return _dump_new(name, mtu, bridge, own, _dump_info("veth", nest(_INFO_DATA, far)))

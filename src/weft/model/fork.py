@@ -1,7 +1,8 @@
 """Forks: copies of machines that run, and of whole rooms. Each goes on from its original's memory, as somebody else."""
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from weft.model.errors import Invalid
 from weft.model.machine import MachineView, Spec
 from weft.model.names import parse_name
 from weft.model.room import RoomView
@@ -28,16 +29,26 @@ class ForkSpec(Spec):
 
 
 class RoomForkSpec(Spec):
-    """What copy a user wants of a room. `uplink`: its networks have ways out where those of the original have."""
+    """What copy a user wants of a room. `uplink`: its networks have ways out where those of the original have.
+
+    `shadow`: its networks get copies of what the gateways of the original's send.
+    """
 
     name: str
     description: str | None = Field(default=None, description="None: that of the original")
     uplink: bool = False
+    shadow: bool = False
 
     @field_validator("name")
     @classmethod
     def _check_name(cls, name: str) -> str:
         return parse_name(name, "room")
+
+    @model_validator(mode="after")
+    def _check_way_out(self) -> "RoomForkSpec":
+        if self.shadow and self.uplink:
+            raise Invalid("a shadow has no way out: what it answers goes nowhere")
+        return self
 
 
 class ForkFailure(BaseModel):

@@ -33,6 +33,16 @@ def gateway_bridge_side_name(network_slot: int) -> str:
     return f"gb{network_slot}"
 
 
+def relay_name(network_slot: int, block: int) -> str:
+    """The link that copies of what a gateway sends leave a room by, for that with user ids of this block."""
+    return f"s{network_slot}.{block}"
+
+
+def relay_end_name(network_slot: int) -> str:
+    """Where they come into the other room."""
+    return f"s{network_slot}"
+
+
 def patch_name(machine_slot: int, nic: int) -> str:
     """The end of a port that faces the chain; its filters lead to the first insert or to the tap."""
     return f"p{machine_slot}.{nic}"

@@ -12,7 +12,8 @@ TABLE = "inet weft"
 class RuledNetwork:
     """A network as the rules see it: the link with its gateway's address, its range (`10.0.0.0/24`), that address.
 
-    `behind` is what has taken over the gateway's address, if anything has.
+    `behind` is what has taken over the gateway's address, if anything has. `silent`: its gateway refuses nothing, since
+    machines are there that answer to what it has never asked.
     """
 
     link: str
@@ -20,6 +21,7 @@ class RuledNetwork:
     gateway: str
     uplink: bool = False
     behind: str | None = None
+    silent: bool = False
 
     @property
     def sources(self) -> str:
@@ -37,6 +39,7 @@ def plan_ruleset(networks: Sequence[RuledNetwork], uplink: str = "uplink") -> st
     lines = [f"add table {TABLE}", f"delete table {TABLE}", f"table {TABLE} {{"]
     lines += _plan_chain("input", "filter", _plan_input(networks))
     lines += _plan_chain("forward", "filter", _plan_forward(networks, uplink))
+    lines += _plan_silence(networks)
     lines += _plan_names(networks)
     lines += _plan_nat(networks, uplink)
     return "\n".join([*lines, "}", ""])
@@ -60,6 +63,15 @@ def _plan_forward(networks: Sequence[RuledNetwork], uplink: str) -> list[str]:
         for network in networks
         if network.uplink
     ]
+
+
+def _plan_silence(networks: Sequence[RuledNetwork]) -> list[str]:
+    links = [network.link for network in networks if network.silent]
+    if not links:
+        return []
+    refusals = ("tcp flags & rst == rst", "icmp type destination-unreachable")
+    rules = [f'    oifname "{link}" {refusal} drop' for link in links for refusal in refusals]
+    return ["  chain output {", "    type filter hook output priority filter; policy accept;", *rules, "  }"]
 
 
 def _plan_chain(hook: str, priority: str, rules: Sequence[str]) -> list[str]:

@@ -50,6 +50,17 @@ class Ends:
     tap: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Links that get copies: of what reaches the machine, and of what reaches the network."""
+
+    inward: tuple[str, ...] = ()
+    outward: tuple[str, ...] = ()
+
+
+DEAF = Ears()
+
+
 def plan_bypass(ends: Ends, wiring: Wiring) -> list[FilterChange]:
     """The permanent redirects of a port, as far as they are missing, or lead to an end that was made anew since."""
     changes: list[FilterChange] = []
@@ -67,13 +78,10 @@ def plan_void(tap: str, wiring: Wiring) -> list[FilterChange]:
     return [] if seen else [AddFilter(tap, BYPASS_SLOT, FilterKind.REDIRECT, VOID)]
 
 
-def plan_splice(
-    ends: Ends, chain: Sequence[Appliance], wiring: Wiring, shadows: Sequence[str] = ()
-) -> list[FilterChange]:
+def plan_splice(ends: Ends, chain: Sequence[Appliance], wiring: Wiring, ears: Ears = DEAF) -> list[FilterChange]:
     """The changes that lead frames through `chain`, which is ordered from the network side to the machine side.
 
-    `shadows` are taps that get copies of what reaches the machine. The port must have its permanent redirects. A second
-    call with the resulting wiring returns nothing.
+    The port must have its permanent redirects. A second call with the resulting wiring returns nothing.
     """
     inline = [appliance for appliance in chain if appliance.inline]
     changes: list[FilterChange] = []
@@ -81,7 +89,7 @@ def plan_splice(
         for link, target in reversed(way):
             is_bypass = {link, target} == {ends.patch, ends.tap}
             changes += _retarget(link, None if is_bypass else target, wiring.get(link, ()))
-    return changes + _plan_copies(ends, chain, wiring, shadows)
+    return changes + _plan_copies(ends, chain, wiring, ears)
 
 
 def plan_retire(appliance: Appliance, wiring: Wiring) -> list[FilterChange]:
@@ -125,10 +133,9 @@ def _retarget(link: str, target: str | None, seen: Iterable[Filter]) -> Iterator
         yield DeleteFilter(link, current.slot)
 
 
-def _plan_copies(ends: Ends, chain: Sequence[Appliance], wiring: Wiring, shadows: Sequence[str]) -> list[FilterChange]:
+def _plan_copies(ends: Ends, chain: Sequence[Appliance], wiring: Wiring, ears: Ears) -> list[FilterChange]:
     """Mirrors for the listeners of a chain: new ones first, then those that nobody wants any more go."""
-    last, _ = _inward(ends, [appliance for appliance in chain if appliance.inline])[-1]
-    wanted = [*_wanted_copies(ends, chain), *((last, shadow) for shadow in shadows)]
+    wanted = [*_wanted_copies(ends, chain), *_wanted_by(ends, chain, ears)]
     changes: list[FilterChange] = []
     links = dict.fromkeys([*(link for link, _ in wanted), *_links_of(ends, chain)])
     for link in links:
@@ -140,6 +147,13 @@ def _plan_copies(ends: Ends, chain: Sequence[Appliance], wiring: Wiring, shadows
                 changes.append(AddFilter(link, next(free), FilterKind.MIRROR, target))
         changes += [DeleteFilter(link, slot) for target, slot in mirrors.items() if target not in targets]
     return changes
+
+
+def _wanted_by(ends: Ends, chain: Sequence[Appliance], ears: Ears) -> Iterator[tuple[str, str]]:
+    """They listen where frames have come through the whole chain."""
+    inline = [appliance for appliance in chain if appliance.inline]
+    for way, targets in ((_inward(ends, inline), ears.inward), (_outward(ends, inline), ears.outward)):
+        yield from ((way[-1][0], target) for target in targets)
 
 
 def _links_of(ends: Ends, chain: Sequence[Appliance]) -> Iterator[str]:

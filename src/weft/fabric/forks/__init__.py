@@ -1,1 +1,1 @@
-"""Forks: machines that go on from what others are, and whole rooms of them. How moments are captured is in `moments`."""
+"""Forks: machines that go on from what others are, and whole rooms of them. Capturing moments is not done here."""

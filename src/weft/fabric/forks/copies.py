@@ -23,7 +23,7 @@ from weft.plan.forks import plan_copy, plan_volume_names, written_volumes
 
 
 class Copies:
-    """The copies of a room's machines. One that is `becoming` sends nothing until its agent has said that it is itself."""
+    """The copies of a room's machines. One that is `becoming` sends nothing until its agent says that it is itself."""
 
     def __init__(self, site: Site, machines: Machines, ports: Ports, lifecycle: Lifecycle, volumes: Volumes) -> None:
         self._site = site

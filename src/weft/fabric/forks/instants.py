@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from weft.fabric.forks.disks import DiskClones, find_written
-from weft.fabric.moments.capturing import Captured, Capturing
+from weft.fabric.moments.capturing import Capturing
+from weft.fabric.moments.subject import Captured
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 

@@ -1,4 +1,4 @@
-"""What a room's copy has on record: the same names, slots, addresses and hardware addresses, nothing of what is going on.
+"""What a room's copy has on record: the same names, slots and addresses of both kinds, nothing of what is going on.
 
 All of it is void where the copy of the room does not come to be.
 """
@@ -10,10 +10,10 @@ from weft.fabric.site import Shelves
 from weft.model.machine import State
 
 
-def copy_network(network: NetworkRecord, *, uplink: bool, now: float) -> NetworkRecord:
+def copy_network(network: NetworkRecord, *, uplink: bool, shadow: bool, now: float) -> NetworkRecord:
     """In the same slot: the gateway's hardware address is made of it, and machines know that."""
     spec = network.spec.model_copy(update={"uplink": network.spec.uplink and uplink})
-    copied: NetworkRecord = network.with_(spec=spec, created=now)
+    copied: NetworkRecord = network.with_(spec=spec, created=now, relays=(), silent=shadow)
     return copied
 
 
@@ -48,10 +48,10 @@ def copy_volume(volume: VolumeRecord, now: float) -> VolumeRecord:
     return VolumeRecord(spec=volume.spec, created=now)
 
 
-async def copy_records(source: Shelves, target: Shelves, *, uplink: bool, now: float) -> None:
+async def copy_records(source: Shelves, target: Shelves, *, uplink: bool, shadow: bool, now: float) -> None:
     """Put everything on record that a copy of a room is to have."""
     for network in source.networks:
-        await target.networks.save(copy_network(network, uplink=uplink, now=now))
+        await target.networks.save(copy_network(network, uplink=uplink, shadow=shadow, now=now))
     for volume in source.volumes:
         await target.volumes.save(copy_volume(volume, now))
     for machine in source.machines:

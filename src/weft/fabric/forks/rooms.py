@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.fabric.forks.disks import clone_disks, find_written
+from weft.fabric.forks.relays import check_relays, open_relays
 from weft.fabric.forks.roomcopy import copy_records
-from weft.fabric.moments.capturing import Captured
+from weft.fabric.moments.subject import Captured
 from weft.fabric.records import MachineRecord
 from weft.fabric.room import Room
 from weft.fabric.rooms import Rooms
@@ -50,13 +51,15 @@ class RoomForks:
         begin = time.monotonic()
         source = self._rooms.get(name)
         _check_settled(source)
+        if wanted.shadow:
+            check_relays(source)
         record = self._rooms.record(name)
         description = record.spec.description if wanted.description is None else wanted.description
         spec = record.spec.model_copy(update={"name": wanted.name, "description": description})
         await self._rooms.create(RoomSpec.model_validate(spec.model_dump()), forking=True)
         try:
             work = _RoomFork(source, self._rooms.get(wanted.name))
-            await work.carry_out(uplink=wanted.uplink)
+            await work.carry_out(uplink=wanted.uplink, shadow=wanted.shadow)
             await self._rooms.settle(wanted.name)
         except BaseException:
             await asyncio.shield(self._rooms.remove(wanted.name, force=True, volumes=True))
@@ -76,7 +79,7 @@ class _RoomFork:
         self._at_instant: dict[Path, Path] = {}
         self._before: dict[Path, Path] = {}
 
-    async def carry_out(self, *, uplink: bool) -> None:
+    async def carry_out(self, *, uplink: bool, shadow: bool) -> None:
         source, target = self._source.site, self._target.site
         async with AsyncExitStack() as stack:
             runs = [machine for machine in source.shelves.machines if machine.state is State.RUNNING]
@@ -84,7 +87,7 @@ class _RoomFork:
                 if machine in runs:
                     continue
                 await stack.enter_async_context(self._source.lifecycle.locked(machine.name))
-            await copy_records(source.shelves, target.shelves, uplink=uplink, now=target.clock())
+            await copy_records(source.shelves, target.shelves, uplink=uplink, shadow=shadow, now=target.clock())
             await self._wire()
             self._at_instant = self._map_written(runs)
             self._before = self._map_rest()
@@ -97,6 +100,8 @@ class _RoomFork:
             await asyncio.gather(*(self._start(name, one) for name, one in captured.items()))
         for insert in target.shelves.inserts:
             await self._target.inserts.adopt(insert)
+        if shadow:
+            await open_relays(self._source, self._target)
 
     async def _wire(self) -> None:
         """Networks, and the links of all machines; of those that are yet to become themselves nothing comes out."""

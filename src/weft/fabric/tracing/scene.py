@@ -69,7 +69,7 @@ async def _look(site: Site, ports: Ports, name: PortName) -> TracedPort:
     look = await ports.look(name)
     if look is None:
         return TracedPort(name, chain)
-    return TracedPort(name, chain, look.ends, look.appliances, look.wiring, look.shadows)
+    return TracedPort(name, chain, look.ends, look.appliances, look.wiring, look.ears)
 
 
 def _trace_insert(site: Site, insert: InsertRecord) -> TracedInsert:

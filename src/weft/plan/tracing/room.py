@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from weft.model.insert import InsertState, Mode
 from weft.model.machine import PublishedPort, State
 from weft.model.names import PortName
-from weft.plan.splice import Appliance, Ends, Wiring
+from weft.plan.splice import DEAF, Appliance, Ears, Ends, Wiring
 from weft.plan.tracing.ends import Address, Protocol
 
 
@@ -110,7 +110,7 @@ class TracedPort:
     ends: Ends | None = None
     carrying: tuple[Appliance, ...] = ()
     seen: Wiring | None = None
-    shadows: tuple[str, ...] = ()
+    ears: Ears = DEAF
 
 
 @dataclass(frozen=True, slots=True)

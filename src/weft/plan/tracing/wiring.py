@@ -11,7 +11,7 @@ def find_differences(port: TracedPort) -> list[str]:
     """What is not as the chain says, a phrase each; nothing when nobody has looked."""
     if port.ends is None or port.seen is None:
         return []
-    changes = [*plan_bypass(port.ends, port.seen), *plan_splice(port.ends, port.carrying, port.seen, port.shadows)]
+    changes = [*plan_bypass(port.ends, port.seen), *plan_splice(port.ends, port.carrying, port.seen, port.ears)]
     return [_describe(change, port.seen) for change in changes]
 
 

@@ -24,17 +24,19 @@ ROUND = 20.0
 _DESTINATION_PORT = slice(36, 38)
 """Behind an Ethernet and an IPv4 header without options."""
 _ALL_PROTOCOLS = 3
+_TAPS = "t"
+"""What the names of taps begin with."""
 
 
 class FirstPacket(threading.Thread):
-    """Waits for the first packet of the traffic that comes in at a link which is not there yet.
+    """Waits for the first packet of the traffic that comes in at a tap which is not its sender's.
 
-    In at a tap means out of the machine behind it, so that is the packet's way out of the appliance.
+    In at a tap means out of the machine behind it, so that is the packet's way out of an appliance.
     """
 
-    def __init__(self, fabric: BenchFabric) -> None:
+    def __init__(self, fabric: BenchFabric, sender: str) -> None:
         super().__init__(daemon=True)
-        self._known = {str(link["ifname"]) for link in fabric.links()}
+        self._sender = fabric.tap(sender)
         self._sock = call_inside(fabric.keeper, _listen)
         self._sock.settimeout(ROUND)
         self._seen = 0.0
@@ -47,7 +49,8 @@ class FirstPacket(threading.Thread):
                 frame, (link, _, direction, *_) = self._sock.recvfrom(64)
             except TimeoutError:
                 return
-            if link not in self._known and direction != socket.PACKET_OUTGOING and frame[_DESTINATION_PORT] == port:
+            comes_out = link.startswith(_TAPS) and link != self._sender and direction != socket.PACKET_OUTGOING
+            if comes_out and frame[_DESTINATION_PORT] == port:
                 self._seen = time.perf_counter()
 
     def finish(self) -> float:
@@ -65,7 +68,7 @@ def _listen() -> socket.socket:
 
 def time_insert(fabric: BenchFabric) -> tuple[float, float]:
     """Seconds to the first packet through a new appliance, and until the command said that it is in."""
-    first = FirstPacket(fabric)
+    first = FirstPacket(fabric, SENDER)
     argv = [str(WEFT), "--home", str(fabric.home), "insert", "sniffer", "--before", RECEIVER, "--name", APPLIANCE]
     begin = time.perf_counter()
     subprocess.run(argv, check=True, capture_output=True, timeout=ROUND)

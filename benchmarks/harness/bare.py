@@ -66,23 +66,25 @@ def time_bare_boot(twin: Twin, folder: Path, keeper: int) -> float:
         floppy = os.open(twin.view["floppy"], os.O_RDONLY) if FLOPPY_SERIAL.encode() in twin.initrd else None
         if floppy is not None:
             stack.callback(os.close, floppy)
-        argv = [twin.facts.qemu, *plan_boot(replace(_plan(twin, folder, sockets, taps), floppy_fd=floppy))]
+        argv = [twin.facts.qemu, *plan_boot(replace(plan_twin(twin, folder, sockets, taps), floppy_fd=floppy))]
         begin = time.perf_counter()
         process = subprocess.Popen(
             argv, pass_fds=[*sockets, *taps, *([] if floppy is None else [floppy])], stdin=subprocess.DEVNULL
         )
         stack.callback(process.wait, PATIENCE)
         stack.callback(process.kill)
-        asyncio.run(_wait_ready(folder / "agent.sock"))
+        asyncio.run(wait_agent(folder / "agent.sock"))
         return time.perf_counter() - begin
 
 
-async def _wait_ready(path: Path) -> None:
+async def wait_agent(path: Path) -> None:
+    """Until a machine's agent answers."""
     async with open_agent(path, timeout=PATIENCE):
         pass
 
 
-def _plan(twin: Twin, folder: Path, sockets: list[int], taps: list[int]) -> Boot:
+def plan_twin(twin: Twin, folder: Path, sockets: list[int], taps: list[int]) -> Boot:
+    """How a twin is booted; its files are in `folder`."""
     view, (qmp, serial, agent) = twin.view, sockets
     macs = [nic["mac"] for nic in view["networks"]]
     return Boot(

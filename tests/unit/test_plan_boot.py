@@ -86,3 +86,8 @@ def test_the_kernel_is_told_the_hosts_rate_only_where_it_is_known_and_wanted() -
     assert "tsc_early_khz" not in kernel_line(replace(WEB, tsc_khz=None))
     assert "tsc_early_khz" not in kernel_line(replace(WEB, accel="kvm"))
     assert kernel_line(replace(WEB, kernel_args=("a", "b=c"))).endswith(" a b=c")
+
+
+def test_a_guest_guards_itself_against_a_processors_guesses_where_it_has_one() -> None:
+    assert "mitigations=off" in kernel_line(WEB)
+    assert "mitigations" not in kernel_line(replace(WEB, accel="kvm"))

@@ -106,6 +106,9 @@ def kernel_line(boot: Boot) -> str:
     if boot.accel == "tcg":
         # Calibrating the TSC against an emulated timer takes long and, on a loaded host, goes wrong.
         args.append("no_timer_check")
+        # They guard against what a processor guesses. Emulated code makes other guesses, in one address space, so they
+        # change nothing but the time that everything takes.
+        args.append("mitigations=off")
         if boot.tsc_khz:
             # Without `reliable` four of ten guests on a loaded host drop the TSC for a clock that ticks every 10 ms.
             args += [f"tsc_early_khz={boot.tsc_khz}", "tsc=reliable"]

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     log_bytes: int = Field(4 << 20, ge=65536, description="size at which a machine's serial log is rotated")
     uid_base: int = Field(0x77000000, ge=1000, description="first of the user ids that machines run as (root only)")
     memory_overhead: int = Field(192 << 20, ge=0, description="what QEMU itself may use beside the machine's memory")
+    pool_limit: int = Field(16, ge=0, description="how many copies the pools of a room may keep ready, all together")
     insecure_registries: tuple[str, ...] = Field(
         (),
         description="registries, HOST or HOST:PORT, that may be spoken to without TLS; those of this host may anyway",

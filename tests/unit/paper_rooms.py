@@ -15,6 +15,7 @@ from weft.model.machine import MachineSpec, NicSpec, State
 from weft.model.mount import MountKind
 from weft.model.names import DEFAULT_NETWORK, parse_port
 from weft.model.network import NetworkSpec
+from weft.model.pool import PoolSpec
 from weft.model.room import RoomSpec
 from weft.model.steps import Kind, Plan, Step, Verb
 from weft.model.volume import VolumeSpec
@@ -144,6 +145,23 @@ class PaperRooms(World):
         refuse(users_of(room, step.name), f"{step.key}: {users_of(room, step.name)} have it")
         refuse(not step.loses, f"{step.key}: a loss that is not told")
         return replace(room, volumes=without(room.volumes, step.name))
+
+    # Pools.
+
+    def _create_pool(self, room: RoomNow, step: Step) -> RoomNow:
+        assert isinstance(step.spec, PoolSpec)
+        refuse(full_name(step.name) in map(full_name, room.pools), f"{step.key}: exists")
+        self._check_image(step, step.spec.image)
+        return replace(room, pools={**room.pools, step.name: step.spec})
+
+    def _change_pool(self, room: RoomNow, step: Step) -> RoomNow:
+        assert isinstance(step.spec, PoolSpec)
+        refuse(room.pools[step.name] == step.spec, f"{step.key}: nothing to do")
+        return replace(room, pools={**room.pools, step.name: step.spec})
+
+    def _remove_pool(self, room: RoomNow, step: Step) -> RoomNow:
+        refuse(step.name not in room.pools, f"{step.key}: none there")
+        return replace(room, pools=without(room.pools, step.name))
 
     # Machines.
 

@@ -176,3 +176,26 @@ def test_what_one_machine_has_goes_to_another(rooms: PaperRooms) -> None:
     rooms.apply(file, order=lambda steps: [*reversed(steps)])
     assert [nic.address for nic in rooms.rooms["acme"].machines["job"].nics] == [IPv4Address("10.20.1.10")]
     assert rooms.plan(file).steps == ()
+
+
+def test_a_pool_comes_changes_and_goes(rooms: PaperRooms) -> None:
+    plan = rooms.apply(read(ACME + "pool: { sniffer: 2, base: { size: 1, memory: 128M } }"))
+    assert keys(plan) == ["pool/sniffer/create", "pool/base/create"]
+    assert rooms.plan(read(ACME + "pool: { sniffer: 2, base: { size: 1, memory: 128M } }")).steps == ()
+    plan = rooms.apply(read(ACME + "pool: { sniffer: 3 }"))
+    assert keys(plan) == ["pool/sniffer/change", "pool/base/remove"]
+    assert why(plan, "pool/sniffer/change") == ("size 2 → 3",)
+
+
+def test_memory_of_a_pool_that_its_image_asks_for_is_no_difference(rooms: PaperRooms) -> None:
+    rooms.apply(read(ACME + "pool: { sniffer: 2 }"))
+    image = rooms.find_image("sniffer")
+    assert image is not None
+    assert rooms.plan(read(ACME + f"pool: {{ sniffer: {{ size: 2, memory: {image.memory} }} }}")).steps == ()
+
+
+def test_a_pool_waits_for_an_image_that_is_built_for_another_part(rooms: PaperRooms) -> None:
+    fresh = "machines: { own: { build: /recipes/own } }\npool: { own: 1 }"
+    plan = rooms.apply(read(fresh, "new"))
+    step = next(step for step in plan.steps if step.kind == "pool")
+    assert "image/own/build" in step.after

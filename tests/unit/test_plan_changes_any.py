@@ -76,6 +76,9 @@ INSERT = st.fixed_dictionaries(
         "cold": st.booleans(),
     },
 )
+POOL = st.fixed_dictionaries(
+    {"size": st.integers(1, 3)}, optional={"memory": st.sampled_from(["64M", "128M"]), "cpus": st.integers(1, 2)}
+)
 ROOM = st.fixed_dictionaries(
     {"networks": some(NETWORKS, NETWORK), "machines": some(MACHINES, MACHINE)},
     optional={
@@ -83,6 +86,7 @@ ROOM = st.fixed_dictionaries(
         "isolation": st.sampled_from(["normal", "strict"]),
         "inserts": some(INSERTS, INSERT),
         "volumes": some(VOLUMES, optional(size=st.sampled_from(["64M", "128M"]))),
+        "pool": some(("base", "sniffer", "docker.io/library/nginx:1"), POOL),
     },
 )
 

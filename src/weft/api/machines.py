@@ -63,7 +63,7 @@ class ActionRequest(BaseModel):
 
 @router.get("")
 async def list_machines(rooms: TheRooms, all: bool = False, filter: Filters = ()) -> list[MachineView]:
-    """Machines that run, or all."""
+    """Machines that run, or all, copies that pools keep ready among them."""
     wanted = [parse_filter(text) for text in filter]
     views = [
         room.machines.view(machine)
@@ -71,6 +71,7 @@ async def list_machines(rooms: TheRooms, all: bool = False, filter: Filters = ()
         for machine in sorted(room.site.shelves.machines, key=lambda machine: machine.created)
         if all or machine.state.is_live
     ]
+    views += [view for room in rooms if all for view in room.pools.views_of_copies()]
     return [view for view in views if all_hold(wanted, view)]
 
 
@@ -159,7 +160,7 @@ def _name(room: Room, draft: MachineDraft) -> MachineSpec:
 async def _create(room: Room, spec: MachineSpec, body: MachineRequest) -> MachineView:
     """The machine as it is when all has been done; one that has been removed at its end as it was when it was made."""
     first = FirstSettings(values=body.settings, by="weft run") if body.settings else None
-    made = await room.machines.create(spec, first)
+    made = await room.machines.create(spec, first, at_once=body.start)
     if body.start:
         try:
             await _start(room, spec.name, wait=body.wait)

@@ -57,6 +57,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "floppy": "weft.cli.floppy:floppy",
         "firewall": "weft.cli.firewall:firewall",
     },
+    "Start at once": {
+        "pool": "weft.cli.pools:pool",
+    },
     "Volumes": {
         "volume": "weft.cli.volumes:volume",
     },

@@ -89,6 +89,11 @@ def _parse_moment(text: str) -> float:
     return parse_moment(text, time.time())
 
 
+def _find_machines(client: "Client") -> list[dict[str, Any]]:
+    """All but the copies that pools keep, which are nobody yet."""
+    return [view for view in client.machines(all=True) if view.get("state") != "pooled"]
+
+
 def _names(views: Iterable[dict[str, Any]]) -> list[str]:
     return [str(view["name"]) for view in views]
 
@@ -97,11 +102,12 @@ SIZE = Parsed("size", _parse_size)
 DURATION = Parsed("duration", _parse_duration)
 MOMENT = Parsed("time", _parse_moment)
 ROOM = Named("room", lambda client: _names(client.rooms()))
-MACHINE = Named("machine", lambda client: _names(client.machines(all=True)))
+MACHINE = Named("machine", lambda client: _names(_find_machines(client)))
 FORKABLE = Named("machine", lambda client: [*_names(client.machines()), *map("room:{}".format, _names(client.rooms()))])
 PORT = Named("port", lambda client: (str(port["port"]) for port in client.ports()))
 NETWORK = Named("network", lambda client: _names(client.networks()))
 IMAGE = Named("image", lambda client: _names(client.images()))
 KERNEL = Named("kernel", lambda client: _names(client.kernels()))
+POOL = Named("image", lambda client: (str(view["image"]) for view in client.pools()))
 VOLUME = Named("volume", lambda client: _names(client.volumes()))
 INSERT = Named("insert", lambda client: _names(client.inserts()))

@@ -22,10 +22,11 @@ async def adopt(room: Room, *, same_boot: bool) -> None:
     shelves, inserts = room.site.shelves, room.inserts
     await room.networks.adopt()
     await room.volumes.adopt()
+    await room.keeping.adopt(same_boot=same_boot)  # before machines let go of copies that they have not become
     await _each(room, shelves.machines, room.ports.attach)
     await _each(room, shelves.machines, room.ports.splice_all)
     await _each(room, shelves.networks, room.ports.splice_gateway)
-    live = [machine for machine in shelves.machines if machine.state.is_live]
+    live = [machine for machine in shelves.machines if machine.state.is_live or machine.held]
     await _each(room, live, partial(room.lifecycle.adopt, same_boot=same_boot))
     await _each(room, shelves.inserts, inserts.adopt)
     await room.restarts.adopt(same_boot=same_boot)

@@ -268,7 +268,7 @@ class Inserts:
             spec = MachineSpec(name=record.name, image=record.spec.appliance, memory=memory, nics=SIDES, cold=cold)
             settings = record.spec.settings
             first = FirstSettings(values=settings, by="weft insert") if settings else None
-            await self._machines.create(spec, first)
+            await self._machines.create(spec, first, at_once=True)
         await self._lifecycle.wait_ready(record.name)
         if record.parked:
             await self.move(record.name, record.spec.settings)

@@ -55,7 +55,7 @@ class Insight:
         facts = await self._ask(machine.name)
         stamp = machine.qemu or machine.monitor
         usage = find_usage(stamp.pid) if stamp else None
-        group = self._site.cgroups.group(machine.name).usage()
+        group = self._site.cgroups.group(machine.group_name).usage()
         return StatsView(
             name=machine.name,
             time=self._site.clock(),

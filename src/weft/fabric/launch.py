@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,7 +68,7 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord, moment: Mom
     plan = plan_mounts(machine.spec, image)
     if moment is not None:
         _check_shape(site, machine, moment)
-    config = guest_config(site, machine, image, plan, moment)
+    config = guest_config(site, machine, image, plan, moment.shape.macs if moment else None)
     config = config if machine.template else with_settings(config, settings)
     files.initrd.write_bytes(b"" if moment else build_initramfs(site.init, config))
     files.initrd.chmod(0o644)  # read by the machine's own user; the folder is closed to everybody else
@@ -92,7 +93,7 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord, moment: Mom
         command = [site.facts.qemu, *plan_boot(boot)]
         devices = [KVM] if site.facts.accel == "kvm" else []
         argv = plan_sandbox(command, binds=[*paths.binds, *disks.binds], devices=devices, identity=identity, proc=True)
-        group = site.cgroups.create(machine.name, limits_of(site, machine, servers=len(shares.servers)))
+        group = site.cgroups.create(machine.group_name, limits_of(site, machine, servers=len(shares.servers)))
         latched = start_latched(
             argv, fds=[*fds.all, *shares.fds, memory], doors=group.doors, stdout=errors, stderr=errors
         )
@@ -105,17 +106,31 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord, moment: Mom
     return Held(latched, limits, noted, image.digest, shares.servers, become)
 
 
+async def introduce(site: Site, machine: MachineRecord, macs: Sequence[str]) -> tuple[Become, dict[str, object]]:
+    """What a copy is told that has no floppy and is to become this machine, and what is on record of its settings.
+
+    Raises WrongState for a machine whose floppy its guest is to see.
+    """
+    image = site.images.get(machine.spec.image)
+    settings = await load_boot_settings(site, machine, image)
+    if settings is not None and settings.floppy is not None:
+        raise WrongState(f"machine {machine.name!r} has a floppy with files")
+    config = guest_config(site, machine, image, plan_mounts(machine.spec, image), macs)
+    become = Become(with_settings(config, settings), secrets.token_bytes(SEED_BYTES))
+    return become, settings.record if settings else NO_SETTINGS
+
+
 def guest_config(
-    site: Site, machine: MachineRecord, image: ImageManifest, plan: MountPlan, moment: Moment | None = None
+    site: Site, machine: MachineRecord, image: ImageManifest, plan: MountPlan, macs: Sequence[str] | None = None
 ) -> GuestConfig:
-    """What a machine is told at boot, or when it goes on from a moment."""
+    """What a machine is told at boot, or when it goes on from a moment, whose guest knows its NICs by `macs`."""
     root = GuestRoot(serial=VERITY_DEVICE if image.verity else ROOT_SERIAL, type=image.root_type)
     if machine.template:
         return GuestConfig(root=root, overlay=OVERLAY, template=True)
     program = plan_program(machine.spec, image.entry)
     nics = guest_nics(site, machine)
-    if moment is not None:
-        nics = tuple(replace(nic, was=was) for nic, was in zip(nics, moment.shape.macs, strict=True))
+    if macs is not None:
+        nics = tuple(replace(nic, was=was) for nic, was in zip(nics, macs, strict=True))
     return GuestConfig(
         hostname=machine.spec.hostname or machine.name,
         machine_id=machine.uuid.replace("-", ""),

@@ -37,6 +37,11 @@ class Layout:
         """The layout of a room other than the default one, whose folder is the fabric's."""
         return Layout(self.home / "rooms" / name)
 
+    @property
+    def pool(self) -> "Layout":
+        """Where copies are that pools keep: their folders move when they become machines."""
+        return Layout(self.home / "pool")
+
     def volume(self, name: str) -> Path:
         """The folder of one volume; its content is in `disk.img`."""
         return self.home / "volumes" / name

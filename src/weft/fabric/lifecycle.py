@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from weft.fabric.endings import POWERED_OFF, UNSEEN, entry_exit, exit_of, leftovers, remove_group, remove_sockets
-from weft.fabric.launch import hold
+from weft.fabric.launch import hold, introduce
 from weft.fabric.logs import read_tail
 from weft.fabric.moments.moment import Moment
 from weft.fabric.moments.waking import mend, rouse, wake
 from weft.fabric.mounts import watch_server
 from weft.fabric.published import Publishing
-from weft.fabric.records import MachineRecord, Stamp
+from weft.fabric.records import Holding, MachineRecord, Stamp
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 from weft.guest.agent import Agent
@@ -50,9 +50,11 @@ Hook = Callable[[MachineRecord], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Waking:
-    """What a machine that goes on from a moment has yet to get: the state of its devices, and who it is."""
+    """What a machine that goes on from a moment has yet to get: who it is, and the state of its devices, if it has not
+    got that already.
+    """
 
-    device: bytes
+    device: bytes | None
     become: Become
 
 
@@ -102,7 +104,14 @@ class Lifecycle:
             if machine.state not in STARTABLE or machine.removing:
                 raise WrongState(f"machine {name!r} is {machine.state}")
             machine = machine.with_(wanted=True, again_at=None, tries=0, failsafe=failsafe)
-            await self._launch(machine, moment, origin)
+            if (
+                machine.held is not None
+                and not failsafe
+                and moment is None
+                and await self._rouse(machine, machine.held)
+            ):
+                return
+            await self._launch(await self._let_go(machine), moment, origin)
 
     async def start_again(self, name: str, at: float) -> None:
         """Carry out a restart that was planned for this time, unless something else has happened meanwhile."""
@@ -134,7 +143,7 @@ class Lifecycle:
         machine = self._shelf.get(name)
         live = self._live.get(name)
         if live is None or not machine.state.is_live:
-            await self._give_up(machine)
+            await self._give_up(await self._let_go(machine))
             return
         async with self.kept_running(name):
             machine = await self._begin_to_stop(name, wanted=wanted)
@@ -149,7 +158,7 @@ class Lifecycle:
         machine = self._shelf.get(name)
         live = self._live.get(name)
         if live is None or not machine.state.is_live:
-            await self._give_up(machine)
+            await self._give_up(await self._let_go(machine))
             return
         async with self.kept_running(name):
             machine = await self._begin_to_stop(name, wanted=False)
@@ -227,7 +236,12 @@ class Lifecycle:
             yield
 
     async def adopt(self, machine: MachineRecord, *, same_boot: bool) -> None:
-        """Take over a machine that an earlier daemon left in a live state, or note that it has ended."""
+        """Take over a machine that an earlier daemon left in a live state, or note that it has ended. A copy that it
+        has not become is ended.
+        """
+        if machine.held is not None and not machine.state.is_live:
+            await self._let_go(machine)
+            return
         monitor = machine.monitor
         if not same_boot or monitor is None or not monitor.id.alive():
             await self._tell_end(await self._settle(machine, Exit(reason=UNSEEN)))
@@ -258,6 +272,32 @@ class Lifecycle:
         """Let go of all machines without touching them: the daemon ends, they do not."""
         for live in self._live.values():
             live.watch.close()
+
+    async def _rouse(self, machine: MachineRecord, held: Holding) -> bool:
+        """Let the copy that a machine was given become it. Whether it can: if not, the machine starts otherwise."""
+        fresh = {"exit": None, "reason": "", "ready": None, "origin": f"{TEMPLATE}, pooled"}
+        machine = await self._shelf.save(machine.with_(state=State.STARTING, started=self._site.clock(), **fresh))
+        monitor = machine.monitor
+        try:
+            if monitor is None or not monitor.id.alive():
+                raise Unavailable("the copy has ended")
+            machine = await self._publishing.open(machine)
+            become, noted = await introduce(self._site, machine, held.macs)
+        except WeftError as err:
+            log.warning("machine %s does not become copy %s: %s", machine.name, held.copy_name, err)
+            return False
+        machine = await self._shelf.save(machine.with_(**noted))
+        self._attend(machine, watch_exit(monitor.id), Waking(None, become))
+        return True
+
+    async def _let_go(self, machine: MachineRecord) -> MachineRecord:
+        """End a copy that a machine has and will not become. Nothing happens when it has none."""
+        if machine.held is None:
+            return machine
+        await stop_processes(self._processes(machine), term_for=0)
+        await remove_group(self._site.cgroups.group(machine.group_name))
+        remove_sockets(self._site.layout.machine(machine.name))
+        return await self._shelf.save(machine.with_(held=None, group="", monitor=None, qemu=None))
 
     async def _launch(self, machine: MachineRecord, moment: Moment | None = None, origin: str = "") -> MachineRecord:
         now = self._site.clock()
@@ -317,7 +357,7 @@ class Lifecycle:
         finally:
             live.agent = None
 
-    async def _wake(self, machine: MachineRecord, live: Live, device: bytes) -> None:
+    async def _wake(self, machine: MachineRecord, live: Live, device: bytes | None) -> None:
         """Let a machine go on from its moment; one that cannot is ended."""
         try:
             await wake(self._site.layout.machine(machine.name).qmp, device)
@@ -339,7 +379,7 @@ class Lifecycle:
         fresh = machine.state is State.STARTING
         ready = machine.ready or self._site.clock()
         state = State.RUNNING if fresh else machine.state
-        machine = await self._shelf.save(machine.with_(state=state, qemu=qemu, ready=ready))
+        machine = await self._shelf.save(machine.with_(state=state, qemu=qemu, ready=ready, held=None))
         if fresh:
             self._site.events.publish("machine.ready", name, f"machine {name} is ready")
         for hook in self.on_ready:
@@ -385,7 +425,7 @@ class Lifecycle:
     async def _settle(self, machine: MachineRecord, exit: Exit) -> MachineRecord:
         """A run is over, or never came to be: tidy up what it had on the host, and say so."""
         await self._publishing.close(machine)
-        group = self._site.cgroups.group(machine.name)
+        group = self._site.cgroups.group(machine.group_name)
         await stop_processes(leftovers(machine, group.pids()), term_for=0)
         await remove_group(group)
         machine = await mend(self._site, machine)
@@ -395,7 +435,15 @@ class Lifecycle:
         clean = asked or exit.code is not None or exit.reason == POWERED_OFF
         state = State.STOPPED if clean else State.FAILED
         ended = machine.with_(
-            state=state, reason=exit.reason, exit=exit, monitor=None, qemu=None, servers=(), capture=None
+            state=state,
+            reason=exit.reason,
+            exit=exit,
+            monitor=None,
+            qemu=None,
+            servers=(),
+            capture=None,
+            held=None,
+            group="",
         )
         machine = await self._shelf.save(ended)
         self._site.events.publish("machine.ended", machine.name, f"machine {machine.name} ended: {exit.reason}")

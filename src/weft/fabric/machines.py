@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.mounts import check_folders
@@ -13,7 +14,7 @@ from weft.fabric.networks import Networks
 from weft.fabric.nics import give_nics
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
-from weft.fabric.records import FirstSettings, MachineRecord, NicRecord
+from weft.fabric.records import CopyRecord, FirstSettings, MachineRecord, NicRecord
 from weft.fabric.settings.creating import plan_first
 from weft.fabric.settings.floppies import (
     check_floppy,
@@ -48,6 +49,16 @@ class Checked:
     nics: tuple[NicSpec, ...]
 
 
+class StandIn(Protocol):
+    """Has copies that could become machines."""
+
+    def find(self, checked: Checked) -> CopyRecord | None:
+        """A copy for such a machine."""
+
+    async def take(self, copy: CopyRecord, machine: MachineRecord) -> None:
+        """Give what the copy has on the host to the machine, which has it by its record."""
+
+
 class Machines:
     """The machines of a fabric."""
 
@@ -70,6 +81,7 @@ class Machines:
         self.find_health: Callable[[str], HealthView | None] = lambda _name: None
         self.before_remove: list[Callable[[str], Awaitable[None]]] = []
         self.on_change: list[Callable[[], None]] = []
+        self.stand_in: StandIn | None = None
         self.floppies_elsewhere: Callable[[], Iterable[tuple[str, Path]]] = lambda: ()
         """Machines of other rooms, with the room's name, and where they keep their settings."""
 
@@ -79,12 +91,18 @@ class Machines:
         return next(name for number in itertools.count(1) if self._shelf.find(name := f"{stem}-{number}") is None)
 
     async def create(
-        self, spec: MachineSpec, first: FirstSettings | None = None, *, noted: Mapping[str, object] | None = None
+        self,
+        spec: MachineSpec,
+        first: FirstSettings | None = None,
+        *,
+        at_once: bool = False,
+        noted: Mapping[str, object] | None = None,
     ) -> MachineRecord:
         """Make a machine, its links and its place on its networks; start nothing.
 
-        `first`: settings that an appliance is to begin with; `noted`: what else is put on its record. Raises Exists,
-        NotFound (image, kernel, network), Invalid, NoRoom; nothing is left behind then.
+        `first`: settings that an appliance is to begin with. `at_once`: it will be started, so a copy that a pool keeps
+        ready may become it. `noted`: what else is put on its record. Raises Exists, NotFound (image, kernel, network),
+        Invalid, NoRoom; nothing is left behind then.
         """
         checked = await self.check(spec)
         spec = checked.spec
@@ -95,9 +113,10 @@ class Machines:
         if self._shelf.find(spec.name):
             raise Exists(f"machine {spec.name!r} exists already")
         refuse_shared(spec, self._other_floppies(spec.name))
+        copy = self.stand_in.find(checked) if self.stand_in is not None and at_once else None
         record: MachineRecord = MachineRecord(
             spec=spec,
-            slot=free_slot(MACHINE_SLOTS, (other.slot for other in self._shelf), "machines"),
+            slot=free_slot(MACHINE_SLOTS, self._site.shelves.machine_slots(), "machines"),
             uuid=str(uuid.uuid4()),
             created=self._site.clock(),
             kernel=checked.kernel,
@@ -106,8 +125,10 @@ class Machines:
         ).with_(**(noted or {}))
         if first is not None:
             record = record.with_(first=plan_first(self._site, record, first))
-        await self._shelf.save(record)
+        record = await self._shelf.save(copy.lend_to(record) if copy is not None else record)
         try:
+            if copy is not None and self.stand_in is not None:
+                await self.stand_in.take(copy, record)
             if first is not None:
                 await ensure_floppy(self._site, record)
             await self._ports.attach(record)

@@ -76,6 +76,7 @@ async def open_room(shared: Shared, record: RoomRecord, shelves: Shelves) -> Asy
         site.tasks.start(keep_logs(site), "keep-logs")
         site.tasks.start(room.hearts.watch_carriers(), "watch-carriers")
         site.tasks.start(watch_forgeries(site, room.ports.pins), "watch-forgeries")
+        site.tasks.start(room.keeping.keep(), "keep-pools")
         site.tasks.start(site.namespace.keep(), "keep-namespace")
         yield room
 

@@ -48,7 +48,7 @@ class Ports:
     async def _attach_links(self, machine: MachineRecord) -> None:
         present = await self._site.links.list_links()
         for number, nic in enumerate(machine.nics):
-            tap, alias = tap_name(machine.slot, number), f"weft machine {machine.name} nic {number}"
+            tap, alias = tap_name(machine.slot, number), _alias(machine, number)
             mtu = self._mtu(machine, number)
             if not await keep_whole(self._site.links, present, tap, alias):
                 await self._site.links.create_tap(tap, mtu=mtu, alias=alias)
@@ -56,6 +56,12 @@ class Ports:
                 await self._attach_port(machine, number, nic.network, alias, present)
             elif nic.role is not NicRole.LAN:
                 await self._site.links.add_heartbeat_trap(tap)
+
+    async def take_over(self, machine: MachineRecord) -> None:
+        """Taps that were another's are this machine's now."""
+        for number in range(len(machine.nics)):
+            mtu, alias = self._mtu(machine, number), _alias(machine, number)
+            await self._site.links.hand_on(tap_name(machine.slot, number), mtu=mtu, alias=alias)
 
     async def attach_gateway(self, network: NetworkRecord) -> None:
         """Make the links of a network's gateway, as far as they are not there, and lead frames to it.
@@ -229,6 +235,10 @@ class Ports:
 
     async def _list_filters(self, link: str) -> list[Filter]:
         return await self._site.links.list_filters(link)
+
+
+def _alias(machine: MachineRecord, nic: int) -> str:
+    return f"weft machine {machine.name} nic {nic}"
 
 
 def _links_of(ends: Ends, appliances: Iterable[Appliance]) -> list[str]:

@@ -18,6 +18,7 @@ from weft.model.insert import InsertSpec, InsertState
 from weft.model.machine import Exit, MachineSpec, PublishedPort, State
 from weft.model.names import PortName, parse_port
 from weft.model.network import NetworkSpec
+from weft.model.pool import PoolSpec
 from weft.model.room import RoomSpec
 from weft.model.volume import VolumeSpec
 from weft.plan.address import gateway_of, plan_address_behind, plan_gateway_mac
@@ -106,6 +107,15 @@ class CaptureRecord(Record):
     former: Stamp | None = None
 
 
+class Holding(Record):
+    """A copy of a template that a machine has and has not become yet: its name in its pool, and the hardware addresses
+    by which its guest knows its NICs.
+    """
+
+    copy_name: str
+    macs: tuple[str, ...]
+
+
 class MachineRecord(Record):
     """A machine: what was asked, what it was given, and its present run."""
 
@@ -154,6 +164,10 @@ class MachineRecord(Record):
     """It goes on from another's moment and has not become itself yet: its ports lead nowhere."""
     shadows: str | None = None
     """The machine whose frames it gets copies of, while it runs as its fork."""
+    group: str = ""
+    """Its control group, where that is not called as it is: it came from a pool."""
+    held: Holding | None = None
+    """What it was taken from a pool as, until that has become this machine."""
 
     @property
     def name(self) -> str:
@@ -163,6 +177,11 @@ class MachineRecord(Record):
     def hears(self) -> bool:
         """Of a shadow: whether it is to get copies now."""
         return self.state.is_live and not (self.becoming or self.removing)
+
+    @property
+    def group_name(self) -> str:
+        """Of its control group."""
+        return self.group or self.name
 
     @property
     def is_appliance(self) -> bool:
@@ -288,6 +307,43 @@ class VolumeRecord(Record):
         return self.spec.name
 
 
+class PoolRecord(Record):
+    """A pool. Its name is its image's."""
+
+    spec: PoolSpec
+    created: float
+
+    @property
+    def name(self) -> str:
+        return self.spec.image
+
+
+class CopyRecord(Record):
+    """A copy that a pool keeps: a machine that has yet to become one of the room's.
+
+    `image`: whose pool's it is; `fits`: what it was made for, as a text; `macs`: by which its guest knows its NICs;
+    `ready`: it holds, and can be taken.
+    """
+
+    machine: MachineRecord
+    macs: tuple[str, ...] = ()
+    image: str
+    fits: str
+    created: float
+    ready: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.machine.name
+
+    def lend_to(self, machine: MachineRecord) -> MachineRecord:
+        """A machine that has yet to be put on record, with what the copy has: its processes, its slot, its group."""
+        lent = ("slot", "uuid", "monitor", "qemu", "limits", "booted", "group")
+        changes = {part: getattr(self.machine, part) for part in lent}
+        held = Holding(copy_name=self.name, macs=self.macs)
+        return machine.model_copy(update={"held": held, **changes})
+
+
 class RoomRecord(Record):
     """A room. `block`: of its user ids. `file` and `applied`: the fabric file it was last made to match, where that was
     and what it said, as JSON.
@@ -309,7 +365,7 @@ class RoomRecord(Record):
         return self.spec.name
 
 
-R = TypeVar("R", MachineRecord, NetworkRecord, InsertRecord, VolumeRecord, RoomRecord)
+R = TypeVar("R", MachineRecord, NetworkRecord, InsertRecord, VolumeRecord, PoolRecord, CopyRecord, RoomRecord)
 
 
 class Shelf(Generic[R]):
@@ -350,15 +406,19 @@ class Shelf(Generic[R]):
     def __len__(self) -> int:
         return len(self._records)
 
+    def _key(self, name: str) -> str:
+        """A slash in a name, as images have, would be another shelf's key."""
+        return f"{self._prefix}/{name.replace('/', '%2F')}"
+
     async def save(self, record: R) -> R:
         """Write through; afterwards this is the record."""
-        await self._store.put(f"{self._prefix}/{record.name}", record.model_dump_json().encode())
+        await self._store.put(self._key(record.name), record.model_dump_json().encode())
         self._records[record.name] = record
         return record
 
     async def drop(self, name: str) -> None:
         """Forget it."""
-        await self._store.delete(f"{self._prefix}/{name}")
+        await self._store.delete(self._key(name))
         self._records.pop(name, None)
 
     def _closest(self, name: str) -> str | None:

@@ -20,6 +20,10 @@ from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.machines import Machines
 from weft.fabric.moments.capturing import Capturing
 from weft.fabric.networks import Networks
+from weft.fabric.pools.keeping import Keeping
+from weft.fabric.pools.making import Making
+from weft.fabric.pools.pools import Pools
+from weft.fabric.pools.taking import Taking
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
 from weft.fabric.restarts import Restarts
@@ -62,11 +66,13 @@ class Room:
     firewalls: Firewalls
     forks: Forks
     firewall_changes: FirewallChanges
+    pools: Pools
+    keeping: Keeping
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
         live = [machine.name for machine in self.site.shelves.machines if machine.state.is_live]
-        await asyncio.gather(*(self.lifecycle.stop(name, wanted=True) for name in live))
+        await asyncio.gather(*(self.lifecycle.stop(name, wanted=True) for name in live), self.keeping.end_all())
         await self.networks.take_down_all()
         await self.site.namespace.stop()
         self.site.cgroups.remove()
@@ -77,6 +83,7 @@ class Room:
         Can be done again when it was cut short.
         """
         shelves = self.site.shelves
+        await self.pools.clear()
         await asyncio.gather(*(_unless_gone(self.inserts.eject(insert.name, drain=0)) for insert in shelves.inserts))
         while machines := list(shelves.machines):
             await asyncio.gather(*(_unless_gone(self.machines.remove(one.name, force=True)) for one in machines))
@@ -102,6 +109,8 @@ def assemble(site: Site) -> Room:
     publishing = Publishing(site)
     lifecycle = Lifecycle(site, volumes, publishing)
     machines = Machines(site, networks, ports, lifecycle, volumes, publishing)
+    keeping = Keeping(site, machines, Making(site, ports, lifecycle, volumes))
+    machines.stand_in = Taking(site, ports, keeping)
     checks, restarts = Checks(site, lifecycle), Restarts(site, lifecycle, machines.remove)
     machines.find_health = checks.view
     inserts = Inserts(site, machines, ports, lifecycle, hearts)
@@ -150,4 +159,6 @@ def assemble(site: Site) -> Room:
         capturing=capturing,
         forks=Forks(site, copies, Instants(site, capturing, volumes)),
         firewall_changes=FirewallChanges(site, firewalls, configs),
+        pools=Pools(site, machines, keeping),
+        keeping=keeping,
     )

@@ -10,7 +10,15 @@ from typing import Any
 
 from weft.fabric.events import RoomEvents
 from weft.fabric.layout import Layout
-from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, Shelf, VolumeRecord
+from weft.fabric.records import (
+    CopyRecord,
+    InsertRecord,
+    MachineRecord,
+    NetworkRecord,
+    PoolRecord,
+    Shelf,
+    VolumeRecord,
+)
 from weft.host.cgroup import Cgroups
 from weft.host.facts import HostFacts
 from weft.host.links import Links
@@ -45,6 +53,8 @@ class Shelves:
     networks: Shelf[NetworkRecord]
     inserts: Shelf[InsertRecord]
     volumes: Shelf[VolumeRecord]
+    pools: Shelf[PoolRecord]
+    copies: Shelf[CopyRecord]
 
     @classmethod
     def of(cls, store: Store, room: str) -> "Shelves":
@@ -55,12 +65,22 @@ class Shelves:
             Shelf(store, f"{prefix}networks", NetworkRecord),
             Shelf(store, f"{prefix}inserts", InsertRecord),
             Shelf(store, f"{prefix}volumes", VolumeRecord),
+            Shelf(store, f"{prefix}pools", PoolRecord),
+            Shelf(store, f"{prefix}copies", CopyRecord),
         )
 
     async def load(self) -> None:
         """Read what the store has."""
-        for shelf in (self.machines, self.networks, self.inserts, self.volumes):
+        for shelf in (self.machines, self.networks, self.inserts, self.volumes, self.pools, self.copies):
             await shelf.load()
+
+    def copies_taken(self) -> set[str]:
+        """Names of copies that machines have, by their records."""
+        return {machine.held.copy_name for machine in self.machines if machine.held is not None}
+
+    def machine_slots(self) -> list[int]:
+        """Those that are taken: by machines, and by copies that will be some."""
+        return [*(one.slot for one in self.machines), *(one.machine.slot for one in self.copies)]
 
 
 @dataclass(frozen=True, slots=True)

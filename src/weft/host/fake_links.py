@@ -86,6 +86,10 @@ class FakeLinks:
         self._put(name, "tun", alias, mtu, carrier=False)
         await self.ensure_hook(name)
 
+    async def hand_on(self, name: str, *, mtu: int, alias: str) -> None:
+        link = self._get(name)
+        link.info = replace(link.info, mtu=mtu, alias=alias)
+
     async def open_tap(self, name: str) -> int:
         link = self._get(name)
         if link.users:

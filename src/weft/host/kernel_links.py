@@ -112,6 +112,9 @@ class KernelLinks:
         await self.ensure_hook(name)
         await self._set(name, mtu=mtu, alias=alias, up=True)
 
+    async def hand_on(self, name: str, *, mtu: int, alias: str) -> None:
+        await self._set(name, mtu=mtu, alias=alias, up=True)
+
     async def open_tap(self, name: str) -> int:
         index = self._index(name)  # opening would make it
         fd = await taps.open_tap(self._namespace, name)

@@ -110,6 +110,9 @@ class Links(Protocol):
     async def create_tap(self, name: str, *, mtu: int, alias: str) -> None:
         """A tap that stays when its user goes, up, with a hook."""
 
+    async def hand_on(self, name: str, *, mtu: int, alias: str) -> None:
+        """A link goes to another owner, and stays as it is but for this."""
+
     async def open_tap(self, name: str) -> int:
         """A descriptor of a tap for QEMU to use, once frames can leave by it; the caller closes its copy.
 

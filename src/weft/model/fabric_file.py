@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from weft.model.file_part import Part
 from weft.model.file_words import (
     Duration,
+    ImageName,
     InsertName,
     Labels,
     MachineName,
@@ -30,6 +31,7 @@ from weft.model.insert import FailPolicy, InsertSpec, Mode
 from weft.model.machine import MAX_MEMORY, MIN_MEMORY, MachineSpec
 from weft.model.machine_file import MachineFile
 from weft.model.network import MAX_MTU, MIN_MTU, NetworkSpec
+from weft.model.pool import MAX_POOL, PoolSpec
 from weft.model.room import Isolation, RoomSpec
 from weft.model.volume import DEFAULT_VOLUME, MAX_VOLUME, MIN_VOLUME, VolumeSpec
 
@@ -97,6 +99,21 @@ class VolumeFile(Part):
         return VolumeSpec(name=name, size=self.size, labels=self.labels)
 
 
+class PoolFile(Part):
+    """A pool. A number alone is how many copies it keeps ready."""
+
+    short = "size"
+    short_type = "integer"
+
+    size: int = Field(ge=1, le=MAX_POOL, description="how many copies are kept ready")
+    memory: Size | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY, description="as the image says without")
+    cpus: int = Field(default=1, ge=1, le=64, description="of each copy")
+
+    def to_spec(self, image: str) -> PoolSpec:
+        """What `weft pool set` would ask for."""
+        return PoolSpec(image=image, size=self.size, memory=self.memory, cpus=self.cpus)
+
+
 class RoomFile(Part):
     """A room and all that is in it."""
 
@@ -111,6 +128,7 @@ class RoomFile(Part):
     volumes: dict[VolumeName, VolumeFile] = Field(
         default_factory=dict, description="by name; those that machines name are made without"
     )
+    pool: dict[ImageName, PoolFile] = Field(default_factory=dict, description="copies kept ready, by image")
 
     @model_validator(mode="before")
     @classmethod
@@ -129,6 +147,10 @@ class RoomFile(Part):
     def machine_specs(self) -> dict[str, MachineSpec]:
         """All machines as specs; their settings are beside them, in the file."""
         return {name: machine.to_spec(name) for name, machine in self.machines.items()}
+
+    def pool_specs(self) -> dict[str, PoolSpec]:
+        """All pools as specs, by the names that the file has for their images."""
+        return {image: pool.to_spec(image) for image, pool in self.pool.items()}
 
     def volume_specs(self) -> dict[str, VolumeSpec]:
         """The volumes that the file describes."""

@@ -9,10 +9,13 @@ from weft.model.machine import Spec
 
 
 class Part(Spec):
-    """Base of a file's parts. `short`: which field a plain text stands for. Nothing at all: all defaults."""
+    """Base of a file's parts. `short`: which field a plain value stands for, of the type of JSON `short_type`.
+    Nothing at all: all defaults.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
     short: ClassVar[str | None] = None
+    short_type: ClassVar[str] = "string"
 
     @model_validator(mode="before")
     @classmethod
@@ -26,5 +29,5 @@ class Part(Spec):
         """Its long form, its short one, or nothing."""
         schema = handler.resolve_ref_schema(handler(core))
         long = {key: schema.pop(key) for key in list(schema) if key not in ("title", "description")}
-        short = [{"type": "string"}] if cls.short else []
+        short = [{"type": cls.short_type}] if cls.short else []
         return {**schema, "anyOf": [long, *short, {"type": "null"}]}

@@ -41,7 +41,7 @@ _ONE_OR_MORE = (
     ("MachineFile", "tmpfs"),
     ("MachineFile", "after"),
 )
-_HEADINGS = ("networks", "machines", "inserts", "volumes")
+_HEADINGS = ("networks", "machines", "inserts", "volumes", "pool")
 
 
 def dump_file_schema() -> Schema:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, StringConstraints, ValidationInfo, WithJsonSchema
 
 from weft.model.errors import WeftError
 from weft.model.mount import MountSpec
@@ -175,6 +175,7 @@ Port = Annotated[
 MachineName = Annotated[str, named("machine"), _schema(type="string", pattern=NAME_PATTERN)]
 NetworkName = Annotated[str, named("network"), _schema(type="string", pattern=NAME_PATTERN)]
 InsertName = Annotated[str, named("insert"), _schema(type="string", pattern=NAME_PATTERN)]
+ImageName = Annotated[str, StringConstraints(min_length=1)]
 VolumeName = Annotated[str, named("volume"), _schema(type="string", pattern=NAME_PATTERN)]
 RoomName = Annotated[str, named("room"), _schema(type="string", pattern=NAME_PATTERN)]
 

@@ -28,7 +28,9 @@ class Profile(StrEnum):
 
 
 class State(StrEnum):
-    """The life of a machine. `failed` is a start that did not succeed or an end nobody asked for."""
+    """The life of a machine. `failed` is a start that did not succeed or an end nobody asked for; `pooled` a copy that
+    is kept ready and is nobody yet.
+    """
 
     CREATED = "created"
     STARTING = "starting"
@@ -36,6 +38,7 @@ class State(StrEnum):
     STOPPING = "stopping"
     STOPPED = "stopped"
     FAILED = "failed"
+    POOLED = "pooled"
 
     @property
     def is_live(self) -> bool:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from weft.model.insert import InsertSpec
 from weft.model.machine import MachineSpec, Spec
 from weft.model.network import NetworkSpec
+from weft.model.pool import PoolSpec
 from weft.model.room import RoomSpec
 from weft.model.volume import VolumeSpec
 
@@ -21,6 +22,7 @@ class Kind(StrEnum):
     NETWORK = "network"
     MACHINE = "machine"
     INSERT = "insert"
+    POOL = "pool"
 
 
 class Verb(StrEnum):
@@ -58,7 +60,9 @@ class Step(Spec):
     restarts: tuple[str, ...] = Field(default=(), description="machines of the room that it stops and starts")
     loses: tuple[str, ...] = Field(default=(), description="what is lost for good by it, like what is on a volume")
     after: tuple[str, ...] = ()
-    spec: RoomSpec | NetworkSpec | VolumeSpec | MachineSpec | InsertSpec | None = Field(default=None, exclude=True)
+    spec: RoomSpec | NetworkSpec | VolumeSpec | MachineSpec | InsertSpec | PoolSpec | None = Field(
+        default=None, exclude=True
+    )
     settings: dict[str, Any] | None = Field(default=None, exclude=True, description="None: they stay as they are")
     recipe: str | None = Field(default=None, description="the folder of what is built")
     start: bool = True

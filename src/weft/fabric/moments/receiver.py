@@ -77,7 +77,7 @@ async def start_receiver(site: Site, machine: MachineRecord, running: RunningCom
     files = site.layout.machine(machine.name)
     files.next.folder.mkdir(mode=0o700, exist_ok=True)
     limits = limits_of(site, machine, emulators=1 if hold else 2)
-    group = site.cgroups.create(machine.name + HOLDER * hold, limits)
+    group = site.cgroups.create(machine.group_name + HOLDER * hold, limits)
     with ExitStack() as stack:
         fds = await _open_descriptors(stack, site, machine, running, qemu, files.next, hold=hold)
         assert running.memory is not None

@@ -1,5 +1,7 @@
 """Letting machines go on: one that was started from a moment, one that stands still, one whose daemon has died."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from weft.fabric.endings import remove_group
@@ -8,7 +10,7 @@ from weft.fabric.records import CaptureRecord, MachineRecord
 from weft.fabric.site import Site
 from weft.host.migration import load_device, stop_sending
 from weft.host.pids import stop_processes
-from weft.host.qemu import open_qmp
+from weft.host.qemu import Qmp, open_qmp
 
 SENDING = "finish-migrate"
 STANDING = ("paused", "postmigrate", SENDING)
@@ -17,12 +19,28 @@ HOLDER = ".holder"
 """What the name of a holder's control group ends with: its memory is the moment's, and not charged to the machine."""
 
 
-async def wake(path: Path, device: bytes) -> None:
-    """Tell the QEMU whose monitor is at `path`. Raises Unavailable, Internal with what it says."""
+async def wake(path: Path, device: bytes | None) -> None:
+    """Tell the QEMU whose monitor is at `path`; without a device state it has that already.
+
+    Raises Unavailable, Internal with what it says.
+    """
+    async with _speak(path) as qmp:
+        if device is not None:
+            await load_device(qmp, device)
+        await qmp.resume()
+
+
+async def prepare(path: Path, device: bytes) -> None:
+    """The same without going on. Raises what `wake` raises."""
+    async with _speak(path) as qmp:
+        await load_device(qmp, device)
+
+
+@asynccontextmanager
+async def _speak(path: Path) -> AsyncIterator[Qmp]:
     qmp = await open_qmp(path)
     try:
-        await load_device(qmp, device)
-        await qmp.resume()
+        yield qmp
     finally:
         await qmp.close()
 
@@ -52,5 +70,5 @@ async def mend(site: Site, machine: MachineRecord) -> MachineRecord:
     if capture.former is not None:
         move_sockets(files)
     remove_next(files)
-    await remove_group(site.cgroups.group(machine.name + HOLDER))
+    await remove_group(site.cgroups.group(machine.group_name + HOLDER))
     return await site.shelves.machines.save(machine.with_(capture=CaptureRecord()))

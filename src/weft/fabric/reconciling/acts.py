@@ -22,13 +22,14 @@ from weft.model.errors import Internal, Unavailable
 from weft.model.insert import InsertSpec, Mode
 from weft.model.machine import MachineSpec, State
 from weft.model.network import NetworkSpec
+from weft.model.pool import PoolSpec
 from weft.model.room import RoomSpec
 from weft.model.steps import Kind, Step, Verb
 from weft.model.volume import VolumeSpec
 
 BY = "weft up"
 """Who changes settings, as their history tells it."""
-SpecType = TypeVar("SpecType", RoomSpec, NetworkSpec, VolumeSpec, MachineSpec, InsertSpec)
+SpecType = TypeVar("SpecType", RoomSpec, NetworkSpec, VolumeSpec, MachineSpec, InsertSpec, PoolSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ async def _recreate_network(means: Means, step: Step, progress: Progress) -> Non
 async def _create_machine(means: Means, step: Step, _progress: Progress) -> None:
     room = _room(means, step)
     first = FirstSettings(values=step.settings, by=BY) if step.settings else None
-    await room.machines.create(_spec(step, MachineSpec), first)
+    await room.machines.create(_spec(step, MachineSpec), first, at_once=step.start)
     if step.start:
         await _boot(means, room, step.name)
 
@@ -207,6 +208,15 @@ async def _recreate_insert(means: Means, step: Step, progress: Progress) -> None
     await _create_insert(means, step, progress)
 
 
+async def _set_pool(means: Means, step: Step, _progress: Progress) -> None:
+    """It is filled afterwards, by and by."""
+    await _room(means, step).pools.set(_spec(step, PoolSpec))
+
+
+async def _remove_pool(means: Means, step: Step, _progress: Progress) -> None:
+    await _room(means, step).pools.remove(step.name)
+
+
 async def _boot(means: Means, room: Room, name: str) -> None:
     """Until the machine's agent answers; one that runs already has done so. One that is being stopped ends first."""
     async with means.boots:
@@ -242,5 +252,8 @@ _ACTS: dict[tuple[Kind, Verb], Act] = {
     (Kind.INSERT, Verb.START): _start_insert,
     (Kind.INSERT, Verb.RECREATE): _recreate_insert,
     (Kind.INSERT, Verb.REMOVE): _remove_insert,
+    (Kind.POOL, Verb.CREATE): _set_pool,
+    (Kind.POOL, Verb.CHANGE): _set_pool,
+    (Kind.POOL, Verb.REMOVE): _remove_pool,
 }
 """All that plans have; a test holds that against what plans are made of."""

@@ -90,6 +90,7 @@ def observe_room(room: Room, spec: RoomSpec, settings: Mapping[str, Mapping[str,
         },
         inserts={record.name: _observe_insert(record, settings.get(record.name, {})) for record in inserts},
         volumes={record.name: record.spec for record in shelves.volumes if record.made and not record.removing},
+        pools={record.name: record.spec for record in shelves.pools},
     )
 
 

@@ -21,4 +21,5 @@ What each step asks of those who carry it out, besides what its verb says:
   in `restarts`, when it runs and a part needs one), configure, start, stop, remove (with inserts before it).
 * insert create (`spec` has its own name and its place in the chain; `stands_for` what the file calls it), change (fail
   policy and lifetime), configure, start (its machine failed, or hangs), remove.
+* pool create, change (`spec` is the whole of it), remove. Nobody waits until it is filled.
 """

@@ -11,6 +11,7 @@ from weft.plan.changes.inserts import add_inserts
 from weft.plan.changes.machines import add_machines
 from weft.plan.changes.named import Named
 from weft.plan.changes.networks import add_networks, weigh_networks
+from weft.plan.changes.pools import add_pools
 from weft.plan.changes.state import RoomNow
 from weft.plan.changes.volumes import add_volumes, weigh_volumes
 from weft.plan.changes.words import compare
@@ -72,6 +73,7 @@ def _plan_room(work: Work, *, is_named: bool) -> None:
     add_volumes(work, vols)
     moves = add_machines(work, nets, vols)
     add_inserts(work, nets, moves)
+    add_pools(work)
     for key in work.draft.keys(work.name):
         if not work.draft.needs_any(key, work.name):
             work.draft.need(key, made)

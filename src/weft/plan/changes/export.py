@@ -6,13 +6,14 @@ What was given is left out, unless the copy is to be exact: a room made from the
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, RoomFile, VolumeFile
+from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, RoomFile, VolumeFile
 from weft.model.insert import InsertState
 from weft.model.machine import MachineSpec, NicSpec
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.mount import MountKind
 from weft.model.names import DEFAULT_NETWORK
 from weft.model.network import NetworkSpec
+from weft.model.pool import PoolSpec
 from weft.plan.address import POOL
 from weft.plan.changes.settle import Image, find_secrets, pair_given, want_nics
 from weft.plan.changes.state import GivenNic, InsertNow, MachineNow, RoomNow
@@ -59,6 +60,7 @@ def export_room(now: RoomNow, known: Knowledge, remarks: list[str], *, exact: bo
             insert.logical: _export_insert(insert, known) for insert in sorted(present, key=lambda one: one.spec.before)
         },
         volumes={name: VolumeFile(size=spec.size, labels=spec.labels) for name, spec in sorted(now.volumes.items())},
+        pool={name: _export_pool(spec) for name, spec in sorted(now.pools.items())},
     )
 
 
@@ -117,6 +119,10 @@ def _export_settings(settings: Mapping[str, Any], image: Image) -> dict[str, Any
         settings = {name: value for name, value in settings.items() if name in known}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
     return {name: LEFT_OUT if name in secrets else value for name, value in plain.items()}
+
+
+def _export_pool(spec: PoolSpec) -> PoolFile:
+    return PoolFile(size=spec.size, memory=spec.memory, cpus=spec.cpus)
 
 
 def _export_insert(insert: InsertNow, known: Knowledge) -> InsertFile:

@@ -18,6 +18,7 @@ class Named(BaseModel):
     machines: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     inserts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     volumes: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
     mounted: tuple[str, ...] = ()
 
 
@@ -29,6 +30,7 @@ def name_parts(room: RoomFile) -> Named:
         machines={name: tuple(machine.settings) for name, machine in room.machines.items()},
         inserts={name: tuple(insert.settings) for name, insert in room.inserts.items()},
         volumes=tuple(room.volumes),
+        pools=tuple(room.pool),
         mounted=tuple(dict.fromkeys(mount.source for mount in mounts if mount.kind is MountKind.VOLUME)),
     )
 
@@ -40,6 +42,7 @@ def join_named(one: Named, other: Named) -> Named:
         machines=_join_settings(one.machines, other.machines),
         inserts=_join_settings(one.inserts, other.inserts),
         volumes=_join(one.volumes, other.volumes),
+        pools=_join(one.pools, other.pools),
         mounted=_join(one.mounted, other.mounted),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 from weft.model.insert import InsertSpec, InsertState
 from weft.model.machine import MachineSpec, State
 from weft.model.network import NetworkSpec
+from weft.model.pool import PoolSpec
 from weft.model.room import Isolation, RoomSpec
 from weft.model.volume import VolumeSpec
 
@@ -66,6 +67,7 @@ class RoomNow:
     machines: Mapping[str, MachineNow] = field(default_factory=dict)
     inserts: Mapping[str, InsertNow] = field(default_factory=dict)
     volumes: Mapping[str, VolumeSpec] = field(default_factory=dict)
+    pools: Mapping[str, PoolSpec] = field(default_factory=dict)
 
     @property
     def spec(self) -> RoomSpec:

@@ -9,6 +9,7 @@ from weft.model.units import dump_size
 from weft.plan.fabric_file.check_inserts import check_inserts
 from weft.plan.fabric_file.check_machines import check_machines
 from weft.plan.fabric_file.check_networks import check_networks
+from weft.plan.fabric_file.check_pools import check_pools
 from weft.plan.fabric_file.check_settings import check_settings
 from weft.plan.fabric_file.files import fold_files
 from weft.plan.fabric_file.knowledge import Knowledge
@@ -29,7 +30,7 @@ def check_file(text: str, folder: str, knowledge: Knowledge) -> Reading:
     reading.add(findings)
     scenes = [Scene(name, room, knowledge, frozenset(reading.spoiled)) for name, room in reading.file.rooms.items()]
     for scene in scenes:
-        for check in (check_networks, check_machines, check_inserts, check_settings):
+        for check in (check_networks, check_machines, check_inserts, check_settings, check_pools):
             reading.add(finding for finding in check(scene) if finding.path not in reading.spoiled)
     reading.add(_check_ports(reading.file))
     reading.add(_check_memory(scenes, knowledge))

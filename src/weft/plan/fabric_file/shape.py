@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, RoomFile, VolumeFile
+from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, RoomFile, VolumeFile
 from weft.model.file_part import Part
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.units import dump_size
@@ -19,6 +19,7 @@ _PARTS: dict[tuple[str, ...], type[Part]] = {
     ("rooms", "*", "machines", "*", "health"): HealthFile,
     ("rooms", "*", "inserts", "*"): InsertFile,
     ("rooms", "*", "volumes", "*"): VolumeFile,
+    ("rooms", "*", "pool", "*"): PoolFile,
 }
 """Which part of the model is where; a star stands for any name or number."""
 _SIZES = ("memory", "size")

@@ -55,7 +55,7 @@ def _dump_room(room: RoomFile, defaults: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"description": room.description} if room.description or defaults else {}
     if defaults or room.isolation is not Isolation.NORMAL:
         found["isolation"] = str(room.isolation)
-    for kind in ("networks", "machines", "inserts", "volumes"):
+    for kind in ("networks", "machines", "inserts", "volumes", "pool"):
         parts: Mapping[str, Part] = getattr(room, kind)
         names = list(parts) if kind == "inserts" else sorted(parts)
         if parts:

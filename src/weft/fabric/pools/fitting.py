@@ -1,0 +1,40 @@
+"""Which machine a copy can become: everything that cannot be changed in it any more has to be as that machine's."""
+
+import hashlib
+from collections.abc import Sequence
+
+from weft.fabric.records import CopyRecord
+from weft.fabric.site import Site
+from weft.model.machine import MachineSpec, NicSpec
+from weft.plan.mounts import plan_mounts
+
+
+def describe_copy(site: Site, spec: MachineSpec, kernel: str, memory: int, nics: Sequence[NicSpec]) -> str:
+    """All of it in one text, that is equal when the copy would be. Raises NotFound (image, kernel)."""
+    image, facts = site.images.get(spec.image), site.facts
+    parts = (
+        image.digest,
+        site.kernels.get(kernel).digest,
+        hashlib.sha256(site.init).hexdigest(),
+        facts.qemu,
+        *facts.qemu_version,
+        facts.accel,
+        spec.profile,
+        spec.cpus,
+        memory,
+        *(nic.role for nic in nics),
+    )
+    return " ".join(map(str, parts))
+
+
+def want_copy(site: Site, spec: MachineSpec) -> bool:
+    """Whether a copy could become such a machine at all: one with disks, folders or a floppy of its own boots."""
+    mounts = plan_mounts(spec, site.images.get(spec.image))
+    return not (spec.cold or mounts.disks or mounts.shares or spec.floppy)
+
+
+def find_copy(site: Site, fits: str) -> CopyRecord | None:
+    """A copy that is ready, fits, and is nobody yet; the oldest."""
+    taken = site.shelves.copies_taken()
+    ready = [copy for copy in site.shelves.copies if copy.ready and copy.fits == fits and copy.name not in taken]
+    return min(ready, key=lambda copy: copy.created, default=None)

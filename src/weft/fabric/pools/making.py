@@ -1,0 +1,55 @@
+"""The processes of copies: QEMUs that a template has been loaded into, and whose processors have not run."""
+
+import shutil
+from dataclasses import replace
+
+from weft.fabric.endings import leftovers, remove_group
+from weft.fabric.launch import hold
+from weft.fabric.lifecycle import TEMPLATE, Lifecycle
+from weft.fabric.moments.moment import Moment
+from weft.fabric.moments.waking import prepare
+from weft.fabric.ports import Ports
+from weft.fabric.records import CopyRecord, MachineRecord, Stamp
+from weft.fabric.site import Site
+from weft.fabric.volumes import Volumes
+from weft.host.pids import stop_processes
+from weft.model.errors import Unavailable
+
+
+class Making:
+    """See `Maker`. Copies have the folders of the pool, and else all that machines have."""
+
+    def __init__(self, site: Site, ports: Ports, lifecycle: Lifecycle, volumes: Volumes) -> None:
+        self._site = replace(site, layout=site.layout.pool)
+        self._shelf = site.shelves.copies
+        self._ports = ports
+        self._lifecycle = lifecycle
+        self._volumes = volumes
+
+    async def start(self, copy: CopyRecord) -> CopyRecord:
+        """See `Maker`."""
+        moment = await self._lifecycle.find_template(copy.machine)
+        if moment is None:
+            raise Unavailable(f"there is no template of {copy.image} yet")
+        self._site.layout.create()
+        await self._ports.attach(copy.machine)
+        copy = await self._launch(copy, moment)
+        await prepare(self._site.layout.machine(copy.name).qmp, moment.device)
+        return copy
+
+    async def _launch(self, copy: CopyRecord, moment: Moment) -> CopyRecord:
+        held = await hold(self._site, self._volumes, copy.machine, moment)
+        monitor = Stamp.of(held.latched.process)
+        machine = copy.machine.with_(monitor=monitor, limits=held.limits, booted=held.booted, origin=TEMPLATE)
+        copy = await self._shelf.save(copy.with_(machine=machine, macs=moment.shape.macs))
+        held.latched.release()
+        return copy
+
+    async def end(self, machine: MachineRecord) -> None:
+        """See `Maker`."""
+        group = self._site.cgroups.group(machine.group_name)
+        monitor = [] if machine.monitor is None else [*machine.monitor.id.children(), machine.monitor.id]
+        await stop_processes([*monitor, *leftovers(machine, group.pids())], term_for=0)
+        await remove_group(group)
+        await self._ports.detach(machine)
+        shutil.rmtree(self._site.layout.machine(machine.name).folder, ignore_errors=True)

@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     uid_base: int = Field(0x77000000, ge=1000, description="first of the user ids that machines run as (root only)")
     memory_overhead: int = Field(192 << 20, ge=0, description="what QEMU itself may use beside the machine's memory")
     pool_limit: int = Field(16, ge=0, description="how many copies the pools of a room may keep ready, all together")
+    templates: bool = Field(
+        True, description="whether machines go on from templates where they can, and appliances get some by themselves"
+    )
     insecure_registries: tuple[str, ...] = Field(
         (),
         description="registries, HOST or HOST:PORT, that may be spoken to without TLS; those of this host may anyway",

@@ -21,6 +21,7 @@ from weft.fabric.room import Room, assemble
 from weft.fabric.rooms import Rooms
 from weft.fabric.shared import Shared
 from weft.fabric.site import Shelves, Site, Tasks
+from weft.fabric.templates.library import open_library
 from weft.host.cgroup import CgroupMode, Cgroups
 from weft.host.facts import HostFacts
 from weft.host.fake_links import FakeLinks
@@ -67,6 +68,7 @@ async def open_paper_fabric(home: Path) -> AsyncIterator[Fabric]:
         clock=lambda: float(next(ticks)),
         same_boot=True,
         init=b"",
+        templates=open_library(home / "templates", lambda: float(next(ticks))),
     )
     rooms = Rooms(shared, partial(_open_paper_room, shared))
     await rooms.open()
@@ -110,7 +112,7 @@ async def _open_paper_room(shared: Shared, record: RoomRecord, shelves: Shelves)
         lan = NetworkSpec(name="lan", subnet=IPv4Network("10.0.0.0/29"))
         await shelves.networks.save(NetworkRecord(spec=lan, slot=1, created=1.0))
     await links.create_bridge("n1", mtu=1500, alias="weft network lan")
-    yield assemble(site)
+    yield assemble(site, shared.templates, record.spec.isolation)
     await site.tasks.cancel()
 
 

@@ -58,9 +58,10 @@ def find_recipe(text: str) -> str:
 @image.command(short_help="Build images from recipes.")
 @click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
 @click.option("-t", "--tag", "name", metavar="NAME", help="Name the image so, not as its recipe says.")
+@click.option("--template", is_flag=True, help="Also make the template that its machines go on from.")
 @format_option
 @click.pass_obj
-def build(face: Face, recipes: tuple[str, ...], name: str | None, output: str) -> None:
+def build(face: Face, recipes: tuple[str, ...], name: str | None, template: bool, output: str) -> None:
     """Build images from RECIPEs: folders with a recipe.toml, files like it, or names of recipes that come with Weft.
 
     Nothing is built anew that is the same as before. An image that is above its recipe's budget is not kept, and what
@@ -74,6 +75,8 @@ def build(face: Face, recipes: tuple[str, ...], name: str | None, output: str) -
     for recipe in map(find_recipe, recipes):
         with open_progress(f"image {Path(recipe).name}") as progress:
             manifests.append(client.build_image(recipe, progress, name=name))
+        if template:
+            client.create_template({"image": manifests[-1]["name"]})
         if output != "json":
             print(manifests[-1]["name"], dump_digest(manifests[-1]["digest"]), flush=True)
     if output == "json":

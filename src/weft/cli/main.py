@@ -63,9 +63,10 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Volumes": {
         "volume": "weft.cli.volumes:volume",
     },
-    "Images and kernels": {
+    "Images, kernels, templates": {
         "image": "weft.cli.images:image",
         "kernel": "weft.cli.kernels:kernel",
+        "template": "weft.cli.templates:template",
     },
     "The fabric": {
         "room": "weft.cli.rooms:room",

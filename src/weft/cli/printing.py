@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-_TIMES = {"created", "started", "ready", "expires", "again"}
+_TIMES = {"created", "started", "ready", "expires", "again", "used"}
 _SIZES = {"memory", "resident", "size", "stored"}
 _AGE_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 

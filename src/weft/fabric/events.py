@@ -43,6 +43,8 @@ KINDS = {
     "insert.blocked": "It died or hangs and its policy is `closed`: nothing passes.",
     "insert.expired": "Its time is up; `insert.ejected` follows.",
     "adoption.failed": "After a start of the daemon something of a machine or insert could not be repaired.",
+    "template.created": "A template was made, by itself or because somebody wanted it.",
+    "template.failed": "A template could not be made, or no machine can go on from it: thrown away. The text says why.",
     "image.added": "An image was pulled or imported, or got another name.",
     "image.removed": "An image is gone.",
     "settings.saved": "An appliance's settings have a new revision, `data.revision`.",

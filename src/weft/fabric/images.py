@@ -110,6 +110,8 @@ class Images:
 
     def _drop(self, name: str) -> None:
         self._store.remove(name)
+        for room in self._rooms:
+            room.templates.prune()
         self._shared.events.publish("image.removed", name, f"image {name} removed")
 
     def _boots(self, reference: str) -> str | None:

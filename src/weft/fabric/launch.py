@@ -14,7 +14,7 @@ from weft.fabric.mounts import guest_mounts, hold_shares, prepare_disks
 from weft.fabric.nics import guest_nics, guest_resolvers, networks_of
 from weft.fabric.records import MachineRecord
 from weft.fabric.services import guest_services
-from weft.fabric.settings.floppies import NO_SETTINGS, load_boot_settings, with_settings
+from weft.fabric.settings.floppies import NO_SETTINGS, BootSettings, floppy_path, load_boot_settings, with_settings
 from weft.fabric.site import KVM, Site
 from weft.fabric.volumes import Volumes
 from weft.guest.becoming import SEED_BYTES, Become
@@ -56,7 +56,25 @@ class Held:
     become: Become | None = None
 
 
-async def hold(site: Site, volumes: Volumes, machine: MachineRecord, moment: Moment | None = None) -> Held:
+async def load_settings(
+    site: Site, machine: MachineRecord, moment: Moment | None = None
+) -> tuple[MachineRecord, BootSettings | None]:
+    """What a machine is told of its settings; its record then says whether it has its floppy as a disk.
+
+    One that goes on from a moment has it as the machine had it that the moment is of.
+    """
+    settings = await load_boot_settings(site, machine, site.images.get(machine.spec.image))
+    shows = moment.shape.floppy if moment else settings is not None and settings.floppy is not None
+    return machine.with_(shows_floppy=shows), settings
+
+
+async def hold(
+    site: Site,
+    volumes: Volumes,
+    machine: MachineRecord,
+    moment: Moment | None = None,
+    settings: BootSettings | None = None,
+) -> Held:
     """Prepare everything and start the process, held. With a `moment` it does not boot, but waits to go on from that.
 
     Raises what is missing, WrongState for a moment of another shape; nothing is left behind then.
@@ -64,18 +82,19 @@ async def hold(site: Site, volumes: Volumes, machine: MachineRecord, moment: Mom
     files = site.layout.machine(machine.name)
     files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     image = site.images.get(machine.spec.image)
-    settings = await load_boot_settings(site, machine, image)
     plan = plan_mounts(machine.spec, image)
     if moment is not None:
         _check_shape(site, machine, moment)
     config = guest_config(site, machine, image, plan, moment.shape.macs if moment else None)
-    config = config if machine.template else with_settings(config, settings)
+    config = with_settings(config, settings)
     files.initrd.write_bytes(b"" if moment else build_initramfs(site.init, config))
     files.initrd.chmod(0o644)  # read by the machine's own user; the folder is closed to everybody else
     identity = site.identity(machine.slot)
     disks = await prepare_disks(volumes, machine, plan, files, identity)
     with ExitStack() as stack:
-        fds = await _open_descriptors(stack, site, machine, files, settings.floppy if settings else None)
+        fds = await _open_descriptors(
+            stack, site, machine, files, floppy_path(site, machine) if machine.shows_floppy else None
+        )
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
         shares = hold_shares(stack, plan, files, errors)
         paths = _Files(site, machine, image, files)
@@ -151,6 +170,14 @@ def guest_config(
         mounts=guest_mounts(plan),
         services=guest_services(image),
     )
+
+
+def plan_arguments(site: Site, machine: MachineRecord) -> list[str]:
+    """QEMU's arguments for a machine that boots, as far as they say what it is: without numbers of descriptors, and how
+    the host's clock was measured. Raises NotFound (image, kernel)."""
+    fds = _Descriptors(0, 0, 0, (0,) * len(machine.nics), 0 if machine.shows_floppy else None)
+    paths = _Files(site, machine, site.images.get(machine.spec.image), site.layout.machine(machine.name))
+    return plan_boot(replace(_boot(site, machine, fds, paths), memory_fd=0, tsc_khz=None))
 
 
 def _check_shape(site: Site, machine: MachineRecord, moment: Moment) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from weft.fabric.endings import POWERED_OFF, UNSEEN, entry_exit, exit_of, leftovers, remove_group, remove_sockets
-from weft.fabric.launch import hold, introduce
+from weft.fabric.launch import hold, introduce, load_settings
 from weft.fabric.logs import read_tail
 from weft.fabric.moments.moment import Moment
 from weft.fabric.moments.waking import mend, rouse, wake
@@ -33,6 +33,7 @@ from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.host.qemu import open_qmp
 from weft.model.errors import Invalid, Unavailable, WeftError, WrongState
 from weft.model.machine import Exit, State
+from weft.model.template import ORIGIN
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ REACH = 10.0
 """Seconds for the agent of a machine that was adopted to answer whoever wants it."""
 SWITCH_OFF = 2.0
 """Seconds that a machine gets to write back and switch off, when its program had to be killed in the end."""
-TEMPLATE = "template"
-"""The origin of a machine that goes on from one."""
+WAKE_TIMEOUT = 20.0
+"""Seconds for a template's copy to be ready; it takes a fraction of one, and can be booted instead."""
 STARTABLE = (State.CREATED, State.STOPPED, State.FAILED)
 Hook = Callable[[MachineRecord], Awaitable[None]]
 
@@ -69,6 +70,8 @@ class Live:
     agent: Agent | None = None
     entry: Exit | None = None
     broken: str = ""
+    stuck: str = ""
+    """Why it did not become ready."""
 
 
 class Lifecycle:
@@ -87,6 +90,8 @@ class Lifecycle:
         self.on_event: Callable[[str, MachineEvent], None] = lambda _name, _event: None
         self.find_template: Callable[[MachineRecord], Awaitable[Moment | None]] = _find_none
         """What a machine that is started goes on from when nothing else was said; it is not closed here."""
+        self.on_bad_template: Callable[[MachineRecord, str], None] = lambda _machine, _reason: None
+        """A machine could not go on from its template, and is booted instead."""
         self.on_ready: list[Hook] = []
         self.on_moved: list[Hook] = []
         """Told when a machine goes on in another process than before."""
@@ -128,6 +133,7 @@ class Lifecycle:
         if live is None:
             raise WrongState(f"machine {name!r} is {self._shelf.get(name).state}")
         await asyncio.shield(live.ready)
+        live = self._live.get(name, live)  # it may have been started once more
         if live.agent is not None:
             with suppress(WeftError):  # between two answers its init has looked at its children
                 await live.agent.ping(timeout=LAST_WORDS)
@@ -263,7 +269,7 @@ class Lifecycle:
         machine = await self._settle(
             machine, Exit(reason=f"the daemon ended before it had gone on from {machine.origin}")
         )
-        if machine.origin.startswith(TEMPLATE) and not machine.removing:
+        if machine.origin.startswith(ORIGIN) and not machine.removing:
             self._site.tasks.start(self.start(machine.name), f"start-{machine.name}")
         else:
             await self._tell_end(machine)
@@ -275,7 +281,7 @@ class Lifecycle:
 
     async def _rouse(self, machine: MachineRecord, held: Holding) -> bool:
         """Let the copy that a machine was given become it. Whether it can: if not, the machine starts otherwise."""
-        fresh = {"exit": None, "reason": "", "ready": None, "origin": f"{TEMPLATE}, pooled"}
+        fresh = {"exit": None, "reason": "", "ready": None, "origin": f"{machine.origin}, pooled"}
         machine = await self._shelf.save(machine.with_(state=State.STARTING, started=self._site.clock(), **fresh))
         monitor = machine.monitor
         try:
@@ -299,16 +305,22 @@ class Lifecycle:
         remove_sockets(self._site.layout.machine(machine.name))
         return await self._shelf.save(machine.with_(held=None, group="", monitor=None, qemu=None))
 
-    async def _launch(self, machine: MachineRecord, moment: Moment | None = None, origin: str = "") -> MachineRecord:
+    async def _launch(
+        self, machine: MachineRecord, moment: Moment | None = None, origin: str = "", instead: "Live | None" = None
+    ) -> MachineRecord:
+        """Start it. `instead` of a run that came to nothing: it boots, and who waits for that waits for this."""
         now = self._site.clock()
-        if moment is None and not (machine.spec.cold or machine.template):
-            moment = await self.find_template(machine)
-            origin = TEMPLATE if moment else ""
         fresh = {"exit": None, "reason": "", "ready": None, "monitor": None, "qemu": None, "origin": origin}
+        if instead is not None:
+            fresh["reason"] = f"booted, since it could not go on from {machine.origin}: {instead.stuck}"
         machine = await self._shelf.save(machine.with_(state=State.STARTING, started=now, **fresh))
         try:
             machine = await self._publishing.open(machine)
-            held = await hold(self._site, self._volumes, machine, moment)
+            machine, settings = await load_settings(self._site, machine, moment)
+            if moment is None and instead is None and not machine.spec.cold:
+                moment = await self.find_template(machine)
+                machine = machine.with_(origin=moment.origin if moment else "")
+            held = await hold(self._site, self._volumes, machine, moment, settings)
         except WeftError as err:
             await self._settle(machine, Exit(reason=err.message))
             raise
@@ -319,11 +331,17 @@ class Lifecycle:
         for process in (*held.servers, held.latched):
             process.release()
         waking = Waking(moment.device, held.become) if moment and held.become else None
-        self._attend(machine, held.latched.watch, waking)
+        self._attend(machine, held.latched.watch, waking, instead.ready if instead else None)
         return machine
 
-    def _attend(self, machine: MachineRecord, watch: ExitWatch, waking: Waking | None = None) -> None:
-        ready = _new_future()
+    def _attend(
+        self,
+        machine: MachineRecord,
+        watch: ExitWatch,
+        waking: Waking | None = None,
+        ready: "asyncio.Future[None] | None" = None,
+    ) -> None:
+        ready = ready or _new_future()
         ended = self._site.tasks.start(self._await_end(machine.name, watch), f"watch-{machine.name}")
         live = Live(watch, ended, ended, ready)
         self._live[machine.name] = live
@@ -337,6 +355,8 @@ class Lifecycle:
             self._site.tasks.start(self._wake(machine, live, waking.device), f"wake-{machine.name}")
         path = self._site.layout.machine(machine.name).agent
         timeout = self._site.settings.boot_timeout
+        if waking is not None and machine.origin.startswith(ORIGIN):
+            timeout = min(timeout, WAKE_TIMEOUT)
         try:
             async with open_agent(
                 path,
@@ -362,6 +382,7 @@ class Lifecycle:
         try:
             await wake(self._site.layout.machine(machine.name).qmp, device)
         except WeftError as err:
+            live.stuck = err.message
             live.entry = Exit(reason=f"it could not go on from {machine.origin}: {err.message}")
             await stop_processes(self._processes(machine), term_for=0)
 
@@ -390,6 +411,7 @@ class Lifecycle:
         if machine.ready is not None:
             self._site.events.publish("machine.silent", machine.name, f"agent of {machine.name}: {err.message}")
         else:
+            live.stuck = live.stuck or err.message
             await stop_processes(self._processes(machine), term_for=0)
             await asyncio.shield(live.ended)
         if not live.ready.done():
@@ -415,6 +437,9 @@ class Lifecycle:
         await asyncio.wait([live.serving], timeout=LAST_WORDS)
         live.serving.cancel()
         machine = self._shelf.get(name)
+        if machine.state is State.STARTING and machine.origin.startswith(ORIGIN) and not machine.removing:
+            await self._boot_instead(machine, live)
+            return
         log = self._site.layout.machine(name).log
         machine = await self._settle(machine, live.entry or exit_of(machine, status, read_tail(log)))
         del self._live[name]
@@ -422,14 +447,26 @@ class Lifecycle:
             live.ready.set_exception(self._failure(machine, f"ended before its agent answered: {machine.reason}"))
         await self._tell_end(machine)
 
+    async def _boot_instead(self, machine: MachineRecord, live: Live) -> None:
+        """A copy did not become ready: it boots, once, and is given to whoever waits for it."""
+        name = machine.name
+        live.stuck = live.stuck or "its QEMU ended"
+        self.on_bad_template(machine, live.stuck)
+        async with self._locks[name]:
+            machine = (await self._tidy(machine)).with_(held=None, group="")
+            del self._live[name]
+            try:
+                await self._launch(machine, instead=live)
+            except WeftError as err:
+                machine = self._shelf.get(name)
+                live.ready.set_exception(err)
+                await self._tell_end(machine)
+                return
+        await self.wait_end(name)
+
     async def _settle(self, machine: MachineRecord, exit: Exit) -> MachineRecord:
         """A run is over, or never came to be: tidy up what it had on the host, and say so."""
-        await self._publishing.close(machine)
-        group = self._site.cgroups.group(machine.group_name)
-        await stop_processes(leftovers(machine, group.pids()), term_for=0)
-        await remove_group(group)
-        machine = await mend(self._site, machine)
-        remove_sockets(self._site.layout.machine(machine.name))
+        machine = await self._tidy(machine)
         machine = self._shelf.find(machine.name) or machine  # its spec may have been changed meanwhile
         asked = machine.state is State.STOPPING
         clean = asked or exit.code is not None or exit.reason == POWERED_OFF
@@ -447,6 +484,16 @@ class Lifecycle:
         )
         machine = await self._shelf.save(ended)
         self._site.events.publish("machine.ended", machine.name, f"machine {machine.name} ended: {exit.reason}")
+        return machine
+
+    async def _tidy(self, machine: MachineRecord) -> MachineRecord:
+        """Take away what a run had on the host."""
+        await self._publishing.close(machine)
+        group = self._site.cgroups.group(machine.group_name)
+        await stop_processes(leftovers(machine, group.pids()), term_for=0)
+        await remove_group(group)
+        machine = await mend(self._site, machine)
+        remove_sockets(self._site.layout.machine(machine.name))
         return machine
 
     async def _ask_off(self, machine: MachineRecord, live: Live, grace: float) -> None:

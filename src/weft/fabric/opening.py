@@ -21,6 +21,7 @@ from weft.fabric.room import Room, assemble
 from weft.fabric.rooms import Rooms
 from weft.fabric.shared import Shared
 from weft.fabric.site import Shelves, Site, Tasks
+from weft.fabric.templates.library import open_library
 from weft.host.cgroup import find_cgroups
 from weft.host.facts import find_facts
 from weft.host.kernel_links import open_links
@@ -53,6 +54,7 @@ async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncItera
             clock=time.time,
             same_boot=await note_boot(store),
             init=init,
+            templates=open_library(layout.home / "templates", time.time),
         )
         rooms = Rooms(shared, partial(open_room, shared))
         stack.push_async_callback(rooms.close)
@@ -68,12 +70,13 @@ async def open_room(shared: Shared, record: RoomRecord, shelves: Shelves) -> Asy
     begin = time.monotonic()
     async with AsyncExitStack() as stack:
         site = await _open_site(stack, shared, record, shelves)
-        room = assemble(site)
+        room = assemble(site, shared.templates, record.spec.isolation)
         stack.callback(room.lifecycle.release)
         stack.push_async_callback(site.tasks.cancel)
         await adopt(room, same_boot=shared.same_boot)
         log.info("room %s: adopted %d machines in %.3f s", record.name, len(shelves.machines), time.monotonic() - begin)
         site.tasks.start(keep_logs(site), "keep-logs")
+        site.tasks.start(room.templates.keep(), "keep-templates")
         site.tasks.start(room.hearts.watch_carriers(), "watch-carriers")
         site.tasks.start(watch_forgeries(site, room.ports.pins), "watch-forgeries")
         site.tasks.start(room.keeping.keep(), "keep-pools")

@@ -158,6 +158,8 @@ class MachineRecord(Record):
     """What its present run goes on from: `template KEY`, `fork of web`; empty: it was booted."""
     capture: CaptureRecord | None = None
     """What is to be done about it if nobody finishes its capture."""
+    shows_floppy: bool = False
+    """Whether it has its floppy as a disk: there is more on that than settings."""
     template: bool = False
     """Whether it is made only to become a template."""
     becoming: bool = False
@@ -338,7 +340,7 @@ class CopyRecord(Record):
 
     def lend_to(self, machine: MachineRecord) -> MachineRecord:
         """A machine that has yet to be put on record, with what the copy has: its processes, its slot, its group."""
-        lent = ("slot", "uuid", "monitor", "qemu", "limits", "booted", "group")
+        lent = ("slot", "uuid", "monitor", "qemu", "limits", "booted", "origin", "group")
         changes = {part: getattr(self.machine, part) for part in lent}
         held = Holding(copy_name=self.name, macs=self.macs)
         return machine.model_copy(update={"held": held, **changes})

@@ -34,10 +34,13 @@ from weft.fabric.settings.placing import Placing
 from weft.fabric.site import Site
 from weft.fabric.sniff import Sniffers
 from weft.fabric.telling import Telling
+from weft.fabric.templates.library import Library
+from weft.fabric.templates.templates import Templates
 from weft.fabric.trials import Trials
 from weft.fabric.updates import Updates
 from weft.fabric.volumes import Volumes
 from weft.model.errors import NotFound, WrongState
+from weft.model.room import Isolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Room:
     files: Files
     insight: Insight
     updates: Updates
+    templates: Templates
     firewalls: Firewalls
     forks: Forks
     firewall_changes: FirewallChanges
@@ -102,12 +106,15 @@ async def _unless_gone(removal: Awaitable[None]) -> None:
         await removal
 
 
-def assemble(site: Site) -> Room:
-    """The controllers of a site, joined to each other; nothing is adopted or started."""
+def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
+    """The controllers of a site, joined to each other; nothing is adopted or started. `shared`: templates that are not
+    one room's own."""
     ports, volumes, hearts = Ports(site), Volumes(site), Hearts(site)
     networks = Networks(site, ports)
     publishing = Publishing(site)
     lifecycle = Lifecycle(site, volumes, publishing)
+    templates = Templates(site, volumes, shared, isolation)
+    lifecycle.find_template, lifecycle.on_bad_template = templates.find, templates.discard
     machines = Machines(site, networks, ports, lifecycle, volumes, publishing)
     keeping = Keeping(site, machines, Making(site, ports, lifecycle, volumes))
     machines.stand_in = Taking(site, ports, keeping)
@@ -155,6 +162,7 @@ def assemble(site: Site) -> Room:
         files=Files(lifecycle),
         insight=Insight(site, lifecycle, ports.pins),
         updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks),
+        templates=templates,
         firewalls=firewalls,
         capturing=capturing,
         forks=Forks(site, copies, Instants(site, capturing, volumes)),

@@ -138,7 +138,10 @@ class Rooms:
 
     async def change(self, spec: RoomSpec) -> RoomRecord:
         """Give a room another description, or from the next starts on another isolation. Raises NotFound."""
-        return await self._shelf.save(self.record(spec.name).with_(spec=spec))
+        record = await self._shelf.save(self.record(spec.name).with_(spec=spec))
+        if room := self._open.get(spec.name):
+            room.templates.isolation = spec.isolation
+        return record
 
     async def settle(self, name: str) -> RoomRecord:
         """The copy of a room is complete, and stays. Raises NotFound."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from weft.fabric.events import EventLog
 from weft.fabric.layout import Layout
+from weft.fabric.templates.library import Library
 from weft.host.facts import HostFacts
 from weft.image.store import ImageStore, KernelStore
 from weft.settings import Settings
@@ -14,7 +15,8 @@ from weft.store.contract import Store
 @dataclass(frozen=True, slots=True)
 class Shared:
     """The one of everything. `id`, hexadecimal, tells fabrics of one host apart; `same_boot`: the host has not been
-    booted since the last daemon; `clock` gives seconds since the epoch; `init` is the guest's.
+    booted since the last daemon; `clock` gives seconds since the epoch; `init` is the guest's;
+    `templates` those of all rooms that are not strict.
     """
 
     id: str
@@ -28,3 +30,4 @@ class Shared:
     clock: Callable[[], float]
     same_boot: bool
     init: bytes
+    templates: Library

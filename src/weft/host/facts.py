@@ -69,6 +69,12 @@ def parse_qemu_version(text: str) -> tuple[int, int, int]:
     return (int(found[1]), int(found[2]), int(found[3])) if found else _UNKNOWN
 
 
+def read_available() -> int:
+    """Bytes of memory that the host could give to programs now."""
+    found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
 def parse_khz(cpuinfo: str) -> int:
     """The first processor's clock from /proc/cpuinfo, in kHz; zero when it is not told."""
     found = re.search(r"^cpu MHz\s*:\s*(\d+\.?\d*)", cpuinfo, re.MULTILINE)

@@ -127,7 +127,8 @@ def _process(boot: Boot) -> Iterator[str]:
 
 
 def _board(boot: Boot) -> Iterator[str]:
-    memory = "" if boot.memory_fd is None else f",memory-backend={MEMORY}"
+    # Else the kernel may merge its pages with those of machines that it has nothing in common with.
+    memory = ",mem-merge=off" + ("" if boot.memory_fd is None else f",memory-backend={MEMORY}")
     if boot.profile is Profile.MICROVM:
         # With ACPI microvm hangs under TCG for lack of a timer reference; without rtc the boot takes 2 s longer.
         yield from ("-M", f"microvm,acpi=off,rtc=on,pit=on,pic=on,isa-serial=on{memory}")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.fabric.records import MachineRecord, Record
-from weft.fabric.settings.floppies import is_appliance
 from weft.fabric.site import Site
 from weft.model.machine import Profile
 from weft.plan.mounts import plan_mounts
@@ -38,13 +37,17 @@ class Shape(Record):
     held: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Moment:
-    """A machine's memory, a sealed memfd, and the state of its devices as QEMU writes it."""
+    """A machine's memory, a sealed memfd, and the state of its devices as QEMU writes it.
+
+    `origin`: what machines that go on from it say of it, if it has a name.
+    """
 
     shape: Shape
     memory: int
     device: bytes
+    origin: str = ""
 
     def close(self) -> None:
         """Let go of the memory; machines that have it keep it."""
@@ -59,7 +62,7 @@ def shape_of(site: Site, machine: MachineRecord, *, held: bool = False) -> Shape
     qemu = Path(site.facts.qemu).name
     return Shape(
         qemu=f"{qemu} {'.'.join(map(str, site.facts.qemu_version))}",
-        cpu=_read_cpu() if site.facts.accel == "kvm" else _EMULATED,
+        cpu=_read_cpu() if site.facts.accel == "kvm" else f"{_EMULATED} on {_read_cpu()}",
         accel=site.facts.accel,
         profile=machine.spec.profile,
         memory=machine.memory,
@@ -68,7 +71,7 @@ def shape_of(site: Site, machine: MachineRecord, *, held: bool = False) -> Shape
         image=image.digest,
         init=_digest(site.init),
         macs=tuple(nic.mac for nic in machine.nics),
-        floppy=is_appliance(image) and not machine.failsafe,
+        floppy=machine.shows_floppy,
         disks=tuple(disk.serial for disk in plan_mounts(machine.spec, image).disks),
         held=held,
     )
@@ -111,6 +114,6 @@ def _digest(content: bytes) -> str:
 
 @functools.cache
 def _read_cpu() -> str:
-    """The host's processor, which a guest under KVM has."""
+    """The host's processor, which a guest under KVM has, and by whose clock one under emulation goes."""
     found = _MODEL.search(Path("/proc/cpuinfo").read_text())
     return found[1].strip() if found else "unknown"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from weft.fabric.endings import leftovers, remove_group
 from weft.fabric.launch import hold
-from weft.fabric.lifecycle import TEMPLATE, Lifecycle
+from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.moments.moment import Moment
 from weft.fabric.moments.waking import prepare
 from weft.fabric.ports import Ports
@@ -40,7 +40,7 @@ class Making:
     async def _launch(self, copy: CopyRecord, moment: Moment) -> CopyRecord:
         held = await hold(self._site, self._volumes, copy.machine, moment)
         monitor = Stamp.of(held.latched.process)
-        machine = copy.machine.with_(monitor=monitor, limits=held.limits, booted=held.booted, origin=TEMPLATE)
+        machine = copy.machine.with_(monitor=monitor, limits=held.limits, booted=held.booted, origin=moment.origin)
         copy = await self._shelf.save(copy.with_(machine=machine, macs=moment.shape.macs))
         held.latched.release()
         return copy

@@ -106,7 +106,7 @@ async def import_archive(
     """Take the images of an archive, which is the request's body: the tar of `docker save` or of an OCI layout.
 
     Once it has been received: a stream of progress lines, then the images."""
-    received = await fabric.images.receive(_read_body(request))
+    received = await fabric.images.receive(read_body(request))
     return answer_with_progress(lambda progress: fabric.images.take_in(received, name, progress))
 
 
@@ -159,7 +159,8 @@ async def remove_image(fabric: TheFabric, name: str) -> None:
     fabric.images.remove(name)
 
 
-async def _read_body(request: Request) -> AsyncIterator[bytes]:
+async def read_body(request: Request) -> AsyncIterator[bytes]:
+    """A request's body as it comes. Raises Unavailable when that ends too early."""
     try:
         async for piece in request.stream():
             yield piece

@@ -51,7 +51,7 @@ async def remove_room(
     fabric: TheFabric,
     name: str,
     force: Annotated[bool, Query(description="with its machines and inserts")] = False,
-    volumes: Annotated[bool, Query(description="with its volumes")] = False,
+    volumes: Annotated[bool, Query(description="with its volumes and snapshots")] = False,
 ) -> None:
     """Remove a room with its networks."""
     await finish(fabric.rooms.remove(name, force=force, volumes=volumes))

@@ -34,6 +34,12 @@ SECTIONS: dict[str, dict[str, str]] = {
         "rm": "weft.cli.lifecycle:rm",
         "wait": "weft.cli.lifecycle:wait",
     },
+    "Snapshots": {
+        "snapshot": "weft.cli.snapshots:snapshot",
+        "restore": "weft.cli.snapshots:restore",
+        "suspend": "weft.cli.snapshots:suspend",
+        "resume": "weft.cli.snapshots:resume",
+    },
     "Networks and inserts": {
         "network": "weft.cli.networks:network",
         "insert": "weft.cli.inserts:insert",

@@ -162,7 +162,7 @@ def _dump_line(line: bytes, width: int) -> bytes:
 
 @room.command(short_help="Remove rooms.")
 @click.option("-f", "--force", is_flag=True, help="With their machines and inserts.")
-@click.option("--volumes", is_flag=True, help="With their volumes.")
+@click.option("--volumes", is_flag=True, help="With their volumes and snapshots.")
 @click.argument("names", nargs=-1, required=True, type=ROOM, metavar="NAME...")
 @format_option
 @click.pass_obj

@@ -11,6 +11,7 @@ from weft.client.forks import ForkRoutes
 from weft.client.http import Answer, Disconnected
 from weft.client.pools import PoolRoutes
 from weft.client.rooms import RoomRoutes
+from weft.client.snapshots import SnapshotRoutes
 from weft.client.templates import TemplateRoutes
 from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Progress, quote_image, quote_name
 
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
     from weft.client.session import ConsoleSession, ExecSession
 
 
-class Client(ConfigRoutes, RoomRoutes, PoolRoutes, FabricFileRoutes, FirewallRoutes, ForkRoutes, TemplateRoutes):
+class Client(
+    ConfigRoutes,
+    RoomRoutes,
+    PoolRoutes,
+    FabricFileRoutes,
+    FirewallRoutes,
+    ForkRoutes,
+    TemplateRoutes,
+    SnapshotRoutes,
+):
     """One fabric's API. Every call is a connection of its own, so one client may be used from several threads.
 
     `home` is the fabric's folder; None means what WEFT_HOME or the user's default says. `room` is whose machines,

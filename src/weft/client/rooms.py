@@ -21,7 +21,7 @@ class RoomRoutes(Transport):
         return self._ask_object("POST", "/v1/rooms", body=body)
 
     def remove_room(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
-        """Removes a room with its networks; `force`: its machines and inserts too, `volumes`: its volumes."""
+        """Removes a room with its networks; `force`: its machines and inserts too, `volumes`: volumes and snapshots."""
         query = {"force": force, "volumes": volumes}
         self._ask("DELETE", f"/v1/rooms/{quote_name(name)}", query=query, timeout=WORK_TIMEOUT)
 

@@ -1,6 +1,7 @@
 """The end of a machine's run: what it says, and what is left of it on the host."""
 
 import asyncio
+import shutil
 import signal
 
 from weft.fabric.layout import MachineFiles
@@ -27,6 +28,20 @@ def entry_exit(entry: EntryStatus, last: ExitStatus) -> Exit:
     if entry.reason:
         reason = f"entry point could not be started: {entry.reason}"
     return Exit(code=last.code, signal=last.signal, reason=reason, oom=oom)
+
+
+def end_of_run(machine: MachineRecord, exit: Exit) -> MachineRecord:
+    """What is on record of a machine whose run is over, or never came to be."""
+    asked = machine.state is State.STOPPING
+    clean = asked or exit.code is not None or exit.reason == POWERED_OFF
+    gone: dict[str, object] = {"monitor": None, "qemu": None, "servers": (), "capture": None}
+    gone |= {"held": None, "group": "", "suspending": False, "resuming": False}
+    if machine.suspending or (machine.resuming and not asked):
+        reason = "" if machine.suspending else exit.reason
+        ended: MachineRecord = machine.with_(state=State.SUSPENDED, reason=reason, exit=None, **gone)
+    else:
+        ended = machine.with_(state=State.STOPPED if clean else State.FAILED, reason=exit.reason, exit=exit, **gone)
+    return ended
 
 
 def exit_of(machine: MachineRecord, status: int | None, log: bytes) -> Exit:
@@ -62,6 +77,11 @@ async def remove_group(group: Cgroup) -> None:
             if not tries_left:
                 raise
             await asyncio.sleep(GROUP_PAUSE)
+
+
+def remove_moment(files: MachineFiles) -> None:
+    """What a machine was suspended with."""
+    shutil.rmtree(files.moment, ignore_errors=True)
 
 
 def remove_sockets(files: MachineFiles) -> None:

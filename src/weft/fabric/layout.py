@@ -46,6 +46,11 @@ class Layout:
         """The folder of one volume; its content is in `disk.img`."""
         return self.home / "volumes" / name
 
+    @property
+    def snapshots(self) -> Path:
+        """A folder for each snapshot."""
+        return self.home / "snapshots"
+
     def network(self, name: str) -> Path:
         """Where a network's name server has its files."""
         return self.home / "networks" / name
@@ -104,6 +109,11 @@ class MachineFiles:
     def channel(self, name: str) -> Path:
         """The socket `qmp`, `serial` or `agent`."""
         return self.folder / f"{name}.sock"
+
+    @property
+    def moment(self) -> Path:
+        """What a suspended machine goes on from."""
+        return self.folder / "moment"
 
     @property
     def qmp(self) -> Path:

@@ -4,6 +4,7 @@ created ──start──▶ starting ──agent answers──▶ running ─�
    ▲                  │                           │                            │
    └── start again ◀──┴──▶ failed ◀── QEMU died ──┴──▶ stopped (powered off) ──┘
 
+A machine that is running can be suspended, and is starting again when it is resumed, or stopped when it is discarded.
 Whether a machine is started again by itself is for `restarts` to say, which is told of every end.
 """
 
@@ -11,18 +12,27 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
-from weft.fabric.endings import POWERED_OFF, UNSEEN, entry_exit, exit_of, leftovers, remove_group, remove_sockets
+from weft.fabric.endings import (
+    UNSEEN,
+    end_of_run,
+    entry_exit,
+    exit_of,
+    leftovers,
+    remove_group,
+    remove_moment,
+    remove_sockets,
+)
 from weft.fabric.launch import hold, introduce, load_settings
 from weft.fabric.logs import read_tail
 from weft.fabric.moments.moment import Moment
 from weft.fabric.moments.waking import mend, rouse, wake
 from weft.fabric.mounts import watch_server
 from weft.fabric.published import Publishing
-from weft.fabric.records import Holding, MachineRecord, Stamp
+from weft.fabric.records import CaptureRecord, Holding, MachineRecord, Stamp
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 from weft.guest.agent import Agent
@@ -31,7 +41,7 @@ from weft.guest.connecting import open_agent
 from weft.guest.protocol import EntryStatus, MachineEvent
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.host.qemu import open_qmp
-from weft.model.errors import Invalid, Unavailable, WeftError, WrongState
+from weft.model.errors import Invalid, NotFound, Unavailable, WeftError, WrongState
 from weft.model.machine import Exit, State
 from weft.model.template import ORIGIN
 
@@ -45,18 +55,19 @@ SWITCH_OFF = 2.0
 """Seconds that a machine gets to write back and switch off, when its program had to be killed in the end."""
 WAKE_TIMEOUT = 20.0
 """Seconds for a template's copy to be ready; it takes a fraction of one, and can be booted instead."""
-STARTABLE = (State.CREATED, State.STOPPED, State.FAILED)
+DISCARDED = "what it was when it was suspended is discarded"
+STARTABLE = (State.CREATED, State.STOPPED, State.FAILED, State.SUSPENDED)
 Hook = Callable[[MachineRecord], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Waking:
-    """What a machine that goes on from a moment has yet to get: who it is, and the state of its devices, if it has not
-    got that already.
+    """What a machine that goes on from a moment has yet to get: who it is, unless it is still the same, and the state
+    of its devices, if it has not got that already.
     """
 
     device: bytes | None
-    become: Become
+    become: Become | None
 
 
 @dataclass(slots=True)
@@ -92,6 +103,8 @@ class Lifecycle:
         """What a machine that is started goes on from when nothing else was said; it is not closed here."""
         self.on_bad_template: Callable[[MachineRecord, str], None] = lambda _machine, _reason: None
         """A machine could not go on from its template, and is booted instead."""
+        self.load_suspended: Callable[[MachineRecord], Awaitable[Moment]] = _find_nothing
+        """What a machine that is suspended goes on from."""
         self.on_ready: list[Hook] = []
         self.on_moved: list[Hook] = []
         """Told when a machine goes on in another process than before."""
@@ -178,9 +191,21 @@ class Lifecycle:
             return machine
         return await self._shelf.save(machine.with_(state=State.STOPPING, wanted=wanted and machine.wanted))
 
+    async def put_away(self, name: str) -> None:
+        """End a machine whose moment lies on disk: it is suspended. Raises WrongState when it has ended meanwhile."""
+        machine, live = self._shelf.get(name), self._live.get(name)
+        if live is None or machine.state is not State.RUNNING:
+            raise WrongState(f"machine {name!r} is {machine.state}")
+        machine = await self._shelf.save(machine.with_(suspending=True))
+        await stop_processes(self._processes(machine), term_for=0)
+        await asyncio.shield(live.ended)
+
     async def _give_up(self, machine: MachineRecord) -> None:
-        """A machine that waits to be started again waits no more."""
-        if machine.again_at is not None or machine.wanted:
+        """A machine that waits to be started again waits no more, and one that is suspended is discarded."""
+        if machine.state is State.SUSPENDED:
+            await self._shelf.save(machine.with_(state=State.STOPPED, reason=DISCARDED, again_at=None, wanted=False))
+            remove_moment(self._site.layout.machine(machine.name))
+        elif machine.again_at is not None or machine.wanted:
             await self._shelf.save(machine.with_(again_at=None, wanted=False))
 
     async def wait_end(self, name: str) -> None:
@@ -252,10 +277,14 @@ class Lifecycle:
         if not same_boot or monitor is None or not monitor.id.alive():
             await self._tell_end(await self._settle(machine, Exit(reason=UNSEEN)))
             return
+        if machine.suspending:
+            await stop_processes(self._processes(machine), term_for=0)
+            await self._tell_end(await self._settle(machine, Exit(reason=UNSEEN)))
+            return
         machine = await mend(self._site, machine)
         if machine.capture is not None:
             self._site.tasks.start(rouse(self._site, machine), f"rouse-{machine.name}")
-        if machine.state is State.STARTING and machine.origin:
+        if machine.state is State.STARTING and (machine.origin or machine.resuming):
             await self._drop_half_woken(machine)
             return
         self._attend(machine, watch_exit(monitor.id))
@@ -310,27 +339,32 @@ class Lifecycle:
     ) -> MachineRecord:
         """Start it. `instead` of a run that came to nothing: it boots, and who waits for that waits for this."""
         now = self._site.clock()
+        resuming = machine.state is State.SUSPENDED and moment is None
         fresh = {"exit": None, "reason": "", "ready": None, "monitor": None, "qemu": None, "origin": origin}
         if instead is not None:
             fresh["reason"] = f"booted, since it could not go on from {machine.origin}: {instead.stuck}"
-        machine = await self._shelf.save(machine.with_(state=State.STARTING, started=now, **fresh))
-        try:
-            machine = await self._publishing.open(machine)
-            machine, settings = await load_settings(self._site, machine, moment)
-            if moment is None and instead is None and not machine.spec.cold:
-                moment = await self.find_template(machine)
-                machine = machine.with_(origin=moment.origin if moment else "")
-            held = await hold(self._site, self._volumes, machine, moment, settings)
-        except WeftError as err:
-            await self._settle(machine, Exit(reason=err.message))
-            raise
+        machine = await self._shelf.save(machine.with_(state=State.STARTING, started=now, resuming=resuming, **fresh))
+        with ExitStack() as closing:
+            try:
+                machine = await self._publishing.open(machine)
+                if resuming:
+                    moment = await self.load_suspended(machine)
+                    closing.callback(moment.close)
+                machine, settings = await load_settings(self._site, machine, moment)
+                if moment is None and instead is None and not machine.spec.cold:
+                    moment = await self.find_template(machine)
+                    machine = machine.with_(origin=moment.origin if moment else "")
+                held = await hold(self._site, self._volumes, machine, moment, settings)
+            except WeftError as err:
+                await self._settle(machine, Exit(reason=err.message))
+                raise
         monitor = Stamp.of(held.latched.process)
         servers = tuple(Stamp.of(server.process) for server in held.servers)
         noted = {"monitor": monitor, "servers": servers, "limits": held.limits, "booted": held.booted, **held.settings}
         machine = await self._shelf.save(machine.with_(**noted))
         for process in (*held.servers, held.latched):
             process.release()
-        waking = Waking(moment.device, held.become) if moment and held.become else None
+        waking = Waking(moment.device, None if resuming else held.become) if moment else None
         self._attend(machine, held.latched.watch, waking, instead.ready if instead else None)
         return machine
 
@@ -380,11 +414,17 @@ class Lifecycle:
     async def _wake(self, machine: MachineRecord, live: Live, device: bytes | None) -> None:
         """Let a machine go on from its moment; one that cannot is ended."""
         try:
-            await wake(self._site.layout.machine(machine.name).qmp, device)
+            await wake(self._site.layout.machine(machine.name).qmp, device, partial(self._note_woken, machine.name))
         except WeftError as err:
             live.stuck = err.message
             live.entry = Exit(reason=f"it could not go on from {machine.origin}: {err.message}")
             await stop_processes(self._processes(machine), term_for=0)
+
+    async def _note_woken(self, name: str) -> None:
+        """What it went on from is void from now on, and who finds it standing still lets it go on."""
+        machine = self._shelf.get(name)
+        if machine.resuming:
+            await self._shelf.save(machine.with_(resuming=False, capture=CaptureRecord()))
 
     async def _prepare(self, name: str, agent: Agent) -> None:
         """What a machine that has just been started is told before anybody is told of it."""
@@ -400,7 +440,8 @@ class Lifecycle:
         fresh = machine.state is State.STARTING
         ready = machine.ready or self._site.clock()
         state = State.RUNNING if fresh else machine.state
-        machine = await self._shelf.save(machine.with_(state=state, qemu=qemu, ready=ready, held=None))
+        noted = {"state": state, "qemu": qemu, "ready": ready, "held": None}
+        machine = await self._shelf.save(machine.with_(**noted, capture=None if fresh else machine.capture))
         if fresh:
             self._site.events.publish("machine.ready", name, f"machine {name} is ready")
         for hook in self.on_ready:
@@ -468,22 +509,10 @@ class Lifecycle:
         """A run is over, or never came to be: tidy up what it had on the host, and say so."""
         machine = await self._tidy(machine)
         machine = self._shelf.find(machine.name) or machine  # its spec may have been changed meanwhile
-        asked = machine.state is State.STOPPING
-        clean = asked or exit.code is not None or exit.reason == POWERED_OFF
-        state = State.STOPPED if clean else State.FAILED
-        ended = machine.with_(
-            state=state,
-            reason=exit.reason,
-            exit=exit,
-            monitor=None,
-            qemu=None,
-            servers=(),
-            capture=None,
-            held=None,
-            group="",
-        )
-        machine = await self._shelf.save(ended)
-        self._site.events.publish("machine.ended", machine.name, f"machine {machine.name} ended: {exit.reason}")
+        machine = await self._shelf.save(end_of_run(machine, exit))
+        what = "suspended" if machine.state is State.SUSPENDED else "ended"
+        text = f"machine {machine.name} {what}: {machine.reason}".removesuffix(": ")
+        self._site.events.publish(f"machine.{what}", machine.name, text)
         return machine
 
     async def _tidy(self, machine: MachineRecord) -> MachineRecord:
@@ -527,6 +556,10 @@ def _new_future() -> "asyncio.Future[None]":
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     return future
+
+
+async def _find_nothing(machine: MachineRecord) -> Moment:
+    raise NotFound(f"machine {machine.name!r} is suspended, and nothing of it is there")
 
 
 async def _find_none(_machine: MachineRecord) -> None:

@@ -170,6 +170,10 @@ class MachineRecord(Record):
     """Its control group, where that is not called as it is: it came from a pool."""
     held: Holding | None = None
     """What it was taken from a pool as, until that has become this machine."""
+    suspending: bool = False
+    """What it is lies on disk, and it is suspended when its process has ended."""
+    resuming: bool = False
+    """It has not gone on yet from what lies on disk, and is suspended again if it does not come to that."""
 
     @property
     def name(self) -> str:

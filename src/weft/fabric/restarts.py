@@ -30,7 +30,7 @@ class Restarts:
     async def on_end(self, machine: MachineRecord) -> None:
         """Plan what the end of a run calls for."""
         machine = self._shelf.find(machine.name) or machine
-        if machine.removing or machine.change or machine.becoming:
+        if machine.removing or machine.change or machine.becoming or machine.state is State.SUSPENDED:
             return
         spec, now = machine.spec, self._site.clock()
         again = plan_restart(spec.restart, spec.max_restarts, _end_of(machine, now), tries=machine.tries, now=now)
@@ -47,7 +47,7 @@ class Restarts:
     async def adopt(self, *, same_boot: bool) -> None:
         """Go on with what an earlier daemon has planned, and start what runs whenever the host does."""
         for machine in self._shelf:
-            if machine.state.is_live or machine.removing or machine.change or machine.becoming:
+            if machine.state.holds_disks or machine.removing or machine.change or machine.becoming:
                 continue
             if machine.again_at is not None:
                 self._schedule(machine.name, machine.again_at)

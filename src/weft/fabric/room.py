@@ -32,6 +32,7 @@ from weft.fabric.settings.configs import Configs
 from weft.fabric.settings.confirming import Confirming
 from weft.fabric.settings.placing import Placing
 from weft.fabric.site import Site
+from weft.fabric.snapshots.snapshots import Snapshots, assemble_snapshots
 from weft.fabric.sniff import Sniffers
 from weft.fabric.telling import Telling
 from weft.fabric.templates.library import Library
@@ -67,6 +68,7 @@ class Room:
     insight: Insight
     updates: Updates
     templates: Templates
+    snapshots: Snapshots
     firewalls: Firewalls
     forks: Forks
     firewall_changes: FirewallChanges
@@ -134,11 +136,11 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     lifecycle.before_ready.append(configs.prepare)
     lifecycle.on_ready.append(placing.on_ready)
     lifecycle.on_commit = configs.on_commit
+    capturing = Capturing(site, lifecycle)
     firewalls = Firewalls(site, lifecycle, changes)
     telling = Telling(site.events, site.clock)
     lifecycle.on_event = telling.on_event
     lifecycle.on_end.append(telling.on_end)
-    capturing = Capturing(site, lifecycle)
     copies = Copies(site, machines, ports, lifecycle, volumes)
     lifecycle.before_ready.insert(0, copies.join)
     lifecycle.on_end.append(copies.on_end)
@@ -163,6 +165,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
         insight=Insight(site, lifecycle, ports.pins),
         updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks),
         templates=templates,
+        snapshots=assemble_snapshots(site, machines, lifecycle, volumes, capturing),
         firewalls=firewalls,
         capturing=capturing,
         forks=Forks(site, copies, Instants(site, capturing, volumes)),

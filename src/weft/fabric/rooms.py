@@ -123,7 +123,8 @@ class Rooms:
         return record
 
     async def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
-        """Take a room away with its networks; with `force` also its machines and inserts, with `volumes` its volumes.
+        """Take a room away with its networks; with `force` also its machines and inserts, with `volumes` its volumes
+        and snapshots.
 
         Raises NotFound, Invalid for the default room, WrongState while there is something it may not take away.
         """
@@ -243,3 +244,6 @@ def _check_empty(room: Room, *, force: bool, volumes: bool) -> None:
     if len(shelves.volumes) and not volumes:
         kept = ", ".join(volume.name for volume in shelves.volumes)
         raise WrongState(f"room {name!r} has volumes: {kept}", hint=f"weft room rm --volumes {name} removes them too")
+    if (snapshots := room.snapshots.kept.names()) and not volumes:
+        kept = ", ".join(snapshots)
+        raise WrongState(f"room {name!r} has snapshots: {kept}", hint=f"weft room rm --volumes {name} removes them too")

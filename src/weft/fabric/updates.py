@@ -17,7 +17,7 @@ from weft.fabric.records import MachineRecord, NicRecord, SpecUpdate
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 from weft.model.errors import WeftError, WrongState
-from weft.model.machine import MachineSpec, NicSpec
+from weft.model.machine import MachineSpec, NicSpec, State
 from weft.plan.update import SpecChange, match_nics, plan_update
 
 
@@ -146,8 +146,11 @@ class Updates:
         return give_nics(self._site, machine.name, wanted, places)
 
     def _check_running(self, machine: MachineRecord, change: SpecChange, *, restart: bool) -> None:
+        parts = ", ".join(change.restart)
+        if machine.state is State.SUSPENDED:
+            what = f"machine {machine.name!r} is suspended, and could not go on with another {parts}"
+            raise WrongState(what, hint="weft stop discards what it was")
         if machine.state.is_live and not restart:
-            parts = ", ".join(change.restart)
             raise WrongState(f"machine {machine.name!r} would have to be restarted for another {parts}", hint=_HINT)
 
     def _check_chains(self, machine: MachineRecord, checked: Checked) -> None:

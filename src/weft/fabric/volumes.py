@@ -127,7 +127,9 @@ class Volumes:
     def users(self, name: str) -> list[VolumeUse]:
         """All machines that have it in their spec, whether or not they run."""
         return [
-            VolumeUse(machine=machine.name, target=mount.target, read_only=mount.read_only, live=machine.state.is_live)
+            VolumeUse(
+                machine=machine.name, target=mount.target, read_only=mount.read_only, live=machine.state.holds_disks
+            )
             for machine in self._site.shelves.machines
             for mount in machine.spec.mounts
             if mount.kind is MountKind.VOLUME and mount.source == name
@@ -175,7 +177,7 @@ class Volumes:
         others = {
             other.name: (other.started or 0.0, other.name)
             for other in self._site.shelves.machines
-            if other.state.is_live and other.name != machine.name
+            if other.state.holds_disks and other.name != machine.name
         }
         return {
             user.machine: user.read_only

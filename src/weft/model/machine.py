@@ -28,8 +28,9 @@ class Profile(StrEnum):
 
 
 class State(StrEnum):
-    """The life of a machine. `failed` is a start that did not succeed or an end nobody asked for; `pooled` a copy that
-    is kept ready and is nobody yet.
+    """The life of a machine. `failed` is a start that did not succeed or an end nobody asked for; one that is
+    `suspended` is on disk with its memory, and goes on when it is started; `pooled` is a copy that is kept ready and is
+    nobody yet.
     """
 
     CREATED = "created"
@@ -37,6 +38,7 @@ class State(StrEnum):
     RUNNING = "running"
     STOPPING = "stopping"
     STOPPED = "stopped"
+    SUSPENDED = "suspended"
     FAILED = "failed"
     POOLED = "pooled"
 
@@ -44,6 +46,11 @@ class State(StrEnum):
     def is_live(self) -> bool:
         """Whether a QEMU process belongs to this state."""
         return self in (State.STARTING, State.RUNNING, State.STOPPING)
+
+    @property
+    def holds_disks(self) -> bool:
+        """Whether what is on its disks has to stay as it is: it remembers what it has read there."""
+        return self.is_live or self is State.SUSPENDED
 
 
 class Spec(BaseModel):

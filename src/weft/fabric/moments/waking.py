@@ -1,6 +1,6 @@
 """Letting machines go on: one that was started from a moment, one that stands still, one whose daemon has died."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,14 +19,16 @@ HOLDER = ".holder"
 """What the name of a holder's control group ends with: its memory is the moment's, and not charged to the machine."""
 
 
-async def wake(path: Path, device: bytes | None) -> None:
-    """Tell the QEMU whose monitor is at `path`; without a device state it has that already.
+async def wake(path: Path, device: bytes | None, before: Callable[[], Awaitable[None]]) -> None:
+    """Tell the QEMU whose monitor is at `path`; without a device state it has that already. `before`: what is done when
+    nothing can go wrong any more.
 
     Raises Unavailable, Internal with what it says.
     """
     async with _speak(path) as qmp:
         if device is not None:
             await load_device(qmp, device)
+        await before()
         await qmp.resume()
 
 

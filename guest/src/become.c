@@ -150,12 +150,15 @@ bool become_begin(struct told *told, char *const *env, const char **why)
 	if (phase != NOT)
 		give_up_job();
 	become_fresh(told);
+	bool is_same = etc_has_machine_id(config.machine_id); /* it goes back, and is known by the keys that it had */
 	set_host_name(&config);
 	renew_etc(&config);
 	renew_network(&config);
 	environment = env;
 	remember_names();
-	take_keys();
+	key_count = keys_made = 0;
+	if (!is_same)
+		take_keys();
 	news_count = 0;
 	job.state = PROGRAM_NEW;
 	phase = KEYS;

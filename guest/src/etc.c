@@ -103,6 +103,17 @@ static void provide(const char *etc, const struct etc_file *file, bool apart, co
 	fclose(out);
 }
 
+bool etc_has_machine_id(const char *id)
+{
+	char there[64] = "";
+	int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ssize_t length = read(fd, there, sizeof there - 1);
+	close(fd);
+	return id && length > 0 && !strncmp(there, id, strlen(id));
+}
+
 void write_etc(const struct config *config, const char *etc, bool apart)
 {
 	mkdir(etc, 0755);

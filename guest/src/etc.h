@@ -11,6 +11,9 @@ void set_host_name(const struct config *config);
  * the directory, so that they can be written to when the root no longer can. */
 void write_etc(const struct config *config, const char *etc, bool apart);
 
+/* Whether the machine has this id already. */
+bool etc_has_machine_id(const char *id);
+
 /* Writes those four again, wherever they are by now. */
 void renew_etc(const struct config *config);
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
-from tests.machine.talks import open_echo, serve_echo
+from tests.machine.talks import open_ticks, serve_ticks
 from tests.machine.test_daemon import kill_daemon
 
 from weft.fabric.snapshots.kept import HEAD
 from weft.host.sealed import read_head
 
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 COUNTER = "n=0; while sleep 0.05; do n=$((n+1)); echo $n >/tmp/count.new; mv /tmp/count.new /tmp/count; done"
 
 
@@ -22,7 +23,7 @@ def snaps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestFabric]:
     with open_fabric(tmp_path_factory.mktemp("snaps") / "home") as fabric:
         fabric.run("run", "-d", "--name", "web", "-v", "data:/srv", "base")
         fabric.run("exec", "-d", "web", "--", "sh", "-c", COUNTER)
-        fabric.exec("web", "sh", "-c", "echo before >/srv/word; sync")
+        fabric.exec("web", "sh", "-c", f"echo before >/srv/word; sync; mkdir -p /etc/ssh; touch {HOST_KEY}")
         wait_for(lambda: count(fabric, "web") > 0, "it counts")
         fabric.run("snapshot", "create", "web", "one", "--label", "of=tests")
         yield fabric
@@ -34,9 +35,14 @@ def count(fabric: TestFabric, machine: str) -> int:
 
 def identity(fabric: TestFabric, machine: str) -> dict[str, str]:
     """What tells machines apart, as the machine itself says it."""
-    script = "hostname; cat /etc/machine-id; cat /sys/class/net/eth0/address; hostname -i"
-    host, machine_id, mac, address = fabric.exec(machine, "sh", "-c", script).split()[:4]
+    script = "hostname; cat /etc/machine-id /sys/class/net/eth0/address; ip -4 -o address show eth0 | cut -d' ' -f7"
+    host, machine_id, mac, address = fabric.exec(machine, "sh", "-c", script).split()
     return {"host": host, "machine id": machine_id, "mac": mac, "address": address}
+
+
+def has_host_key(fabric: TestFabric, machine: str) -> bool:
+    """Whether it has the key by which SSH clients know the machine; its image has no program that makes one."""
+    return "yes" in fabric.exec(machine, "sh", "-c", f"test -e {HOST_KEY} && echo yes || echo no")
 
 
 def folder(fabric: TestFabric, name: str) -> Path:
@@ -59,6 +65,7 @@ def test_a_copy_is_somebody_else(snaps: TestFabric) -> None:
         copy = identity(snaps, "other")
         assert {key for key in copy if copy[key] == original[key]} == set()
         assert identity(snaps, "web") == original
+        assert not has_host_key(snaps, "other")
         at = count(snaps, "other")
         assert at > 0
         wait_for(lambda: count(snaps, "other") > at, "the copy counts on")
@@ -83,6 +90,7 @@ def test_a_machine_goes_back(snaps: TestFabric) -> None:
     assert snaps.exec("web", "cat", "/srv/word") == "before\n"
     assert snaps.exec("web", "sh", "-c", "test -e /tmp/after || echo gone") == "gone\n"
     assert identity(snaps, "web") == original
+    assert has_host_key(snaps, "web")
     at = count(snaps, "web")
     wait_for(lambda: count(snaps, "web") > at, "it counts on")
 
@@ -141,8 +149,8 @@ def test_a_snapshot_goes_elsewhere_and_comes_back(snaps: TestFabric, tmp_path: P
 
 def test_a_suspended_machine_goes_on_with_its_connections(snaps: TestFabric) -> None:
     snaps.run("run", "-d", "--name", "client", "base")
-    serve_echo(snaps, "web", 7)
-    talk = open_echo(snaps, "client", "talk", "web", 7)
+    serve_ticks(snaps, "web", 7)
+    talk = open_ticks(snaps, "client", "talk", "web", 7)
     snaps.run("insert", "sniffer", "--before", "web", "--name", "eye")
     original, said = identity(snaps, "web"), talk.count()
     snaps.run("suspend", "web")

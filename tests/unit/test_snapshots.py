@@ -6,6 +6,7 @@ import random
 import resource
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
@@ -15,14 +16,17 @@ from tests.unit.paper_fabric import open_paper_room
 from weft.fabric.moments.capturing import Capturing
 from weft.fabric.moments.moment import Moment, shape_of
 from weft.fabric.moments.subject import Captured
-from weft.fabric.records import VolumeRecord
+from weft.fabric.records import InsertRecord, VolumeRecord
 from weft.fabric.room import Room
 from weft.fabric.snapshots.archives import Archives
 from weft.fabric.snapshots.kept import HEAD, KeptSnapshots
+from weft.fabric.snapshots.placing import sweep_prepared
 from weft.fabric.snapshots.taking import Taking
 from weft.host.memory import create_memory
+from weft.host.sealed import read_head
 from weft.image.progress import ignore_progress
-from weft.model.errors import Exists, Invalid, NoRoom, NotFound, Unavailable
+from weft.model.errors import Exists, Invalid, NoRoom, NotFound, Unavailable, WrongState
+from weft.model.insert import InsertSpec
 from weft.model.machine import MachineSpec, NicSpec
 from weft.model.mount import MountKind, MountSpec
 from weft.model.snapshot import SnapshotSpec
@@ -151,6 +155,34 @@ async def test_a_full_disk_leaves_nothing(snaps: Snaps) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(snaps.folder.iterdir())
     assert await snaps.take("one") == "one"
+
+
+async def test_what_was_prepared_when_the_daemon_died_goes(snaps: Snaps) -> None:
+    layout = snaps.room.site.layout
+    left = layout.volume("data") / "disk.img.restored"
+    left.write_bytes(b"half")
+    sweep_prepared(layout)
+    assert not left.exists()
+    assert (layout.volume("data") / "disk.img").exists()
+
+
+async def test_no_snapshot_brings_folders_of_the_host(snaps: Snaps) -> None:
+    await snaps.take("one")
+    path = snaps.folder / "one" / HEAD
+    head = read_head(path.parent, HEAD)
+    head.about["snapshot"]["machine"]["spec"]["mounts"] = [{"kind": "host", "source": "/", "target": "/srv"}]
+    path.write_bytes(head.dump())
+    with pytest.raises(Unavailable, match="folders of the host"):
+        await snaps.kept.open("one")
+
+
+async def test_an_insert_has_no_snapshots(snaps: Snaps) -> None:
+    spec = InsertSpec(name="web", appliance="sniffer", before="other")
+    await snaps.room.site.shelves.inserts.save(InsertRecord(spec=spec, rank=Fraction(1), created=1.0))
+    with pytest.raises(WrongState, match="is an insert"):
+        await snaps.take()
+    with pytest.raises(WrongState, match="is an insert"):
+        await snaps.room.snapshots.suspending.suspend("web", ignore_progress)
 
 
 async def test_there_and_back(snaps: Snaps) -> None:

@@ -42,9 +42,13 @@ class Layout:
         """Where copies are that pools keep: their folders move when they become machines."""
         return Layout(self.home / "pool")
 
+    @property
+    def volumes(self) -> Path:
+        return self.home / "volumes"
+
     def volume(self, name: str) -> Path:
         """The folder of one volume; its content is in `disk.img`."""
-        return self.home / "volumes" / name
+        return self.volumes / name
 
     @property
     def snapshots(self) -> Path:

@@ -9,6 +9,12 @@ from weft.model.errors import Invalid, NotFound, Unavailable, WrongState
 from weft.plan.mounts import plan_mounts
 
 
+def check_no_insert(site: Site, name: str) -> None:
+    """Raises WrongState for a machine that frames of others go through: it is made for its place, and goes with it."""
+    if site.shelves.inserts.find(name):
+        raise WrongState(f"machine {name!r} is an insert, and frames go through it", hint=f"weft eject {name}")
+
+
 def check_shape(site: Site, machine: MachineRecord, shape: Shape, what: str) -> None:
     """Raises Unavailable, naming what is not as it was: QEMU, processor, kernel, image; NotFound for what is gone."""
     if different := differences(shape_of(site, machine), shape):

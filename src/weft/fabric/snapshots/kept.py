@@ -25,6 +25,7 @@ from weft.host.disks import find_stored
 from weft.host.drafts import DRAFT, sweep_drafts
 from weft.host.sealed import Head, Sealed, open_sealed, opened, read_head
 from weft.model.errors import Exists, NotFound, Unavailable, WeftError
+from weft.model.mount import MountKind
 from weft.model.snapshot import SnapshotView
 
 HEAD = "snapshot.json"
@@ -196,6 +197,8 @@ def read_about(folder: Path, head: Head) -> tuple[SnapshotRecord, Shape]:
         raise Unavailable(f"{folder} is of a version of Weft that this one does not know") from err
     if not record.pieces <= head.pieces.keys() <= record.pieces | {FLOPPY}:
         raise Unavailable(f"{folder} has not all that belongs to a snapshot")
+    if any(mount.kind is MountKind.HOST for mount in record.machine.spec.mounts):
+        raise Unavailable(f"{folder} wants folders of the host, which no snapshot has")
     return record, shape
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from weft.fabric.layout import Layout
 from weft.fabric.records import MachineRecord
 from weft.fabric.settings.floppies import floppy_path
 from weft.fabric.site import Site
@@ -13,6 +14,7 @@ from weft.host.blocks import Tell
 from weft.host.durable import put_in_place
 from weft.plan.mounts import PlannedDisk, plan_mounts
 
+DRAFT = ".restored"
 Targets = Mapping[str, Path]
 """Where each piece goes."""
 
@@ -48,8 +50,15 @@ def place(targets: Targets) -> None:
         put_in_place(_draft(path), path)
 
 
+def sweep_prepared(layout: Layout) -> None:
+    """Remove what was prepared when the daemon or the host died."""
+    for folder in (layout.machines, layout.volumes):
+        for path in folder.glob(f"*/*{DRAFT}"):
+            path.unlink(missing_ok=True)
+
+
 def _draft(path: Path) -> Path:
-    return path.with_name(f"{path.name}.restored")
+    return path.with_name(f"{path.name}{DRAFT}")
 
 
 def _path_of(site: Site, volumes: Volumes, machine: MachineRecord, disk: PlannedDisk) -> Path:

@@ -9,7 +9,7 @@ from weft.fabric.moments.folders import read_moment
 from weft.fabric.moments.moment import Moment
 from weft.fabric.records import MachineRecord, NicRecord
 from weft.fabric.site import Site
-from weft.fabric.snapshots.fitting import check_disks, check_shape, find_machine
+from weft.fabric.snapshots.fitting import check_disks, check_no_insert, check_shape, find_machine
 from weft.fabric.snapshots.kept import KeptDisk, KeptSnapshots, OpenSnapshot
 from weft.fabric.snapshots.placing import Targets, place, prepared, targets_of
 from weft.fabric.snapshots.progress import meter
@@ -46,6 +46,7 @@ class Restoring:
         original = find_machine(self._site, source)
         machine = spec.name or original.name
         present = self._site.shelves.machines.find(machine)
+        check_no_insert(self._site, machine)
         if present and not spec.replace:
             raise Exists(f"machine {machine!r} exists already", hint="--replace takes it back, --name makes a copy")
         check_shape(self._site, present or original, source.shape, f"snapshot {name!r}")

@@ -8,6 +8,7 @@ from weft.fabric.moments.capturing import Capturing
 from weft.fabric.site import Site
 from weft.fabric.snapshots.archives import Archives
 from weft.fabric.snapshots.kept import KeptSnapshots
+from weft.fabric.snapshots.placing import sweep_prepared
 from weft.fabric.snapshots.restoring import Restoring
 from weft.fabric.snapshots.suspending import Suspending
 from weft.fabric.snapshots.taking import Taking
@@ -30,6 +31,7 @@ def assemble_snapshots(
 ) -> Snapshots:
     """Those of a room, joined to what it has."""
     kept = KeptSnapshots(site)
+    sweep_prepared(site.layout)
     return Snapshots(
         kept=kept,
         taking=Taking(site, kept, volumes, capturing),

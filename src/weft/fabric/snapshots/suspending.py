@@ -14,7 +14,7 @@ from weft.fabric.moments.folders import load_moment, save_moment
 from weft.fabric.moments.moment import Moment
 from weft.fabric.records import MachineRecord
 from weft.fabric.site import Site
-from weft.fabric.snapshots.fitting import check_shape
+from weft.fabric.snapshots.fitting import check_no_insert, check_shape
 from weft.fabric.snapshots.progress import meter
 from weft.image.progress import Progress
 from weft.model.errors import WeftError, WrongState
@@ -35,8 +35,7 @@ class Suspending:
     async def suspend(self, name: str, progress: Progress) -> None:
         """Put a machine on disk and end it. Raises NotFound, WrongState, Invalid, NoRoom: it goes on then."""
         machine = self._shelf.get(name)
-        if self._site.shelves.inserts.find(name):
-            raise WrongState(f"machine {name!r} is an insert, and frames go through it", hint=f"weft eject {name}")
+        check_no_insert(self._site, name)
         progress("capturing", None)
         moment = (await self._capturing.capture([name], go_on=False))[name].moment
         try:

@@ -10,6 +10,7 @@ from weft.fabric.moments.subject import Captured
 from weft.fabric.records import MachineRecord
 from weft.fabric.settings.floppies import floppy_path, is_appliance
 from weft.fabric.site import Site
+from weft.fabric.snapshots.fitting import check_no_insert
 from weft.fabric.snapshots.kept import FLOPPY, HEAD, KeptDisk, KeptSnapshots, SnapshotRecord, about_snapshot
 from weft.fabric.snapshots.placing import disks_of
 from weft.fabric.snapshots.progress import meter
@@ -56,6 +57,7 @@ class Taking:
         nothing is left then, and the machine goes on.
         """
         machine = self._site.shelves.machines.get(spec.machine)
+        check_no_insert(self._site, machine.name)
         name = spec.name or self._kept.choose_name(machine.name)
         with self._kept.reserved(name) as folder:
             async with open_draft(folder, HEAD) as draft:

@@ -54,11 +54,25 @@ static void begin(uint64_t init_started_ns)
 	ready_ns = clock_ns(CLOCK_BOOTTIME);
 }
 
-void agent_hold(uint64_t init_started_ns)
+/* Programs in the machine can be heard. */
+static void start_listening(void)
+{
+	commit_start();
+	news_start();
+}
+
+static bool can_listen_early(const struct config *config)
+{
+	return !config->root_serial || config->overlay_size;
+}
+
+void agent_hold(const struct config *config, uint64_t init_started_ns)
 {
 	begin(init_started_ns);
 	held = true;
 	port_start();
+	if (can_listen_early(config))
+		start_listening();
 }
 
 void agent_start(const struct config *config, uint64_t init_started_ns)
@@ -69,9 +83,9 @@ void agent_start(const struct config *config, uint64_t init_started_ns)
 	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
 	if (!held)
 		port_start();
+	if (!held || config->read_only || !can_listen_early(config)) /* what is in /run may be a copy by now */
+		start_listening();
 	held = false;
-	commit_start();
-	news_start();
 }
 
 static void send_error(uint16_t stream, int code, const char *text)
@@ -377,6 +391,7 @@ static void pay_ready(void)
 		return;
 	owed = false;
 	welcome();
+	outq_flush(port_fd()); /* before anything else: somebody waits for it */
 	if (session_minor >= 2)
 		become_send_news();
 }
@@ -421,8 +436,9 @@ void agent_step(void)
 	freeze_step();
 	exec_step();
 	send_entry_change();
-	commit_step(session && session_minor >= 1);
-	news_step(session && session_minor >= 2);
+	if (!held)
+		commit_step(session && session_minor >= 1);
+	news_step(session && session_minor >= 2 && !held);
 	if (session || !outq_is_empty())
 		outq_flush(port_fd());
 }

@@ -9,7 +9,7 @@
 #include "pollset.h"
 
 /* A template's machine: it can be reached, and waits to be told who it is. `started_ns`: when init began, since boot. */
-void agent_hold(uint64_t started_ns);
+void agent_hold(const struct config *config, uint64_t started_ns);
 
 /* What it was told, once; NULL: nothing yet. It lasts until agent_start(). */
 struct told *agent_take_told(void);

@@ -23,6 +23,8 @@ static size_t have, sent;
 
 void commit_start(void)
 {
+	if (listener >= 0)
+		close(listener);
 	listener = local_open(COMMIT_SOCKET, SOCK_STREAM);
 }
 

@@ -7,6 +7,9 @@
 
 void set_host_name(const struct config *config);
 
+/* Has the files ready to be written, before it is known what is to be in them. The overlay is the root. */
+void prepare_etc(void);
+
 /* Writes hostname, hosts, resolv.conf and machine-id into this directory. `apart`: as files of their own in /run, mounted over those of
  * the directory, so that they can be written to when the root no longer can. */
 void write_etc(const struct config *config, const char *etc, bool apart);

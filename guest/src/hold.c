@@ -13,8 +13,11 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "etc.h"
 #include "files.h"
 #include "log.h"
+#include "nic.h"
+#include "random.h"
 
 enum { DEEPEST = 32, PART_OF_MEMORY = 3 };
 
@@ -99,10 +102,14 @@ void hold_prepare(const struct config *config)
 {
 	if (config->root_serial)
 		read_root();
+	if (config->root_serial && config->overlay_size)
+		prepare_etc();
 	DIR *devices = opendir("/sys/block");
 	for (struct dirent *entry; devices && (entry = readdir(devices));)
 		if (entry->d_name[0] != '.')
 			forget_device(entry->d_name, config->root_serial);
 	if (devices)
 		closedir(devices);
+	random_prepare();
+	nics_remember();
 }

@@ -127,16 +127,20 @@ static void set_up(void)
 	make_directories();
 	if (config.read_only)
 		make_root_read_only();
+	if (phase != HELD)
+		set_up_loopback();
 	set_up_network(&config);
 	apply_sysctls();
 	services_prepare(&config);
 }
 
+/* What is the same for all copies is done here. */
 static void hold(void)
 {
 	hold_prepare(&config);
+	set_up_loopback();
 	services_prepare(&config);
-	agent_hold(started_ns);
+	agent_hold(&config, started_ns);
 	phase = HELD;
 }
 

@@ -22,16 +22,19 @@
  * that nobody wants, so that two of them can change places. */
 static void name_nics(const struct config *config, int *indexes)
 {
+	bool is_wrong[CONFIG_MAX_NICS];
 	for (int i = 0; i < config->nic_count; i++) {
 		char name[IF_NAMESIZE], spare[IF_NAMESIZE];
 		indexes[i] = nic_find(&config->nics[i], name);
 		snprintf(spare, sizeof spare, "weft-%d", i);
-		if (strcmp(name, config->nics[i].name) != 0)
+		is_wrong[i] = strcmp(name, config->nics[i].name) != 0;
+		if (is_wrong[i])
 			link_rename(indexes[i], spare);
 	}
 	for (int i = 0; i < config->nic_count; i++)
-		if (if_nametoindex(config->nics[i].name) != (unsigned)indexes[i])
+		if (is_wrong[i])
 			link_rename(indexes[i], config->nics[i].name);
+	nics_forget();
 }
 
 /* Without IPv6 and without an address a NIC that is up says nothing: no router solicitation, no multicast report. */
@@ -53,10 +56,14 @@ static void set_up_nic(int index, const struct nic *nic)
 	nic_address(index, nic);
 }
 
+void set_up_loopback(void)
+{
+	link_bring_up((int)if_nametoindex("lo"), "lo", 0, 0);
+}
+
 void set_up_network(const struct config *config)
 {
 	int indexes[CONFIG_MAX_NICS];
-	link_bring_up((int)if_nametoindex("lo"), "lo", 0, 0);
 	name_nics(config, indexes);
 	for (int i = 0; i < config->nic_count; i++)
 		set_up_nic(indexes[i], &config->nics[i]);

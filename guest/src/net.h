@@ -3,6 +3,9 @@
 
 #include "config.h"
 
+/* What all machines have: the loopback interface. */
+void set_up_loopback(void);
+
 /* Ends the machine when a NIC is not there or cannot be set up as the configuration says. */
 void set_up_network(const struct config *config);
 

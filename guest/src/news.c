@@ -1,6 +1,7 @@
 #include "news.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "local.h"
 #include "outq.h"
@@ -12,6 +13,8 @@ static int listener = -1;
 
 void news_start(void)
 {
+	if (listener >= 0)
+		close(listener);
 	listener = local_open(NEWS_SOCKET, SOCK_DGRAM);
 }
 

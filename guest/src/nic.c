@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <netpacket/packet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,8 +131,43 @@ static void wait_for_nic(const struct nic *nic, char *name, size_t room)
 	}
 }
 
+static struct known {
+	uint8_t mac[6];
+	char name[IF_NAMESIZE];
+	int index;
+} known[CONFIG_MAX_NICS];
+static int known_count;
+
+void nics_remember(void)
+{
+	struct ifaddrs *all;
+	if (getifaddrs(&all) < 0)
+		return;
+	for (const struct ifaddrs *one = all; one && known_count < CONFIG_MAX_NICS; one = one->ifa_next) {
+		const struct sockaddr_ll *link = (const void *)one->ifa_addr;
+		if (!link || link->sll_family != AF_PACKET || link->sll_halen != sizeof known->mac)
+			continue;
+		struct known *nic = &known[known_count++];
+		memcpy(nic->mac, link->sll_addr, sizeof nic->mac);
+		snprintf(nic->name, sizeof nic->name, "%s", one->ifa_name);
+		nic->index = link->sll_ifindex;
+	}
+	freeifaddrs(all);
+}
+
+/* What was remembered is good once: then names and addresses change. */
+void nics_forget(void)
+{
+	known_count = 0;
+}
+
 int nic_find(const struct nic *nic, char name[IF_NAMESIZE])
 {
+	for (int i = 0; i < known_count; i++)
+		if (!memcmp(known[i].mac, nic->was, sizeof nic->was)) {
+			memcpy(name, known[i].name, IF_NAMESIZE);
+			return known[i].index;
+		}
 	wait_for_nic(nic, name, IF_NAMESIZE);
 	return (int)if_nametoindex(name);
 }

@@ -18,6 +18,10 @@ bool address_parse(const char *text, struct address *out);
 void link_rename(int index, const char *name);
 void link_bring_up(int index, const char *name, uint32_t mtu, unsigned flags);
 
+/* Looks for all that are there, so that they need not be looked for when time counts. */
+void nics_remember(void);
+void nics_forget(void);
+
 /* Its number and its name as it is now. It is known by the address that it `was`, and may still have to come: 5 s. */
 int nic_find(const struct nic *nic, char name[IF_NAMESIZE]);
 

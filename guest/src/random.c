@@ -4,9 +4,16 @@
 #include <linux/random.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 enum { MOST = 64 };
+
+static int device = -1;
+
+void random_prepare(void)
+{
+	if (device < 0)
+		device = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+}
 
 bool random_renew(const uint8_t *seed, size_t length)
 {
@@ -14,11 +21,9 @@ bool random_renew(const uint8_t *seed, size_t length)
 		struct rand_pool_info head;
 		uint8_t bytes[MOST];
 	} pool = {.head = {.entropy_count = (int)(8 * length), .buf_size = (int)length}};
-	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+	random_prepare();
 	memcpy(pool.bytes, seed, length < MOST ? length : MOST);
-	bool done = fd >= 0 && ioctl(fd, RNDADDENTROPY, &pool) == 0 && ioctl(fd, RNDRESEEDCRNG, 0) == 0;
+	bool done = device >= 0 && ioctl(device, RNDADDENTROPY, &pool) == 0 && ioctl(device, RNDRESEEDCRNG, 0) == 0;
 	explicit_bzero(&pool, sizeof pool);
-	if (fd >= 0)
-		close(fd);
 	return done;
 }

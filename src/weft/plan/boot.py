@@ -134,6 +134,8 @@ def _board(boot: Boot) -> Iterator[str]:
         yield from ("-M", f"microvm,acpi=off,rtc=on,pit=on,pic=on,isa-serial=on{memory}")
     else:
         yield from ("-M", f"q35,smm=off,vmport=off,hpet=off{memory}", "-boot", "strict=on")
+        # Each process has another number: the kernel of a copy gets new random numbers in the moment it goes on.
+        yield from ("-device", "vmgenid,guid=auto")
     yield from ("-m", f"{boot.memory >> 20}M", "-smp", str(boot.cpus))
     if boot.memory_fd is not None:
         share = "on" if boot.memory_shared else "off"

@@ -24,6 +24,7 @@
 #include "port.h"
 #include "power.h"
 #include "proto.h"
+#include "rehearse.h"
 #include "wall.h"
 
 enum {
@@ -295,10 +296,20 @@ static void on_facts(const struct frame *frame)
 	outq_commit(KIND_FACTS, frame->stream, facts_write((char *)payload, FRAME_MAX_PAYLOAD));
 }
 
+/* The link comes up and goes down: while it is at that, nothing else is done. */
+static void on_rehearse(const struct frame *frame)
+{
+	uint8_t error[4];
+	if (held)
+		rehearse();
+	put_u32(error, held ? 0 : EBUSY);
+	outq_send(KIND_REHEARSE, frame->stream, error, sizeof error);
+}
+
 /* What a machine can do that is held. */
 static bool is_served_by_nobody(uint8_t kind)
 {
-	return kind == KIND_BECOME || kind == KIND_PING || kind == KIND_FACTS || kind == KIND_TIME || kind == KIND_SHUTDOWN;
+	return kind == KIND_BECOME || kind == KIND_REHEARSE || kind == KIND_PING || kind == KIND_FACTS || kind == KIND_TIME || kind == KIND_SHUTDOWN;
 }
 
 /* Kinds we do not know are passed over: they belong to a later minor version. */
@@ -346,6 +357,9 @@ static void handle(const struct frame *frame)
 		break;
 	case KIND_FREEZE:
 		freeze_begin(frame->stream);
+		break;
+	case KIND_REHEARSE:
+		on_rehearse(frame);
 		break;
 	case KIND_THAW:
 		on_thaw(frame);

@@ -39,6 +39,7 @@ enum kind {
 	KIND_BECOME = 25,
 	KIND_FREEZE = 26,
 	KIND_THAW = 27,
+	KIND_REHEARSE = 28,
 };
 
 struct frame {

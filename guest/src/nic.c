@@ -145,7 +145,7 @@ void nics_remember(void)
 		return;
 	for (const struct ifaddrs *one = all; one && known_count < CONFIG_MAX_NICS; one = one->ifa_next) {
 		const struct sockaddr_ll *link = (const void *)one->ifa_addr;
-		if (!link || link->sll_family != AF_PACKET || link->sll_halen != sizeof known->mac)
+		if (!link || link->sll_family != AF_PACKET || (one->ifa_flags & IFF_LOOPBACK))
 			continue;
 		struct known *nic = &known[known_count++];
 		memcpy(nic->mac, link->sll_addr, sizeof nic->mac);
@@ -153,6 +153,16 @@ void nics_remember(void)
 		nic->index = link->sll_ifindex;
 	}
 	freeifaddrs(all);
+}
+
+int nics_known(int which, struct nic *nic)
+{
+	if (which >= known_count)
+		return 0;
+	*nic = (struct nic){.name = known[which].name};
+	memcpy(nic->mac, known[which].mac, sizeof nic->mac);
+	memcpy(nic->was, known[which].mac, sizeof nic->was);
+	return known[which].index;
 }
 
 /* What was remembered is good once: then names and addresses change. */
@@ -184,4 +194,30 @@ void nic_address(int index, const struct nic *nic)
 		add_address(index, nic, nic->addresses[i]);
 	for (int i = 0; i < nic->gateway_count; i++)
 		add_default_route(index, nic, nic->gateways[i]);
+}
+
+void nic_remove_address(int index, const struct address *address)
+{
+	struct ifaddrmsg fixed = {.ifa_family = address->family, .ifa_prefixlen = address->prefix, .ifa_index = (unsigned)index};
+	struct request request;
+	request_begin(&request, RTM_DELADDR, 0, &fixed, sizeof fixed);
+	request_add(&request, IFA_LOCAL, address->bytes, address->length);
+	request_send(&request);
+}
+
+void nic_bring_down(int index, const struct nic *nic)
+{
+	struct ifinfomsg link = {.ifi_index = index, .ifi_change = IFF_UP};
+	struct request request;
+	request_begin(&request, RTM_NEWLINK, 0, &link, sizeof link);
+	send_or_die(&request, "bringing it down", nic->name);
+}
+
+void nic_undo(int index, const struct nic *nic)
+{
+	struct address address;
+	for (int i = 0; i < nic->address_count; i++)
+		if (address_parse(nic->addresses[i], &address))
+			nic_remove_address(index, &address);
+	nic_bring_down(index, nic);
 }

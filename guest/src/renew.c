@@ -1,14 +1,12 @@
 /* The network of a copy of a machine that runs. */
 #include <arpa/inet.h>
 #include <ifaddrs.h>
-#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "log.h"
 #include "net.h"
-#include "netlink.h"
 #include "nic.h"
 #include "prefix.h"
 
@@ -51,35 +49,15 @@ static bool has_its_addresses(const struct nic *nic, const char *name, const str
 	return right == nic->address_count;
 }
 
-/* With the first of a network others of it may go by themselves, so a refusal means nothing. */
-static void remove_address(int index, const struct address *address)
-{
-	struct ifaddrmsg fixed = {.ifa_family = address->family, .ifa_prefixlen = address->prefix, .ifa_index = (unsigned)index};
-	struct request request;
-	request_begin(&request, RTM_DELADDR, 0, &fixed, sizeof fixed);
-	request_add(&request, IFA_LOCAL, address->bytes, address->length);
-	request_send(&request);
-}
-
-static void bring_down(int index, const struct nic *nic)
-{
-	struct ifinfomsg link = {.ifi_index = index, .ifi_change = IFF_UP};
-	struct request request;
-	request_begin(&request, RTM_NEWLINK, 0, &link, sizeof link);
-	int error = request_send(&request);
-	if (error)
-		fatal("%s: bringing it down: %s", nic->name, strerror(-error));
-}
-
 static void renew_nic(int index, const struct nic *nic, const char *name, const struct ifaddrs *all)
 {
 	struct address address;
 	if (!nic_is_renamed(nic) && has_its_addresses(nic, name, all))
 		return;
-	bring_down(index, nic);
+	nic_bring_down(index, nic);
 	for (const struct ifaddrs *one = all; one; one = one->ifa_next)
 		if (read_address(one, name, &address))
-			remove_address(index, &address);
+			nic_remove_address(index, &address);
 	if (nic_is_renamed(nic))
 		nic_set_mac(index, nic);
 	nic_bring_up(index, nic);

@@ -53,8 +53,14 @@ async def held(tmp_path: Path, root: Path) -> AsyncIterator[Machine]:
         yield machine
 
 
-async def test_a_held_machine_is_nobody_and_then_becomes_somebody(held: Machine) -> None:
+@pytest.mark.parametrize("rehearsed", [False, True])
+async def test_a_held_machine_is_nobody_and_then_becomes_somebody(held: Machine, rehearsed: bool) -> None:
     async with open_agent(held.agent, timeout=READY_TIMEOUT) as agent:
+        if rehearsed:
+            await agent.rehearse(timeout=READY_TIMEOUT)
+            for number in range(len(WAS)):
+                with pytest.raises(TimeoutError):
+                    await held.receive_frame(number, timeout=0.2)
         assert (agent.ready.held, agent.ready.boot_id) == (True, "")
         assert not any(nic.up for nic in (await agent.facts()).nics.values())
         with pytest.raises(Unavailable, match="did not start it"):
@@ -70,6 +76,10 @@ async def test_a_held_machine_is_nobody_and_then_becomes_somebody(held: Machine)
         assert await run(agent, "cat /etc/resolv.conf /srv/file /tmp/service") == "nameserver 10.0.0.1\ntextsomebody\n"
         assert "10.0.0.9 db\n" in await run(agent, "cat /etc/hosts")
         assert " /mnt tmpfs " in await run(agent, "cat /proc/mounts")
+        assert "192.0.2" not in await run(agent, "cat /proc/net/fib_trie /proc/net/route")
+        assert await run(agent, "cd /run/weft && echo *") == "agent.sock events.sock\n"
+        with pytest.raises(Unavailable, match="cannot rehearse"):
+            await agent.rehearse()
         assert await run(agent, "cat /proc/sys/net/ipv4/ip_forward; echo $WHO") == "1\nme\n"
         assert abs(float(await run(agent, "exec /bin/busybox date +%s")) - time.time()) < 2
     async with open_agent(held.agent, timeout=READY_TIMEOUT, become=become) as agent:

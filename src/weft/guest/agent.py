@@ -55,7 +55,7 @@ _FIRST_REPEAT_SECONDS = 0.1
 _FIRST_BECOME_REPEAT_SECONDS = 1.0
 _LONGEST_REPEAT_SECONDS = 1.0
 
-_ANSWERS = frozenset({Kind.FACTS, Kind.PONG, Kind.FREEZE, Kind.THAW})
+_ANSWERS = frozenset({Kind.FACTS, Kind.PONG, Kind.FREEZE, Kind.THAW, Kind.REHEARSE})
 
 OnEntry = Callable[[EntryStatus], None]
 OnEvent = Callable[[MachineEvent], None]
@@ -338,6 +338,15 @@ class Agent:
         """Lets the machine's programs go on, and sends what has waited. Raises Unavailable."""
         self._require_open()
         await self._ask(Kind.THAW, Kind.THAW, b"", timeout, self._send_first)
+
+    async def rehearse(self, *, timeout: float = 10.0) -> None:
+        """Has a held machine do what becoming somebody takes, and undo it. Raises Unavailable.
+
+        Under emulation it becomes somebody much sooner then: its QEMU has translated that code.
+        """
+        answer = await self._ask(Kind.REHEARSE, Kind.REHEARSE, b"", timeout)
+        if error := parse_u32(Kind.REHEARSE, answer):
+            raise Unavailable(f"the machine cannot rehearse: {os.strerror(error)}")
 
     async def move_to(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Goes on over another socket, at whose other end the same guest goes on in the same state.

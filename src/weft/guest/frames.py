@@ -44,6 +44,7 @@ class Kind(IntEnum):
     BECOME = 25
     FREEZE = 26
     THAW = 27
+    REHEARSE = 28
 
 
 @dataclass(frozen=True, slots=True)

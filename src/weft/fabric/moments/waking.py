@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from weft.fabric.endings import remove_group
+from weft.fabric.layout import MachineFiles
 from weft.fabric.moments.sockets import move_sockets, remove_next
 from weft.fabric.records import CaptureRecord, MachineRecord
 from weft.fabric.site import Site
+from weft.guest.connecting import open_agent
 from weft.host.migration import load_device, stop_sending
 from weft.host.pids import stop_processes
 from weft.host.qemu import Qmp, open_qmp
@@ -36,6 +38,18 @@ async def prepare(path: Path, device: bytes) -> None:
     """The same without going on. Raises what `wake` raises."""
     async with _speak(path) as qmp:
         await load_device(qmp, device)
+
+
+async def rehearse(files: MachineFiles, timeout: float) -> None:
+    """Let a held machine that is prepared run once through what becoming somebody takes, and stand still again.
+
+    Its QEMU has translated that code then, and it becomes somebody five times as fast. Raises Unavailable.
+    """
+    async with _speak(files.qmp) as qmp:
+        await qmp.resume()
+        async with open_agent(files.agent, timeout=timeout) as agent:
+            await agent.rehearse(timeout=timeout)
+        await qmp.pause()
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The processes of copies: QEMUs that a template has been loaded into, and whose processors have not run."""
+"""The processes of copies: QEMUs that a template has been loaded into, and that stand still."""
 
 import shutil
 from dataclasses import replace
@@ -7,7 +7,7 @@ from weft.fabric.endings import leftovers, remove_group
 from weft.fabric.launch import hold
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.moments.moment import Moment
-from weft.fabric.moments.waking import prepare
+from weft.fabric.moments.waking import prepare, rehearse
 from weft.fabric.ports import Ports
 from weft.fabric.records import CopyRecord, MachineRecord, Stamp
 from weft.fabric.site import Site
@@ -35,6 +35,8 @@ class Making:
         await self._ports.attach(copy.machine)
         copy = await self._launch(copy, moment)
         await prepare(self._site.layout.machine(copy.name).qmp, moment.device)
+        if self._site.facts.accel == "tcg":
+            await rehearse(self._site.layout.machine(copy.name), self._site.settings.boot_timeout)
         return copy
 
     async def _launch(self, copy: CopyRecord, moment: Moment) -> CopyRecord:

@@ -42,6 +42,8 @@ PIDS = 64
 """QEMU's threads: vCPUs, its I/O threads, and the monitor process around it."""
 SERVER_PIDS = 16
 """The same for a file server."""
+_FORKS = ("fork of ", "shadow of ")
+"""What the origin of a machine begins with that is a copy of another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +149,13 @@ def guest_config(
     if machine.template:
         return GuestConfig(root=root, overlay=OVERLAY, template=True)
     program = plan_program(machine.spec, image.entry)
-    nics = guest_nics(site, machine)
+    nics, origin = guest_nics(site, machine), machine.origin
     if macs is not None:
         nics = tuple(replace(nic, was=was) for nic, was in zip(nics, macs, strict=True))
     return GuestConfig(
         hostname=machine.spec.hostname or machine.name,
         machine_id=machine.uuid.replace("-", ""),
+        forked_from=next((origin.removeprefix(kind) for kind in _FORKS if origin.startswith(kind)), None),
         root=root,
         overlay=OVERLAY,
         nics=nics,

@@ -144,7 +144,7 @@ def test_top(fake: FakeDaemon, weft: Weft) -> None:
     fake.on("GET", "/v1/rooms/acme/stats", sample)
     lines = [line.split() for line in weft("room", "top", "--once", "acme").out.splitlines()]
     assert [line[:2] for line in lines[1:]] == [["web", "50.0%"], ["db", "25.0%"], ["TOTAL", "75.0%"]]
-    assert lines[-1][2:] == ["32M", "128M", "25", "200M", "2.93K", "1.37K", "1M", "0B", "62"]
+    assert lines[-1][2:] == ["32M", "128M", "25", "200M", "24M", "2.93K", "1.37K", "1M", "0B", "62"]
     look = json.loads(weft("room", "top", "--once", "acme", "--format", "json").out)
     assert [view["name"] for view in look["machines"]] == ["web", "db"]
     assert look["total"]["memory_used"] == 32 << 20

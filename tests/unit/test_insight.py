@@ -13,11 +13,13 @@ from tests.unit.terminals import LIMIT, Terminal, start_weft, weft
 from weft.cli.insight import find_share
 from weft.cli.printing import dump_bytes
 from weft.guest.processes import parse_processes
-from weft.host.usage import find_usage
+from weft.host.pids import ProcessId
+from weft.host.usage import AdditionalMemory, find_additional, find_usage
 from weft.model.errors import Unavailable
 from weft.model.stats import ProcessView, StatsView
 
-STATS = {"name": "web", "time": 100.0, "cpus": 1, "cpu_seconds": 5.0, "resident": 100 << 20, "memory_total": 64 << 20,
+STATS = {"name": "web", "time": 100.0, "cpus": 1, "cpu_seconds": 5.0, "resident": 100 << 20, "additional": 12 << 20,
+         "memory_total": 64 << 20,
          "memory_used": 16 << 20, "processes": 31, "read_bytes": None, "written_bytes": 0,
          "nics": [{"nic": 0, "network": "lan", "received": 1500, "sent": 700, "forged": 0}]}  # fmt: skip
 LINES = b"1 0 0 S 1 335872 1280 420 /init\n30 1 33 R 2 2187264 510 1520 sh%20-c%20a%2520b%0A\n"
@@ -74,6 +76,30 @@ def test_what_the_kernel_says_of_a_process() -> None:
     assert find_usage(1 << 30) is None
 
 
+def test_what_a_process_costs_in_addition_is_less_than_what_it_holds() -> None:
+    usage, additional = find_usage(os.getpid()), find_additional(os.getpid())
+    assert usage is not None and additional is not None
+    assert 1 << 20 < additional < usage.resident * 1.1
+    assert find_additional(1 << 30) is None
+
+
+async def test_what_is_dear_to_find_is_kept_for_as_long() -> None:
+    now, looks = 100.0, 0
+
+    def look(pid: int) -> int:
+        nonlocal now, looks
+        looks, now = looks + 1, now + 0.05
+        return pid + looks
+
+    additional = AdditionalMemory(lambda: now, look)
+    one, other = ProcessId(1000, 1), ProcessId(1000, 2)
+    assert [await additional.find(one), await additional.find(one), await additional.find(other)] == [1001, 1001, 1002]
+    now += 4.9
+    assert await additional.find(one) == 1001
+    now += 0.2
+    assert await additional.find(one) == 1003
+
+
 def sample(request: Request) -> Any:
     """Half a processor is used."""
     now = time.time()
@@ -84,7 +110,7 @@ def test_stats_once(fake: FakeDaemon, env: dict[str, str]) -> None:
     fake.on("GET", "/v1/stats", sample)
     done = weft(env, "stats", "--no-stream", "web")
     words = [line.split() for line in done.stdout.decode().splitlines()]
-    assert words[1] == ["web", "50.0%", "16M", "64M", "25", "100M", "1.46K", "700B", "-", "0B", "31"]
+    assert words[1] == ["web", "50.0%", "16M", "64M", "25", "100M", "12M", "1.46K", "700B", "-", "0B", "31"]
     assert fake.last().query == {"machine": "web"}
     (line,) = weft(env, "stats", "--no-stream", "--format", "json").stdout.splitlines()
     assert json.loads(line)["cpu_percent"] == 50.0

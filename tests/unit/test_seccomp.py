@@ -49,6 +49,12 @@ def test_a_call_can_be_refused_for_its_bits(mode: int, verdict: int) -> None:
     assert judge(FILTER, 268, 0, 0o6000, mode) == verdict
 
 
+def test_a_call_can_be_left_out_for_one_value_of_an_argument() -> None:
+    program = dump_filter([Rule(28, 0, argument=2, value=14)])
+    assert judge(program, 28, 0, 14, 14) == 0x50000
+    assert judge(program, 28, 0, 14, 4) == judge(program, 27, 0, 0, 14) == ALLOWED
+
+
 def test_there_is_no_way_around_by_another_table_of_calls() -> None:
     assert judge(FILTER, 0, architecture=I386) == judge(FILTER, 0x40000000 | 268) == KILLED
 

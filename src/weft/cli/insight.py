@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 _EVERY = 1.0
 _TOP_TITLES = ("PID", "PARENT", "USER", "STATE", "THREADS", "MEMORY", "TIME", "COMMAND")
-_STATS_TITLES = ("NAME", "CPU", "MEMORY", "OF", "%", "ON HOST", "NET IN", "NET OUT", "DISK IN", "DISK OUT", "PROCESSES")
+_STATS_TITLES = (
+    *("NAME", "CPU", "MEMORY", "OF", "%", "ON HOST", "COSTS"),
+    *("NET IN", "NET OUT", "DISK IN", "DISK OUT", "PROCESSES"),
+)
+_SUMMED = (
+    *("cpu_percent", "memory_used", "memory_total", "resident", "additional"),
+    *("read_bytes", "written_bytes", "processes"),
+)
 _HOME_AND_CLEAR = "\x1b[H\x1b[J"
 
 
@@ -50,7 +57,8 @@ def stats(face: Face, stream: bool, names: tuple[str, ...], output: str) -> None
     """Show what machines use: all that run, or those that are named. As JSON: one object a line.
 
     CPU is a share of one processor of the host. MEMORY is what the guest uses OF what it has, ON HOST what its QEMU
-    holds there. NET and DISK count bytes since the machine was made or started.
+    holds there, COSTS what of that it does not share: its own, and its part of what several machines have together.
+    NET and DISK count bytes since the machine was made or started.
     """
     for views in take_samples(face.client(), list(names)):
         if output == "json":
@@ -87,8 +95,8 @@ def sum_samples(views: Sequence[Mapping[str, Any]], name: str = "TOTAL") -> dict
         known = [view[key] for view in views if view[key] is not None]
         return sum(known) if known else None
 
-    keys = ("cpu_percent", "memory_used", "memory_total", "resident", "read_bytes", "written_bytes", "processes")
-    return {"name": name, "nics": [nic for view in views for nic in view["nics"]], **{key: total(key) for key in keys}}
+    nics = [nic for view in views for nic in view["nics"]]
+    return {"name": name, "nics": nics, **{key: total(key) for key in _SUMMED}}
 
 
 def show_table(views: list[dict[str, Any]], *, live: bool) -> None:
@@ -106,6 +114,7 @@ def _stats_row(view: Mapping[str, Any]) -> tuple[object, ...]:
         dump_bytes(total),
         f"{100 * used / total:.0f}" if total else "-",
         dump_bytes(view["resident"]),
+        dump_bytes(view["additional"]),
         dump_bytes(sum(nic["received"] for nic in view["nics"])),
         dump_bytes(sum(nic["sent"] for nic in view["nics"])),
         dump_bytes(view["read_bytes"]),

@@ -1,6 +1,7 @@
 """Looking into machines that run: what they use, and what runs in them."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 from weft.fabric.lifecycle import Lifecycle
@@ -11,7 +12,7 @@ from weft.guest.facts import Facts
 from weft.guest.processes import parse_processes
 from weft.host.cgroup import Usage
 from weft.host.links import Traffic
-from weft.host.usage import ProcessUsage, find_usage
+from weft.host.usage import AdditionalMemory, ProcessUsage, find_usage
 from weft.model.errors import Unavailable, WeftError, WrongState
 from weft.model.stats import NicStats, ProcessView, StatsView
 from weft.plan.forgeries import Counts
@@ -30,6 +31,7 @@ class Insight:
         self._site = site
         self._pins = pins
         self._lifecycle = lifecycle
+        self._additional = AdditionalMemory(time.monotonic)
 
     async def stats(self, names: Sequence[str]) -> list[StatsView]:
         """What these machines use, or all that run. Raises NotFound, and WrongState for one that does not run."""
@@ -62,6 +64,7 @@ class Insight:
             cpus=machine.spec.cpus,
             cpu_seconds=_find_cpu(group, usage),
             resident=usage.resident if usage else None,
+            additional=await self._additional.find(stamp.id) if stamp else None,
             memory_total=facts.memory_total if facts else None,
             memory_used=facts.memory_total - facts.memory_available if facts else None,
             processes=facts.processes if facts else None,

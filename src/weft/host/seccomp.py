@@ -20,13 +20,15 @@ _KILL, _ERROR, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 class Rule:
     """System call `number` is not made, and returns `error`, or 0 as if it had been made.
 
-    With `bits`, only when its argument of this index has one of these bits.
+    With `bits`, only when its argument of this index has one of these bits; with `value`, only when the argument is
+    it. Of an argument only the low 32 bits are looked at: as much as the kernel takes of an `int`.
     """
 
     number: int
     error: int
     argument: int = 0
     bits: int | None = None
+    value: int | None = None
 
 
 def dump_filter(rules: Iterable[Rule]) -> bytes:
@@ -46,12 +48,11 @@ def dump_filter(rules: Iterable[Rule]) -> bytes:
 
 def _plan_rule(rule: Rule) -> list[tuple[int, int, int, int]]:
     verdict = (_RETURN, 0, 0, _ERROR | rule.error)
-    if rule.bits is None:
+    if rule.bits is not None:
+        condition = (_HAS_BITS, 0, 1, rule.bits)
+    elif rule.value is not None:
+        condition = (_EQUAL, 0, 1, rule.value)
+    else:
         return [(_LOAD, 0, 0, _AT_NUMBER), (_EQUAL, 0, 1, rule.number), verdict]
-    return [
-        (_LOAD, 0, 0, _AT_NUMBER),
-        (_EQUAL, 0, 3, rule.number),
-        (_LOAD, 0, 0, _AT_ARGUMENTS + 8 * rule.argument),
-        (_HAS_BITS, 0, 1, rule.bits),
-        verdict,
-    ]
+    argument = (_LOAD, 0, 0, _AT_ARGUMENTS + 8 * rule.argument)
+    return [(_LOAD, 0, 0, _AT_NUMBER), (_EQUAL, 0, 3, rule.number), argument, condition, verdict]

@@ -20,7 +20,12 @@ class StatsView(BaseModel):
     time: float = Field(description="when it was asked, seconds since the epoch")
     cpus: int
     cpu_seconds: float | None = Field(description="processor time of the host since the machine's start")
-    resident: int | None = Field(description="bytes of host memory its QEMU holds")
+    resident: int | None = Field(description="bytes of host memory its QEMU holds, shared or not")
+    additional: int | None = Field(
+        default=None,
+        description="bytes of host memory it costs in addition: what it has for itself, and its share of what it has "
+        "together with other machines; some seconds old",
+    )
     memory_total: int | None = Field(description="bytes the guest has for itself")
     memory_used: int | None = Field(description="bytes of these that it cannot give up")
     processes: int | None = Field(description="in the guest, threads of its kernel included")

@@ -2,15 +2,18 @@
 
 import os
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.host.conftest import AS_ROOT
 from tests.host.waiting import is_program, wait_until
 
+from weft.host.frugality import plan_frugality
 from weft.host.namespace import Namespace
 from weft.host.process import run, start_latched
 from weft.host.sandbox import Bind, Identity, plan_sandbox
+from weft.host.seccomp import open_filter
 
 pytestmark = pytest.mark.host
 
@@ -78,6 +81,23 @@ async def test_nothing_can_be_written_but_what_was_given_so(identity: Identity |
 
 async def test_it_sees_no_network_and_no_process(identity: Identity | None):
     assert await inside("echo $$; kill -0 2 2>&- || echo alone", identity) == "1\nalone\n"
+
+
+async def test_what_a_filter_leaves_out_is_not_done_and_not_noticed(identity: Identity | None, tmp_path: Path):
+    given = tmp_path / "given"
+    rules = plan_frugality("kvm", borrowed=True, disks=False)
+    for expected, filtered in ((b"x", True), (b"\0", False)):
+        given.write_bytes(b"x" * 8192)
+        given.chmod(0o666)
+        binds = [Bind(given, "disk", writable=True)]
+        with ExitStack() as stack:
+            fds = [open_filter(stack, rules)] if filtered else []
+            argv = ["/usr/bin/fallocate", "--punch-hole", "--offset", "0", "--length", "4096", "/machine/disk"]
+            walls = plan_sandbox(argv, identity=identity, binds=binds, filter_fd=fds[0] if fds else None)
+            latched = start_latched(walls, fds=fds)
+            latched.release()
+            assert await latched.watch.wait() == 0
+        assert given.read_bytes() == expected * 4096 + b"x" * 4096
 
 
 async def test_it_can_stay_in_the_namespace_it_was_started_in(namespace: Namespace, identity: Identity | None):

@@ -67,7 +67,10 @@ def test_a_copy_runs_on_memory_that_is_others_too() -> None:
     assert not parse_running(in_walls(replace(BOOT, memory_shared=False))).shared
 
 
-def test_folders_of_the_host_are_seen() -> None:
+def test_folders_and_disks_are_seen() -> None:
+    running = parse_running(in_walls(replace(BOOT, disks=(DISK,))))
+    assert running.disks and not running.folders
+    assert not parse_running(in_walls(BOOT)).disks
     assert parse_running(in_walls(replace(BOOT, shares=(BootShare("weft-share0", 20),)))).folders
 
 

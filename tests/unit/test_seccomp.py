@@ -5,6 +5,7 @@ import struct
 import pytest
 
 from weft.host.file_server import RULES
+from weft.host.frugality import plan_frugality
 from weft.host.seccomp import Rule, dump_filter
 
 X86_64, I386 = 0xC000003E, 0x40000003
@@ -64,3 +65,20 @@ def test_a_file_server_stays_who_it_is_and_makes_nothing_that_is_more() -> None:
     assert [judge(program, number) for number in (116, 117, 119)] == [0x50000] * 3
     assert judge(program, 257, 3, 0, 0o101, 0o104755) == judge(program, 259, 3, 0, 0o104755) == 0x50001
     assert judge(program, 257, 3, 0, 0o101, 0o644) == judge(program, 91, 3, 0o755) == ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("accel", "borrowed", "disks", "huge", "punch"),
+    [
+        ("tcg", True, False, 0x50000, 0x50000),
+        ("kvm", True, False, ALLOWED, 0x50000),
+        ("tcg", True, True, 0x50000, ALLOWED),
+        ("kvm", False, False, ALLOWED, ALLOWED),
+    ],
+)
+def test_qemu_is_frugal_with_memory_and_true_to_its_disks(
+    accel: str, borrowed: bool, disks: bool, huge: int, punch: int
+) -> None:
+    program = dump_filter(plan_frugality(accel, borrowed=borrowed, disks=disks))
+    assert (judge(program, 28, 0, 1 << 21, 14), judge(program, 285, 9, 3)) == (huge, punch)
+    assert judge(program, 28, 0, 1 << 21, 4) == judge(program, 285, 9, 0) == ALLOWED

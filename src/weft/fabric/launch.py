@@ -21,9 +21,11 @@ from weft.guest.becoming import SEED_BYTES, Become
 from weft.guest.config import GuestConfig, GuestRoot
 from weft.guest.initramfs import build_initramfs
 from weft.host.cgroup import Limits
+from weft.host.frugality import plan_frugality
 from weft.host.memory import create_memory
 from weft.host.process import Latched, start_latched
 from weft.host.sandbox import Bind, plan_sandbox
+from weft.host.seccomp import open_filter
 from weft.host.sockets import listen_unix
 from weft.model.errors import WrongState
 from weft.model.image import ImageManifest
@@ -113,10 +115,19 @@ async def hold(
         )
         command = [site.facts.qemu, *plan_boot(boot)]
         devices = [KVM] if site.facts.accel == "kvm" else []
-        argv = plan_sandbox(command, binds=[*paths.binds, *disks.binds], devices=devices, identity=identity, proc=True)
+        rules = plan_frugality(site.facts.accel, borrowed=moment is not None, disks=bool(disks.devices))
+        filter_fd = open_filter(stack, rules)
+        argv = plan_sandbox(
+            command,
+            binds=[*paths.binds, *disks.binds],
+            devices=devices,
+            identity=identity,
+            proc=True,
+            filter_fd=filter_fd,
+        )
         group = site.cgroups.create(machine.group_name, limits_of(site, machine, servers=len(shares.servers)))
         latched = start_latched(
-            argv, fds=[*fds.all, *shares.fds, memory], doors=group.doors, stdout=errors, stderr=errors
+            argv, fds=[*fds.all, *shares.fds, memory, filter_fd], doors=group.doors, stdout=errors, stderr=errors
         )
         shares.keep()
     for server in shares.servers:

@@ -1,4 +1,4 @@
-"""Serial logs: opened for a run, timed, rotated; their end."""
+"""Logs of machines, what they and their QEMU say: opened for a run, timed, rotated; their end."""
 
 import asyncio
 import itertools
@@ -29,7 +29,8 @@ def open_logs(files: MachineFiles, uid: int | None) -> BinaryIO:
             os.fchown(fd, uid, uid)
     finally:
         os.close(fd)
-    return files.errors.open("wb")
+    files.errors.unlink(missing_ok=True)
+    return files.errors.open("ab")  # for appending, so that it can be cut too
 
 
 def rotate_log(path: Path, limit: int) -> bool:
@@ -63,9 +64,11 @@ async def keep_logs(site: Site) -> None:
 
 
 async def _rotate(site: Site, name: str, times: LogTimes) -> None:
+    files = site.layout.machine(name)
     with suppress(OSError):
-        if await asyncio.to_thread(rotate_log, site.layout.machine(name).log, site.settings.log_bytes):
+        if await asyncio.to_thread(rotate_log, files.log, site.settings.log_bytes):
             times.forget()
+        await asyncio.to_thread(rotate_log, files.errors, site.settings.log_bytes)
 
 
 def read_tail(path: Path, lines: int = TAIL_LINES) -> bytes:

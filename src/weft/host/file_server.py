@@ -14,7 +14,7 @@ from pathlib import Path
 
 from weft.host.process import Latched, program, start_latched
 from weft.host.sandbox import INSIDE, NAMESPACES, Identity, plan_usr
-from weft.host.seccomp import Rule, dump_filter
+from weft.host.seccomp import Rule, open_filter
 from weft.host.sockets import connect_pair
 from weft.model.errors import Invalid, Unavailable
 
@@ -86,10 +86,7 @@ def start_file_server(stack: ExitStack, folder: Path, socket: Path, *, read_only
     stack.callback(connected.close)
     with ExitStack() as own:
         own.callback(listening.close)
-        filter_fd = os.memfd_create("filter", os.MFD_CLOEXEC)
-        own.callback(os.close, filter_fd)
-        os.write(filter_fd, dump_filter(RULES))
-        os.lseek(filter_fd, 0, os.SEEK_SET)
+        filter_fd = open_filter(own, RULES)
         owner = find_owner(folder)
         argv = plan_file_server(folder, listening.fileno(), filter_fd, read_only=read_only, owner=owner)
         latched = start_latched(argv, fds=[listening.fileno(), filter_fd], stdout=log, stderr=log)

@@ -48,14 +48,15 @@ def plan_sandbox(
     identity: Identity | None = None,
     share_net: bool = False,
     proc: bool = False,
+    filter_fd: int | None = None,
     host_root: Path = Path("/"),
 ) -> list[str]:
     """The command line that runs `argv` inside the walls; descriptors pass through under their numbers.
 
     `devices` are nodes such as /dev/kvm. `identity` is wanted when the daemon is root; otherwise the program keeps
     the daemon's user, which a user namespace shows it as nobody. `share_net` leaves it in the network namespace it
-    is started in. `proc` shows it the processes of its own namespace: itself, and what it starts.
-    `host_root` is where /usr is looked at.
+    is started in. `proc` shows it the processes of its own namespace: itself, and what it starts. `filter_fd` is
+    open on a filter of system calls. `host_root` is where /usr is looked at.
     """
     command = [program("bwrap"), *NAMESPACES, *([] if share_net else ["--unshare-net"])]
     command += [] if identity else ["--unshare-user", "--uid", str(_NOBODY), "--gid", str(_NOBODY)]
@@ -66,6 +67,7 @@ def plan_sandbox(
         command += ["--dev-bind", str(device), str(device)]
     for bind in binds:
         command += ["--bind" if bind.writable else "--ro-bind", str(bind.source), str(bind.inside)]
+    command += [] if filter_fd is None else ["--seccomp", str(filter_fd)]
     return [*command, "--chdir", str(INSIDE), "--remount-ro", "/", "--", *_plan_identity(identity), *argv]
 
 

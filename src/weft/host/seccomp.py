@@ -3,8 +3,10 @@
 For x86-64 alone, as everything that runs machines here. A call that no rule speaks of is let through.
 """
 
+import os
 import struct
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 _LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -44,6 +46,15 @@ def dump_filter(rules: Iterable[Rule]) -> bytes:
     for rule in rules:
         steps += _plan_rule(rule)
     return b"".join(struct.pack("=HBBI", *step) for step in [*steps, (_RETURN, 0, 0, _ALLOW)])
+
+
+def open_filter(stack: ExitStack, rules: Iterable[Rule]) -> int:
+    """The program in a descriptor, which is open as long as `stack`."""
+    fd = os.memfd_create("filter", os.MFD_CLOEXEC)
+    stack.callback(os.close, fd)
+    os.write(fd, dump_filter(rules))
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
 
 
 def _plan_rule(rule: Rule) -> list[tuple[int, int, int, int]]:

@@ -22,6 +22,7 @@ class RunningCommand:
 
     `channels`: the descriptors of its sockets by name. `taps`: those of its NICs. `others`: floppy and the like.
     `memory`: that of its memory; `shared`: what the guest writes is in there. `folders`: it has folders of the host.
+    `disks`: it has disks that it may write to.
     `files`: what it sees of the host, and may only read, by name inside and out.
     """
 
@@ -32,6 +33,7 @@ class RunningCommand:
     memory: int | None
     shared: bool
     folders: bool
+    disks: bool
     files: tuple[tuple[str, str], ...]
 
 
@@ -50,6 +52,7 @@ def parse_running(argv: Sequence[str]) -> RunningCommand:
         memory=memory,
         shared="share=on" in backend.split(","),
         folders=any(word.startswith("vhost-user-fs") for word in argv),
+        disks=any(",locking=on" in word for word in argv),
         files=tuple(_pairs(argv, "--ro-bind")),
     )
 

@@ -16,10 +16,12 @@ from weft.fabric.records import CaptureRecord, MachineRecord, Stamp
 from weft.fabric.site import Site
 from weft.host.cgroup import Cgroup
 from weft.host.descriptors import read_command, take_descriptor
+from weft.host.frugality import plan_frugality
 from weft.host.memory import create_memory, open_memory
 from weft.host.pids import ProcessId, stop_processes
 from weft.host.process import Latched, start_latched
 from weft.host.qemu import Qmp, open_qmp
+from weft.host.seccomp import open_filter
 from weft.host.sockets import listen_unix
 from weft.host.taps import open_tap
 from weft.model.errors import Unavailable, WeftError, WrongState
@@ -82,10 +84,12 @@ async def start_receiver(site: Site, machine: MachineRecord, running: RunningCom
         fds = await _open_descriptors(stack, site, machine, running, qemu, files.next, hold=hold)
         assert running.memory is not None
         memory = fds[running.memory]
-        argv = plan_incoming(running, fds, shared=hold, idle=hold)
+        rules = plan_frugality(site.facts.accel, borrowed=not hold, disks=running.disks)
+        filter_fd = open_filter(stack, rules)
+        argv = plan_incoming(running, fds, shared=hold, idle=hold, seccomp=filter_fd)
         errors = os.open(files.errors, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         stack.callback(os.close, errors)
-        latched = start_latched(argv, fds=fds.values(), doors=group.doors, stdout=errors, stderr=errors)
+        latched = start_latched(argv, fds=[*fds.values(), filter_fd], doors=group.doors, stdout=errors, stderr=errors)
         memory = os.dup(memory)
     try:
         shelf = site.shelves.machines

@@ -113,9 +113,10 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_the_first_beat_is_repeated_soon() -> None:
     pulse = Pulse()
     policy = HeartPolicy(interval=0.05, eager=0.005)
-    assert policy.pause_after(pulse) == 0.005
+    assert policy.pause_after(pulse, used=False) == 0.005
     pulse.sent(0, 0.0)
     pulse.heard(0, 0.001, policy, inward=True)
-    assert policy.pause_after(pulse) == 0.005, "it has come out at one side only"
+    assert policy.pause_after(pulse, used=True) == 0.005, "it has come out at one side only"
     pulse.heard(0, 0.001, policy, inward=False)
-    assert policy.pause_after(pulse) == 0.05
+    assert policy.pause_after(pulse, used=True) == 0.05
+    assert policy.pause_after(pulse, used=False) == 1.0, "it is in front of nothing, and may sleep"

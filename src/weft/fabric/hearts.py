@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from weft.fabric.records import MachineRecord
@@ -22,10 +22,22 @@ Listener = Callable[[str, Verdict], Awaitable[None]]
 
 
 class Heart:
-    """The heartbeat of one appliance. `verdict` is the last one; `alive` is set while it is ALIVE."""
+    """The heartbeat of one appliance. `verdict` is the last one; `alive` is set while it is ALIVE.
 
-    def __init__(self, machine: MachineRecord, process: ProcessId, policy: HeartPolicy, tell: Listener) -> None:
+    While `is_used` says that it is in front of nothing it beats slowly, and lets the guest sleep.
+    """
+
+    def __init__(
+        self,
+        machine: MachineRecord,
+        process: ProcessId,
+        policy: HeartPolicy,
+        tell: Listener,
+        is_used: Callable[[], bool],
+    ) -> None:
         self.name = machine.name
+        self._is_used = is_used
+        self._roused = asyncio.Event()
         sides = machine.sides(inline=True)
         self.links = (sides.network_side, sides.machine_side)
         # Nobody can guess it: machines on both sides could hide a hang by sending beats of their own through.
@@ -62,12 +74,26 @@ class Heart:
                 sockets.append(socket)
             for sequence in itertools.count():
                 self._send(sockets, sequence)
-                await asyncio.sleep(self._policy.pause_after(self._pulse))
+                await self._pause()
                 await self._judge()
+
+    def rouse(self) -> None:
+        """It is used from now on: the next beat is sent at once."""
+        self._roused.set()
 
     async def stop_trusting(self) -> None:
         """Its process has ended, or nothing holds its taps."""
         await self._conclude(Verdict.STOPPED)
+
+    async def _pause(self) -> None:
+        used = self._is_used()
+        pause = self._policy.pause_after(self._pulse, used=used)
+        if used:
+            await asyncio.sleep(pause)
+            return
+        self._roused.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._roused.wait(), pause)
 
     def _send(self, sockets: list[HeartbeatSocket], sequence: int) -> None:
         self._pulse.sent(sequence, self._clock())
@@ -111,7 +137,8 @@ class Hearts:
     async def on_ready(self, machine: MachineRecord) -> None:
         """An appliance runs: begin to watch it."""
         if machine.is_appliance and machine.qemu is not None and machine.name not in self._hearts:
-            heart = Heart(machine, machine.qemu.id, self._policy, self._pass_on)
+            is_used = partial(self._is_used, machine.name)
+            heart = Heart(machine, machine.qemu.id, self._policy, self._pass_on, is_used)
             task = self._site.tasks.start(self._watch(machine, heart), f"heart-{machine.name}")
             self._hearts[machine.name] = (heart, task)
 
@@ -130,6 +157,7 @@ class Hearts:
     async def wait_alive(self, name: str) -> None:
         """Until frames flow through an appliance in both directions."""
         heart, _ = self._hearts[name]
+        heart.rouse()
         await heart.alive.wait()
 
     async def watch_carriers(self) -> None:
@@ -149,6 +177,10 @@ class Hearts:
             await heart.beat(self._site.namespace)
         finally:
             heart.let_go()
+
+    def _is_used(self, name: str) -> bool:
+        """An insert has the name of its appliance."""
+        return self._site.shelves.inserts.find(name) is not None
 
     def _on_exit(self, heart: Heart) -> None:
         self._site.tasks.start(heart.stop_trusting(), f"dead-{heart.name}")

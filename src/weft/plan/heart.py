@@ -22,17 +22,20 @@ class Verdict(Enum):
 @dataclass(frozen=True, slots=True)
 class HeartPolicy:
     """Seconds. `steady`: how long an appliance that hung must answer again before it is trusted again; `eager`: between
-    beats until the first has come through, since somebody waits for that.
+    beats until the first has come through, since somebody waits for that; `resting`: while it is in front of nothing.
     """
 
     interval: float = 0.05
     timeout: float = 0.2
     steady: float = 0.5
     eager: float = 0.005
+    resting: float = 1.0
 
-    def pause_after(self, pulse: "Pulse") -> float:
+    def pause_after(self, pulse: "Pulse", *, used: bool) -> float:
         """How long until the next beat."""
-        return self.interval if pulse.answered >= 0 else min(self.eager, self.interval)
+        if pulse.answered < 0:
+            return min(self.eager, self.interval)
+        return self.interval if used else max(self.resting, self.interval)
 
 
 REMEMBERED = 256

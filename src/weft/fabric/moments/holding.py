@@ -7,6 +7,7 @@ from weft.fabric.moments.receiver import Receiver
 from weft.fabric.moments.sockets import remove_next
 from weft.fabric.moments.subject import Captured, Subject
 from weft.fabric.records import CaptureRecord
+from weft.host.accelerator import TCG
 from weft.host.memory import seal_memory
 from weft.host.migration import finish_sending, save_device, send_memory, stop_sending, wait_nearly_sent
 from weft.host.qemu import Qmp
@@ -29,10 +30,12 @@ class Holding(Subject):
 
     async def stand(self) -> None:
         assert self._qmp is not None and self._receiver is not None
+        if self.site.facts.accel == TCG:
+            # Emulating, QEMU before 9.0 misses writes of a machine that runs while its memory is sent.
+            await self._qmp.pause()
         self._sending = True
         await send_memory(self._qmp, self._receiver.qmp)
         await wait_nearly_sent(self._qmp)
-        self.note_standing()
 
     async def take(self) -> None:
         assert self._qmp is not None and self._receiver is not None
@@ -42,9 +45,9 @@ class Holding(Subject):
     async def go_on(self) -> None:
         assert self._qmp is not None
         await self._qmp.resume()
-        self.note_going()
         if not await self.thaw():
             self.lifecycle.serve_anew(self.name)
+        self.note_going()
 
     async def undo(self) -> None:
         if self._qmp is not None:
@@ -53,8 +56,8 @@ class Holding(Subject):
                     await stop_sending(self._qmp)
                 await self._qmp.resume()
             await self._qmp.close()
-        self.note_going()
         await self.thaw()
+        self.note_going()
         if self._receiver is not None:
             await self._receiver.end()
             await remove_group(self._receiver.group)

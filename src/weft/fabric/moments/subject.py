@@ -20,7 +20,7 @@ from weft.plan.incoming import RunningCommand
 
 @dataclass(slots=True)
 class Captured:
-    """A moment, for the caller to close. `pause`: how long the machine stood still, in seconds; 0: it still does."""
+    """A moment, for the caller to close. `pause`: seconds that the machine's programs stood still; 0: they do."""
 
     moment: Moment
     pause: float = 0.0
@@ -73,6 +73,7 @@ class Subject(ABC):
 
     async def freeze(self) -> None:
         """Have the init stop all programs of the machine; where it does not do so, they are captured as they run."""
+        self._stood = time.monotonic()
         agent, why = self.lifecycle.find_agent(self.name), "its agent does not answer"
         if agent is not None:
             try:
@@ -95,9 +96,6 @@ class Subject(ABC):
         except WeftError:
             return False
         return True
-
-    def note_standing(self) -> None:
-        self._stood = time.monotonic()
 
     def note_going(self) -> None:
         if self._stood is not None:

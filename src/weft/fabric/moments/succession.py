@@ -37,7 +37,6 @@ class Succession(Subject):
 
     async def stand(self) -> None:
         assert self._qmp is not None
-        self.note_standing()
         await self._qmp.pause()
 
     async def take(self) -> None:
@@ -59,9 +58,9 @@ class Succession(Subject):
         self.lifecycle.follow(self.name, receiver.latched.watch)
         await receiver.qmp.resume()
         self._went_on = True
-        self.note_going()
         move_sockets(self.files)
         await self._keep_talking()
+        self.note_going()
 
     async def undo(self) -> None:
         if self._went_on:
@@ -74,8 +73,8 @@ class Succession(Subject):
             with suppress(WeftError):  # it has ended, which others notice
                 await self._qmp.resume()
             await self._qmp.close()
-        self.note_going()
         await self.thaw()
+        self.note_going()
         self._hang_up()
         if self._receiver is not None:
             await self._receiver.end()

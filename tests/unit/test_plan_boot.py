@@ -81,6 +81,13 @@ def test_no_machine_gets_out_of_its_walls(case: str) -> None:
     assert not any(word.startswith(("user,", "tcp:", "vnc")) for word in argv)
 
 
+def test_a_qemu_that_has_no_filter_is_not_asked_for_it() -> None:
+    case = CASES["microvm-kvm"]
+    argv = plan_boot(case)
+    at = argv.index("-sandbox")
+    assert plan_boot(replace(case, own_filter=False)) == argv[:at] + argv[at + 2 :]
+
+
 def test_the_kernel_is_told_the_hosts_rate_only_where_it_is_known_and_wanted() -> None:
     assert "tsc_early_khz=2100000" in kernel_line(WEB)
     assert "tsc_early_khz" not in kernel_line(replace(WEB, tsc_khz=None))

@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from weft.host.confinement import CONFINEMENT
 from weft.host.file_server import RULES
 from weft.host.frugality import plan_frugality
 from weft.host.seccomp import Rule, dump_filter
@@ -82,3 +83,11 @@ def test_qemu_is_frugal_with_memory_and_true_to_its_disks(
     program = dump_filter(plan_frugality(accel, borrowed=borrowed, disks=disks))
     assert (judge(program, 28, 0, 1 << 21, 14), judge(program, 285, 9, 3)) == (huge, punch)
     assert judge(program, 28, 0, 1 << 21, 4) == judge(program, 285, 9, 0) == ALLOWED
+
+
+def test_a_qemu_without_a_filter_of_its_own_has_threads_and_no_children() -> None:
+    program = dump_filter(CONFINEMENT)
+    thread, child = 0x3D0F00, 0x1200011
+    assert (judge(program, 56, thread), judge(program, 56, child)) == (ALLOWED, 0x50001)
+    assert (judge(program, 57), judge(program, 58), judge(program, 435)) == (0x50001, 0x50001, 0x50026)
+    assert judge(program, 59) == judge(program, 117) == ALLOWED, "the way to it leads by execve and setresuid"

@@ -21,6 +21,7 @@ from weft.guest.becoming import SEED_BYTES, Become
 from weft.guest.config import GuestConfig, GuestRoot
 from weft.guest.initramfs import build_initramfs
 from weft.host.cgroup import Limits
+from weft.host.confinement import CONFINEMENT
 from weft.host.frugality import plan_frugality
 from weft.host.memory import create_memory
 from weft.host.process import Latched, start_latched
@@ -102,6 +103,7 @@ async def hold(
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
         shares = hold_shares(stack, plan, files, errors)
         paths = _Files(site, machine, image, files)
+        qemu = site.facts.choose_qemu(machine.spec.profile, folders=bool(plan.shares))
         memory = moment.memory if moment else create_memory(machine.memory)
         if moment is None:
             stack.callback(os.close, memory)
@@ -112,11 +114,12 @@ async def hold(
             memory_fd=memory,
             memory_shared=moment is None,
             incoming=moment is not None,
+            own_filter=qemu == site.facts.qemu,
         )
-        command = [site.facts.qemu, *plan_boot(boot)]
+        command = [qemu, *plan_boot(boot)]
         devices = [KVM] if site.facts.accel == "kvm" else []
         rules = plan_frugality(site.facts.accel, borrowed=moment is not None, disks=bool(disks.devices))
-        filter_fd = open_filter(stack, rules)
+        filter_fd = open_filter(stack, rules if boot.own_filter else [*CONFINEMENT, *rules])
         argv = plan_sandbox(
             command,
             binds=[*paths.binds, *disks.binds],

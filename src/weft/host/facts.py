@@ -6,11 +6,14 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from weft.host.accelerator import TCG, Accelerator, find_accelerator
+from weft.host.accelerator import KVM, TCG, Accelerator, find_accelerator
 from weft.host.process import find_program, run
 from weft.model.errors import WeftError
+from weft.model.machine import Profile
 
 QEMU = "qemu-system-x86_64"
+SMALL_QEMU = "qemu-system-x86_64-microvm"
+"""The same with few devices: half as large, for KVM alone."""
 _UNKNOWN = (0, 0, 0)
 
 
@@ -30,6 +33,13 @@ class HostFacts:
     memory_bytes: int
     tsc_khz: int
     root: bool
+    small_qemu: str | None = None
+    """The path of a smaller one of the same version, where KVM runs."""
+
+    def choose_qemu(self, profile: Profile, *, folders: bool) -> str:
+        """The emulator for a machine. The small one has all devices of a microvm but folders of the host."""
+        suffices = profile is Profile.MICROVM and not folders
+        return self.small_qemu if self.small_qemu and suffices else self.qemu
 
 
 async def find_facts(run_dir: Path, accel: str = "auto") -> HostFacts:
@@ -52,7 +62,13 @@ async def find_facts(run_dir: Path, accel: str = "auto") -> HostFacts:
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         tsc_khz=parse_khz(Path("/proc/cpuinfo").read_text()),
         root=os.geteuid() == 0,
+        small_qemu=await _find_small_qemu(version) if accelerator.name == KVM else None,
     )
+
+
+async def _find_small_qemu(version: tuple[int, int, int]) -> str | None:
+    small = find_program(SMALL_QEMU)
+    return small if small and await read_qemu_version(small) == version else None
 
 
 async def read_qemu_version(qemu: str) -> tuple[int, int, int]:

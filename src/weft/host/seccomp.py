@@ -22,8 +22,9 @@ _KILL, _ERROR, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 class Rule:
     """System call `number` is not made, and returns `error`, or 0 as if it had been made.
 
-    With `bits`, only when its argument of this index has one of these bits; with `value`, only when the argument is
-    it. Of an argument only the low 32 bits are looked at: as much as the kernel takes of an `int`.
+    With `bits`, only when its argument of this index has one of these bits, with `lacks` only when it has none of
+    these; with `value`, only when the argument is it. Of an argument only the low 32 bits are looked at: as much as the
+    kernel takes of an `int`.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Rule:
     argument: int = 0
     bits: int | None = None
     value: int | None = None
+    lacks: int | None = None
 
 
 def dump_filter(rules: Iterable[Rule]) -> bytes:
@@ -61,6 +63,8 @@ def _plan_rule(rule: Rule) -> list[tuple[int, int, int, int]]:
     verdict = (_RETURN, 0, 0, _ERROR | rule.error)
     if rule.bits is not None:
         condition = (_HAS_BITS, 0, 1, rule.bits)
+    elif rule.lacks is not None:
+        condition = (_HAS_BITS, 1, 0, rule.lacks)
     elif rule.value is not None:
         condition = (_EQUAL, 0, 1, rule.value)
     else:

@@ -45,7 +45,7 @@ class Boot:
 
     `memory_fd` is a memfd that the machine's memory is in; None: QEMU's own, which nobody can copy or share. Unless
     `memory_shared` the machine only reads it, and keeps to itself what it writes. `incoming`: it does not boot, but
-    waits for the state of devices that it goes on from.
+    waits for the state of devices that it goes on from. `own_filter`: QEMU can filter its system calls itself.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Boot:
     memory_fd: int | None = None
     memory_shared: bool = True
     incoming: bool = False
+    own_filter: bool = True
 
 
 ROOT_SERIAL = "weft-root"
@@ -124,7 +125,8 @@ def _process(boot: Boot) -> Iterator[str]:
     if boot.disks:
         # Otherwise up to 64 threads for what disks wait for, which the limit of the control group would cut off.
         yield from ("-object", f"main-loop,id=main-loop,thread-pool-max={DISK_THREADS}")
-    yield from ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
+    if boot.own_filter:
+        yield from ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
     accel = f"tcg,tb-size={TCG_BUFFER_MB},thread=multi" if boot.accel == "tcg" else boot.accel
     yield from ("-accel", accel, "-cpu", "max" if boot.accel == "tcg" else "host")
 

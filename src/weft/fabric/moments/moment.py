@@ -59,7 +59,8 @@ def shape_of(site: Site, machine: MachineRecord, *, held: bool = False) -> Shape
     image = site.images.get(machine.spec.image)
     kernel = site.kernels.get(machine.kernel)
     arguments = " ".join([kernel.digest, *image.kernel_args])
-    qemu = Path(site.facts.qemu).name
+    mounts = plan_mounts(machine.spec, image)
+    qemu = Path(site.facts.choose_qemu(machine.spec.profile, folders=bool(mounts.shares))).name
     return Shape(
         qemu=f"{qemu} {'.'.join(map(str, site.facts.qemu_version))}",
         cpu=_read_cpu() if site.facts.accel == "kvm" else f"{_EMULATED} on {_read_cpu()}",
@@ -72,7 +73,7 @@ def shape_of(site: Site, machine: MachineRecord, *, held: bool = False) -> Shape
         init=_digest(site.init),
         macs=tuple(nic.mac for nic in machine.nics),
         floppy=machine.shows_floppy,
-        disks=tuple(disk.serial for disk in plan_mounts(machine.spec, image).disks),
+        disks=tuple(disk.serial for disk in mounts.disks),
         held=held,
     )
 

@@ -15,6 +15,7 @@ from weft.fabric.moments.waking import HOLDER
 from weft.fabric.records import CaptureRecord, MachineRecord, Stamp
 from weft.fabric.site import Site
 from weft.host.cgroup import Cgroup
+from weft.host.confinement import CONFINEMENT
 from weft.host.descriptors import read_command, take_descriptor
 from weft.host.frugality import plan_frugality
 from weft.host.memory import create_memory, open_memory
@@ -85,7 +86,7 @@ async def start_receiver(site: Site, machine: MachineRecord, running: RunningCom
         assert running.memory is not None
         memory = fds[running.memory]
         rules = plan_frugality(site.facts.accel, borrowed=not hold, disks=running.disks)
-        filter_fd = open_filter(stack, rules)
+        filter_fd = open_filter(stack, rules if "-sandbox" in running.argv else [*CONFINEMENT, *rules])
         argv = plan_incoming(running, fds, shared=hold, idle=hold, seccomp=filter_fd)
         errors = os.open(files.errors, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         stack.callback(os.close, errors)

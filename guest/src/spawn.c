@@ -56,6 +56,22 @@ static gid_t find_group(const struct spawn *spawn, const char *name)
 	return group ? group->gr_gid : 0;
 }
 
+enum { MOST_GROUPS = 64 };
+
+/* As initgroups() does, which would ask a name service first that no machine has. */
+static int take_groups(const char *user, gid_t gid)
+{
+	gid_t groups[MOST_GROUPS] = {gid};
+	size_t count = 1;
+	setgrent();
+	for (struct group *group; count < MOST_GROUPS && (group = getgrent());)
+		for (char **member = group->gr_mem; *member && count < MOST_GROUPS; member++)
+			if (!strcmp(*member, user) && group->gr_gid != gid)
+				groups[count++] = group->gr_gid;
+	endgrent();
+	return setgroups(count, groups);
+}
+
 /* A number need not be in /etc/passwd, and then has group 0 unless one is given; root is 0 even where no file says so. */
 static void become(const struct spawn *spawn)
 {
@@ -70,7 +86,7 @@ static void become(const struct spawn *spawn)
 		say_why(spawn, STATUS_UNUSABLE, ENOENT, name, "the machine has no such user");
 	uid = user ? user->pw_uid : uid;
 	gid_t gid = group_name ? find_group(spawn, group_name) : user ? user->pw_gid : 0;
-	int groups = user && !group_name ? initgroups(user->pw_name, gid) : setgroups(1, &gid);
+	int groups = user && !group_name ? take_groups(user->pw_name, gid) : setgroups(1, &gid);
 	if (groups < 0 || setgid(gid) < 0 || setuid(uid) < 0)
 		give_up(spawn, name, errno);
 	setenv("HOME", user && *user->pw_dir ? user->pw_dir : "/", 0);

@@ -15,7 +15,10 @@ from weft.fabric.moments.succession import Succession
 from weft.fabric.moments.waking import HOLDER
 from weft.fabric.room import Room
 from weft.model.errors import Unavailable, WrongState
+from weft.model.insert import InsertSpec
 from weft.model.machine import State
+from weft.plan.heart import Verdict
+from weft.plan.linknames import held_tap_name
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,17 +47,19 @@ async def goes_on(room: Room, machine: str, since: int) -> None:
         await execute(room, machine, "sh", "-c", until)
 
 
-def leftovers(room: Room, machine: str) -> list[str]:
+async def leftovers(room: Room, machine: str) -> list[str]:
     """What a capture may have left of itself."""
     files = room.site.layout.machine(machine)
     record = room.site.shelves.machines.get(machine)
     assert record.monitor is not None
+    links = await room.site.links.list_links()
     ours = {record.monitor.pid, *(child.pid for child in record.monitor.id.children())}
     return [
         *(f"process {pid}" for pid in room.site.cgroups.group(machine).pids() if pid not in ours),
         *(f"group {name}" for name in room.site.cgroups.names() if name.endswith(HOLDER)),
         *(f"file {path}" for path in (files.next.folder,) if path.exists()),
         *(["a record"] if record.capture else []),
+        *(f"link {held_tap_name(record.slot, 0)}" for link in links if link == held_tap_name(record.slot, 0)),
     ]
 
 
@@ -82,12 +87,12 @@ async def test_a_machine_goes_on_in_a_successor_and_then_stays(room: Room):
     after = room.site.shelves.machines.get("web")
     assert after.monitor != before.monitor and after.qemu != before.qemu
     assert before.monitor is not None and not before.monitor.id.alive()
-    assert leftovers(room, "web") == []
+    assert await leftovers(room, "web") == []
     begun = await count_of(room, "web")
     await capture(room, "web")
     await goes_on(room, "web", begun)
     assert room.site.shelves.machines.get("web").monitor == after.monitor, "its memory was sent to a holder"
-    assert leftovers(room, "web") == []
+    assert await leftovers(room, "web") == []
 
 
 async def test_machines_are_captured_at_one_instant(room: Room):
@@ -100,11 +105,11 @@ async def test_machines_are_captured_at_one_instant(room: Room):
         await room.capturing.capture(["other", "web"], at_instant=fail)
     for name, count in begun.items():
         await goes_on(room, name, count)
-        assert leftovers(room, name) == []
+        assert await leftovers(room, name) == []
     await capture(room, "web", "other")
     for name, count in begun.items():
         await goes_on(room, name, count)
-        assert leftovers(room, name) == []
+        assert await leftovers(room, name) == []
 
 
 async def test_twenty_captures_leave_nothing(room: Room):
@@ -113,7 +118,7 @@ async def test_twenty_captures_leave_nothing(room: Room):
     for _ in range(20):
         await capture(room, "web")
     assert descriptors() == before
-    assert leftovers(room, "web") == []
+    assert await leftovers(room, "web") == []
 
 
 async def test_who_does_not_run_is_not_captured(room: Room):
@@ -121,7 +126,7 @@ async def test_who_does_not_run_is_not_captured(room: Room):
     await room.lifecycle.kill("idle")
     with pytest.raises(WrongState, match="stopped"):
         await room.capturing.capture(["web", "idle"])
-    assert leftovers(room, "web") == []
+    assert await leftovers(room, "web") == []
 
 
 class DaemonDied(BaseException):
@@ -175,8 +180,64 @@ async def test_the_daemon_may_die_at_any_step(
             async with open_inside(home) as room:
                 await goes_on(room, "web", begun)
                 begun = await count_of(room, "web")
-                assert leftovers(room, "web") == [], f"after {step}"
+                assert await leftovers(room, "web") == [], f"after {step}"
                 assert room.site.shelves.machines.get("web").state is State.RUNNING
     finally:
         async with open_inside(home) as room:
             await room.dismantle()
+
+
+async def test_no_frame_is_lost(room: Room):
+    await run_machine(room, "base", "target")
+    agent = await room.lifecycle.reach("other")
+    async with await agent.exec(["ping", "-c", "200", "-i", "0.02", "target"]) as process:
+        collecting = asyncio.ensure_future(process.collect())
+        for _ in range(2):
+            await capture(room, "target")
+        _, out, _ = await collecting
+    assert b"200 packets transmitted, 200 packets received" in out, out[-200:]
+    assert b"DUP" not in out
+
+
+async def test_nothing_is_lost_on_the_way_through_an_appliance(room: Room):
+    spec = InsertSpec(appliance="sniffer", before="other", name="eye", cold=True)
+    await (await room.inserts.create(spec))
+    told: list[Verdict] = []
+
+    async def listen(name: str, verdict: Verdict) -> None:
+        told.append(verdict)
+
+    room.hearts.tell = listen
+    agent = await room.lifecycle.reach("web")
+    async with await agent.exec(["ping", "-c", "100", "-i", "0.02", "other"]) as process:
+        collecting = asyncio.ensure_future(process.collect())
+        await capture(room, "eye")
+        _, out, _ = await collecting
+    assert b"100 packets transmitted, 100 packets received" in out, out[-200:]
+    assert told == [], "its heart beats on"
+
+
+async def test_what_streams_out_of_a_machine_goes_on(room: Room):
+    await run_machine(room, "base", "stream")
+    agent = await room.lifecycle.reach("stream")
+    script = "i=0; while [ $i -lt 200 ]; do echo $i; i=$((i+1)); sleep 0.02; done"
+    async with await agent.exec(["sh", "-c", script]) as process:
+        collecting = asyncio.ensure_future(process.collect())
+        for _ in range(2):
+            await capture(room, "stream")
+        status, out, _ = await collecting
+    assert status.code == 0 and out.split() == [str(number).encode() for number in range(200)]
+    assert room.lifecycle.find_agent("stream") is agent, "the conversation is the same"
+
+
+async def test_another_machine_goes_on_from_a_moment(room: Room):
+    begun = await count_of(room, "web")
+    captured = (await room.capturing.capture(["web"]))["web"]
+    spec = room.site.shelves.machines.get("web").spec
+    await room.machines.create(spec.model_copy(update={"name": "copy"}))
+    await room.lifecycle.start("copy", moment=captured.moment, origin="fork of web")
+    captured.moment.close()
+    await room.lifecycle.wait_ready("copy")
+    await goes_on(room, "copy", begun)
+    assert await execute(room, "copy", "hostname") == "copy\n"
+    await goes_on(room, "web", await count_of(room, "web"))

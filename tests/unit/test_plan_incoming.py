@@ -56,7 +56,6 @@ def given(boot: Boot, fds: Mapping[int, int]) -> Boot:
 def test_all_that_is_given_is_known(profile: Profile, identity: Identity | None) -> None:
     running = parse_running(in_walls(replace(BOOT, profile=profile), identity=identity))
     assert running.channels == {"qmp": 11, "serial": 12, "agent": 13}
-    assert running.taps == (14, 15)
     assert (running.others, running.memory) == ((16,), 17)
     assert running.shared and not running.folders
     assert ("/machine/root", "/images/root.squashfs") in running.files
@@ -77,8 +76,21 @@ def test_folders_and_disks_are_seen() -> None:
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_successor_differs_in_what_it_is_given_alone(shared: bool) -> None:
     planned = plan_incoming(parse_running(in_walls(BOOT)), OTHERS, shared=shared)
-    assert without_waiting(planned) == in_walls(replace(given(BOOT, OTHERS), memory_shared=shared))
-    assert planned[-3:] == ["-incoming", "defer", "-S"]
+    assert without_waiting(planned) == without_taps(in_walls(replace(given(BOOT, OTHERS), memory_shared=shared)))
+    assert planned[-4:] == ["-incoming", "defer", "-S", "-preconfig"]
+
+
+def test_a_holder_gets_taps_of_its_own() -> None:
+    planned = plan_incoming(parse_running(in_walls(BOOT)), OTHERS, shared=True, idle=True, taps=[214, 215])
+    assert planned[-4:] == ["-netdev", "tap,id=net0,fd=214", "-netdev", "tap,id=net1,fd=215"]
+    assert "-preconfig" not in planned
+
+
+def test_who_has_taken_over_can_be_captured_again() -> None:
+    planned = plan_incoming(parse_running(in_walls(BOOT)), OTHERS, shared=False)
+    again = plan_incoming(parse_running(planned), {new: old for old, new in OTHERS.items()}, shared=False)
+    assert without_waiting(again) == without_taps(in_walls(replace(BOOT, memory_shared=False)))
+    assert again.count("-preconfig") == 1
 
 
 def test_what_was_incoming_is_so_once() -> None:
@@ -88,9 +100,9 @@ def test_what_was_incoming_is_so_once() -> None:
 
 
 def test_numbers_that_are_exchanged_do_not_meet() -> None:
-    crossed = {**OTHERS, 14: 15, 15: 14}
+    crossed = {**OTHERS, 11: 12, 12: 11}
     planned = plan_incoming(parse_running(in_walls(BOOT)), crossed, shared=False)
-    assert [word for word in planned if word.startswith("tap,")] == ["tap,id=net0,fd=15", "tap,id=net1,fd=14"]
+    assert parse_running(planned).channels == {"qmp": 12, "serial": 11, "agent": 113}
 
 
 def test_who_never_runs_keeps_no_disk_from_others() -> None:
@@ -114,3 +126,8 @@ def test_a_filter_of_system_calls_is_given_anew() -> None:
 
 def without_waiting(argv: Sequence[str]) -> list[str]:
     return list(argv[: argv.index("-incoming")])
+
+
+def without_taps(argv: Sequence[str]) -> list[str]:
+    taps = {at for at, word in enumerate(argv) if word.startswith("tap,")}
+    return [word for at, word in enumerate(argv) if at not in taps and at + 1 not in taps]

@@ -250,8 +250,9 @@ class Lifecycle:
 
     async def tell_moved(self, name: str) -> None:
         """Tell whoever watches its process."""
-        for hook in self.on_moved:
-            await hook(self._shelf.get(name))
+        if machine := self._shelf.find(name):
+            for hook in self.on_moved:
+                await hook(machine)
 
     def serve_anew(self, name: str) -> None:
         """Begin another conversation with a machine's agent."""

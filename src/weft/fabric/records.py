@@ -99,11 +99,13 @@ class OnTrial(Record):
 
 
 class CaptureRecord(Record):
-    """A capture of a machine that has begun: it may stand still. `receiver` is to end if the daemon dies now, `former`
-    what the machine's QEMU has taken over from, and is to end in any case.
+    """A capture of a machine that has begun: it may stand still. `receiver` is to end if the daemon dies now, and the
+    machine's taps get back the `headers` that it may have changed; `former` is what the machine's QEMU has taken over
+    from, and is to end in any case.
     """
 
     receiver: Stamp | None = None
+    headers: tuple[int, ...] = ()
     former: Stamp | None = None
 
 

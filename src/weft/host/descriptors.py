@@ -33,6 +33,20 @@ def take_descriptor(process: ProcessId, number: int) -> int:
     return int(taken)
 
 
+def find_taps(process: ProcessId) -> dict[str, int]:
+    """The taps that a process has open: their descriptors by name. Raises Unavailable when it is gone."""
+    found = {}
+    try:
+        for entry in Path(f"/proc/{process.pid}/fdinfo").iterdir():
+            for line in entry.read_text().splitlines():
+                key, _, value = line.partition(":")
+                if key == "iff":
+                    found[value.strip()] = int(entry.name)
+    except OSError as err:
+        raise Unavailable(f"process {process.pid} is gone") from err
+    return found
+
+
 def read_command(process: ProcessId) -> list[str]:
     """The words that a process was started with. Raises Unavailable when it is gone."""
     try:

@@ -64,6 +64,14 @@ class Qmp:
             raise Unavailable(f"QEMU at {self._path} is gone") from err
         await self.execute("getfd", {"fdname": name})
 
+    async def open_tap(self, device: str, number: int) -> None:
+        """Let a machine that is not made yet have a tap for one of its NICs, which QEMU has inherited as `number`."""
+        await self.execute("netdev_add", {"type": "tap", "id": device, "fd": str(number)})
+
+    async def make_machine(self) -> None:
+        """Make the machine of a QEMU that was started with `-preconfig`."""
+        await self.execute("x-exit-preconfig")
+
     async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Name and data of each event from the first step of the iteration on, until QEMU goes."""
         from qemu.qmp import EventListener

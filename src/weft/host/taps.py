@@ -9,6 +9,7 @@ from weft.host.namespace import Namespace
 from weft.model.errors import Unavailable, WrongState
 
 _SET_INTERFACE, _SET_PERSISTENT = 0x400454CA, 0x400454CB  # TUNSETIFF, TUNSETPERSIST
+_GET_HEADER, _SET_HEADER, _SET_OFFLOADS = 0x800454D7, 0x400454D8, 0x400454D0  # TUNGETVNETHDRSZ and so on
 _TAP, _NO_INFO, _HEADER = 0x0002, 0x1000, 0x4000  # IFF_TAP, IFF_NO_PI, IFF_VNET_HDR
 
 
@@ -35,3 +36,14 @@ async def open_tap(namespace: Namespace, name: str) -> int:
             raise WrongState(f"tap {name} is in use by another process") from err
         raise Unavailable(f"tap {name} cannot be opened: {err.strerror}") from err
     return fd
+
+
+def read_header(tap: int) -> int:
+    """How many bytes stand before each frame of an open tap: what its user has agreed on with its guest."""
+    return int(struct.unpack("i", fcntl.ioctl(tap, _GET_HEADER, b"\0" * 4))[0])
+
+
+def restore_header(tap: int, size: int) -> None:
+    """Give an open tap that number back when another user has set it up for itself. Offloads are off then."""
+    fcntl.ioctl(tap, _SET_OFFLOADS, 0)
+    fcntl.ioctl(tap, _SET_HEADER, struct.pack("i", size))

@@ -45,8 +45,10 @@ FilterChange = AddFilter | DeleteFilter
 
 TRAP_SLOT = 1
 """Heartbeat frames that came through an appliance end here and never reach a machine or a network."""
-COPY_SLOTS = range(100, 200)
+COPY_SLOTS = range(100, 199)
 """Mirrors for inserts of mode `copy`."""
+HOLD_SLOT = 199
+"""Frames to a machine that stands still for a moment wait elsewhere: ahead of all paths, behind all copies."""
 PATH_SLOTS = (200, 201)
 """The path through a chain. Two slots, so that a new target can be put above or below the old one before that goes."""
 BYPASS_SLOT = 300

@@ -12,15 +12,15 @@ MEMORY = "memory-backend-file,id=memory,"
 """How the memory that the daemon has made begins in QEMU's words."""
 _DESCRIPTOR = re.compile(r"\bfd=(\d+)|/proc/self/fd/(\d+)")
 _CHANNEL = re.compile(r"socket,id=(qmp|serial|agent),fd=(\d+),")
-_TAP = re.compile(r"tap,id=net\d+,fd=(\d+)")
-_SECCOMP = "--seccomp"
+_TAP = re.compile(r"tap,id=net\d+,fd=\d+$")
+_SECCOMP, _PRECONFIG = "--seccomp", "-preconfig"
 
 
 @dataclass(frozen=True, slots=True)
 class RunningCommand:
     """What a command line says of the machine that it runs.
 
-    `channels`: the descriptors of its sockets by name. `taps`: those of its NICs. `others`: floppy and the like.
+    `channels`: the descriptors of its sockets by name. `others`: those of a floppy and the like.
     `memory`: that of its memory; `shared`: what the guest writes is in there. `folders`: it has folders of the host.
     `disks`: it has disks that it may write to.
     `files`: what it sees of the host, and may only read, by name inside and out.
@@ -28,7 +28,6 @@ class RunningCommand:
 
     argv: tuple[str, ...]
     channels: Mapping[str, int]
-    taps: tuple[int, ...]
     others: tuple[int, ...]
     memory: int | None
     shared: bool
@@ -40,14 +39,13 @@ class RunningCommand:
 def parse_running(argv: Sequence[str]) -> RunningCommand:
     """Read the command line of the walls around a QEMU, which ends with QEMU's own."""
     channels = {found[1]: int(found[2]) for word in argv if (found := _CHANNEL.match(word))}
-    taps = tuple(int(found[1]) for word in argv if (found := _TAP.match(word)))
+    taps = {number for word in argv if _TAP.match(word) for number in _numbers(word)}
     backend = next((word for word in argv if word.startswith(MEMORY)), "")
     memory = next(_numbers(backend), None)
     known = {*channels.values(), *taps, memory}
     return RunningCommand(
         argv=tuple(argv),
         channels=channels,
-        taps=taps,
         others=tuple(number for word in argv for number in _numbers(word) if number not in known),
         memory=memory,
         shared="share=on" in backend.split(","),
@@ -63,24 +61,35 @@ def plan_incoming(
     *,
     shared: bool,
     idle: bool = False,
+    taps: Sequence[int] = (),
     seccomp: int | None = None,
 ) -> list[str]:
     """The command line of a QEMU that waits for the state of the one that runs, and does not go on by itself.
 
     `descriptors`: what it is given, by the number that the running one has it under. `shared`: it writes to the memory
-    that it is given. `idle`: it will never run, and must not keep the disks from the one that does. `seccomp`: the
-    descriptor of a filter of system calls.
+    that it is given. `idle`: it will never run, and must not keep the disks from the one that does; it has `taps`. One
+    that is to run makes its machine when it is told to, and is given its taps before: who opens a tap sets it up anew,
+    whoever else has it. `seccomp`: the descriptor of a filter of system calls.
     """
     words = list(_without(running.argv, (_SECCOMP,)))
     if seccomp is not None:
         words.insert(words.index("--"), str(seccomp))
         words.insert(words.index("--") - 1, _SECCOMP)
-    words = [_renumber(word, descriptors) for word in words]
+    words = [_renumber(word, descriptors) for word in _without_taps(words)]
     words = [_share(word, shared) if word.startswith(MEMORY) else word for word in words]
     if idle:
         words = [word.replace(",locking=on", ",locking=off") for word in words]
     words += [] if "-incoming" in words else ["-incoming", "defer"]
-    return [*words, *([] if "-S" in words else ["-S"])]
+    words += [] if "-S" in words else ["-S"]
+    if not idle:
+        return [*words, _PRECONFIG]
+    return [*words, *(word for number, tap in enumerate(taps) for word in ("-netdev", f"tap,id=net{number},fd={tap}"))]
+
+
+def _without_taps(words: Sequence[str]) -> Iterator[str]:
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word != _PRECONFIG and not _TAP.match(word) and not (word == "-netdev" and _TAP.match(following)):
+            yield word
 
 
 def _numbers(word: str) -> Iterator[int]:

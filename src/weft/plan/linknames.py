@@ -58,6 +58,11 @@ def spare_tap_name(machine_slot: int, nic: int) -> str:
     return f"s{machine_slot}.{nic}"
 
 
+def held_tap_name(machine_slot: int, nic: int) -> str:
+    """Where frames to one NIC of a machine wait while it stands still."""
+    return f"h{machine_slot}.{nic}"
+
+
 def tap_name(machine_slot: int, nic: int) -> str:
     """The tap of one NIC of a machine."""
     return f"t{machine_slot}.{nic}"

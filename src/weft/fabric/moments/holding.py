@@ -1,8 +1,8 @@
 """Capturing a machine that goes on from a moment already: its memory is sent to a holder, and it stays where it is."""
 
+import os
 from contextlib import suppress
 
-from weft.fabric.endings import remove_group
 from weft.fabric.moments.receiver import Receiver
 from weft.fabric.moments.sockets import remove_next
 from weft.fabric.moments.subject import Captured, Subject
@@ -60,7 +60,7 @@ class Holding(Subject):
         self.note_going()
         if self._receiver is not None:
             await self._receiver.end()
-            await remove_group(self._receiver.group)
+            os.close(self._receiver.memory)
         remove_next(self.files)
         await self.note(None)
 
@@ -68,8 +68,7 @@ class Holding(Subject):
         assert self._qmp is not None and self._receiver is not None
         await self._qmp.close()
         device = await save_device(self._receiver.qmp)
-        await self._receiver.let_go()
-        await remove_group(self._receiver.group)
+        await self._receiver.end()
         remove_next(self.files)
         await self.note(None if self._go_on else CaptureRecord())
         seal_memory(self._receiver.memory)

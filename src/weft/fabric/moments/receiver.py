@@ -4,10 +4,12 @@ It is started with the words that the machine's QEMU was started with, so both a
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from weft.fabric.endings import remove_group
 from weft.fabric.launch import limits_of
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import read_tail
@@ -16,7 +18,7 @@ from weft.fabric.records import CaptureRecord, MachineRecord, Stamp
 from weft.fabric.site import Site
 from weft.host.cgroup import Cgroup
 from weft.host.confinement import CONFINEMENT
-from weft.host.descriptors import read_command, take_descriptor
+from weft.host.descriptors import find_taps, read_command, take_descriptor
 from weft.host.frugality import plan_frugality
 from weft.host.memory import create_memory, open_memory
 from weft.host.pids import ProcessId, stop_processes
@@ -24,32 +26,60 @@ from weft.host.process import Latched, start_latched
 from weft.host.qemu import Qmp, open_qmp
 from weft.host.seccomp import open_filter
 from weft.host.sockets import listen_unix
-from weft.host.taps import open_tap
+from weft.host.taps import open_tap, read_header, restore_header
 from weft.model.errors import Unavailable, WeftError, WrongState
 from weft.plan.incoming import RunningCommand, parse_running, plan_incoming
-from weft.plan.linknames import spare_tap_name
+from weft.plan.linknames import spare_tap_name, tap_name
 
 START_TIMEOUT = 30.0
 
 
 @dataclass(slots=True)
 class Receiver:
-    """A QEMU that waits for a machine's state. `memory` is a descriptor of what that machine's memory is in."""
+    """A QEMU that waits for a machine's state. `memory` is a descriptor of the memory it was given, for the caller.
+
+    `taps` are those that a successor will have, as its `tap_numbers`, with the `headers` that the machine's QEMU uses.
+    """
 
     latched: Latched
-    qmp: Qmp
     group: Cgroup
+    holds: bool
     memory: int
+    tap_numbers: Sequence[int]
+    taps: list[int]
+    headers: tuple[int, ...]
+    monitor: Qmp | None = None
+
+    @property
+    def qmp(self) -> Qmp:
+        assert self.monitor is not None
+        return self.monitor
+
+    async def make_machine(self) -> None:
+        """Open the taps of a successor and make its machine. Raises Unavailable, Internal."""
+        for number, tap in enumerate(self.tap_numbers):
+            await self.qmp.open_tap(f"net{number}", tap)
+        await self.qmp.make_machine()
+
+    def close_taps(self) -> None:
+        """They are the machine's alone from now on."""
+        while self.taps:
+            os.close(self.taps.pop())
+
+    def give_taps_back(self) -> None:
+        """The machine's QEMU uses them as before."""
+        for tap, header in zip(self.taps, self.headers, strict=True):
+            restore_header(tap, header)
 
     async def end(self) -> None:
-        """End it, and let go of the memory."""
-        await self.let_go()
-        os.close(self.memory)
-
-    async def let_go(self) -> None:
-        """End it, but keep the memory."""
-        await self.qmp.close()
+        """End it; its memory stays."""
+        self.close_taps()
+        if self.monitor is not None:
+            await self.monitor.close()
+        self.latched.abandon()
         await stop_processes([*self.latched.process.children(), self.latched.process], term_for=0)
+        if self.holds:
+            await remove_group(self.group)
 
 
 def read_running(machine: MachineRecord) -> RunningCommand:
@@ -75,37 +105,44 @@ async def start_receiver(site: Site, machine: MachineRecord, running: RunningCom
 
     Raises WrongState, Unavailable; nothing is left then.
     """
-    qemu = find_qemu(machine)
-    _check_files(machine, running, qemu)
-    files = site.layout.machine(machine.name)
-    files.next.folder.mkdir(mode=0o700, exist_ok=True)
-    limits = limits_of(site, machine, emulators=1 if hold else 2)
-    group = site.cgroups.create(machine.group_name + HOLDER * hold, limits)
-    with ExitStack() as stack:
-        fds = await _open_descriptors(stack, site, machine, running, qemu, files.next, hold=hold)
-        assert running.memory is not None
-        memory = fds[running.memory]
-        rules = plan_frugality(site.facts.accel, borrowed=not hold, disks=running.disks)
-        filter_fd = open_filter(stack, rules if "-sandbox" in running.argv else [*CONFINEMENT, *rules])
-        argv = plan_incoming(running, fds, shared=hold, idle=hold, seccomp=filter_fd)
-        errors = os.open(files.errors, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        stack.callback(os.close, errors)
-        latched = start_latched(argv, fds=[*fds.values(), filter_fd], doors=group.doors, stdout=errors, stderr=errors)
-        memory = os.dup(memory)
+    files, shelf = site.layout.machine(machine.name), site.shelves.machines
+    receiver = await _start_held(site, machine, running, hold=hold)
     try:
-        shelf = site.shelves.machines
-        await shelf.save(shelf.get(machine.name).with_(capture=CaptureRecord(receiver=Stamp.of(latched.process))))
-        latched.release()
-        qmp = await open_qmp(files.next.qmp, timeout=START_TIMEOUT)
+        noted = CaptureRecord(receiver=Stamp.of(receiver.latched.process), headers=receiver.headers)
+        await shelf.save(shelf.get(machine.name).with_(capture=noted))
+        receiver.latched.release()
+        receiver.monitor = await open_qmp(files.next.qmp, timeout=START_TIMEOUT)
     except BaseException as err:
-        os.close(memory)
-        latched.abandon()
-        await stop_processes([*latched.process.children(), latched.process], term_for=0)
+        await receiver.end()
+        os.close(receiver.memory)
         if isinstance(err, WeftError):
             detail = read_tail(files.errors).decode(errors="replace")
             raise Unavailable(f"no second QEMU for machine {machine.name!r}: {err.message}", detail=detail) from err
         raise
-    return Receiver(latched, qmp, group, memory)
+    return receiver
+
+
+async def _start_held(site: Site, machine: MachineRecord, running: RunningCommand, *, hold: bool) -> Receiver:
+    """It waits at the latch. A holder is in a group of its own: its memory is the moment's, and not the machine's."""
+    qemu, files = find_qemu(machine), site.layout.machine(machine.name)
+    _check_files(machine, running, qemu)
+    files.next.folder.mkdir(mode=0o700, exist_ok=True)
+    with ExitStack() as stack:
+        fds = _open_descriptors(stack, machine, running, qemu, files.next, hold=hold)
+        taps = await _open_taps(stack, site, machine, qemu, spare=hold)
+        headers = () if hold else tuple(read_header(tap) for tap in taps)
+        errors = os.open(files.errors, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        stack.callback(os.close, errors)
+        rules = plan_frugality(site.facts.accel, borrowed=not hold, disks=running.disks)
+        filter_fd = open_filter(stack, rules if "-sandbox" in running.argv else [*CONFINEMENT, *rules])
+        argv = plan_incoming(running, fds, shared=hold, idle=hold, taps=taps, seccomp=filter_fd)
+        limits = limits_of(site, machine, emulators=1 if hold else 2)
+        group = site.cgroups.create(machine.group_name + HOLDER * hold, limits)
+        given = [*fds.values(), *taps, filter_fd]
+        latched = start_latched(argv, fds=given, doors=group.doors, stdout=errors, stderr=errors)
+        assert running.memory is not None
+        kept = [] if hold else [os.dup(tap) for tap in taps]
+        return Receiver(latched, group, hold, os.dup(fds[running.memory]), taps, kept, headers)
 
 
 def find_qemu(machine: MachineRecord) -> ProcessId:
@@ -130,9 +167,8 @@ def _check_files(machine: MachineRecord, running: RunningCommand, qemu: ProcessI
             )
 
 
-async def _open_descriptors(
+def _open_descriptors(
     stack: ExitStack,
-    site: Site,
     machine: MachineRecord,
     running: RunningCommand,
     qemu: ProcessId,
@@ -144,11 +180,6 @@ async def _open_descriptors(
     fds: dict[int, int] = {}
     for channel, number in running.channels.items():
         fds[number] = stack.enter_context(listen_unix(files.channel(channel))).fileno()
-    for place, number in enumerate(running.taps):
-        # A holder never runs: it gets taps to look at that nothing leads to, and that go with it.
-        spare = open_tap(site.namespace, spare_tap_name(machine.slot, place)) if hold else None
-        fds[number] = await spare if spare else take_descriptor(qemu, number)
-        stack.callback(os.close, fds[number])
     for number in running.others:
         fds[number] = take_descriptor(qemu, number)
         stack.callback(os.close, fds[number])
@@ -156,3 +187,18 @@ async def _open_descriptors(
     fds[running.memory] = create_memory(machine.memory) if hold else open_memory(qemu.pid)
     stack.callback(os.close, fds[running.memory])
     return fds
+
+
+async def _open_taps(
+    stack: ExitStack, site: Site, machine: MachineRecord, qemu: ProcessId, *, spare: bool
+) -> list[int]:
+    """The taps of the machine's QEMU itself; or `spare` ones, to which nothing leads, and that go with who has them."""
+    taps, present = [], {} if spare else find_taps(qemu)
+    for number in range(len(machine.nics)):
+        if spare:
+            tap = await open_tap(site.namespace, spare_tap_name(machine.slot, number))
+        else:
+            tap = take_descriptor(qemu, present[tap_name(machine.slot, number)])
+        stack.callback(os.close, tap)
+        taps.append(tap)
+    return taps

@@ -1,18 +1,24 @@
 """Letting machines go on: one that was started from a moment, one that stands still, one whose daemon has died."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from weft.fabric.endings import remove_group
 from weft.fabric.layout import MachineFiles
 from weft.fabric.moments.sockets import move_sockets, remove_next
+from weft.fabric.moments.traffic import drop_held_links
 from weft.fabric.records import CaptureRecord, MachineRecord
 from weft.fabric.site import Site
 from weft.guest.connecting import open_agent
+from weft.host.descriptors import find_taps, take_descriptor
 from weft.host.migration import load_device, stop_sending
-from weft.host.pids import stop_processes
+from weft.host.pids import ProcessId, stop_processes
 from weft.host.qemu import Qmp, open_qmp
+from weft.host.taps import restore_header
+from weft.model.errors import Unavailable
+from weft.plan.linknames import tap_name
 
 SENDING = "finish-migrate"
 STANDING = ("paused", "postmigrate", SENDING)
@@ -85,6 +91,20 @@ async def mend(site: Site, machine: MachineRecord) -> MachineRecord:
         await stop_processes([*process.children(), process], term_for=0)
     if capture.former is not None:
         move_sockets(files)
+    elif machine.monitor is not None:
+        _give_taps_back(machine, machine.monitor.id.children(), capture.headers)
     remove_next(files)
+    await drop_held_links(site, machine)
     await remove_group(site.cgroups.group(machine.group_name + HOLDER))
     return await site.shelves.machines.save(machine.with_(capture=CaptureRecord()))
+
+
+def _give_taps_back(machine: MachineRecord, processes: Sequence[ProcessId], headers: Sequence[int]) -> None:
+    """A successor that did not take over has set up the machine's taps for itself."""
+    for qemu in processes[:1]:
+        with suppress(Unavailable):  # it has ended, which others notice
+            taps = find_taps(qemu)
+            for number, header in enumerate(headers):
+                tap = take_descriptor(qemu, taps[tap_name(machine.slot, number)])
+                restore_header(tap, header)
+                os.close(tap)

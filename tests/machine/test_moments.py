@@ -230,6 +230,19 @@ async def test_what_streams_out_of_a_machine_goes_on(room: Room):
     assert room.lifecycle.find_agent("stream") is agent, "the conversation is the same"
 
 
+async def test_a_console_stays_open(room: Room):
+    await run_machine(room, "base", "ticker", command=["sh", "-c", "while :; do echo tick; sleep 0.1; done"])
+    async with room.consoles.open("ticker") as line, asyncio.timeout(DEADLINE):
+        assert await line.read()
+        await capture(room, "ticker")
+        heard = b""
+        while heard.count(b"tick") < 10:
+            heard += await line.read()
+        await room.lifecycle.kill("ticker")
+        while await line.read():
+            pass
+
+
 async def test_another_machine_goes_on_from_a_moment(room: Room):
     begun = await count_of(room, "web")
     captured = (await room.capturing.capture(["web"]))["web"]

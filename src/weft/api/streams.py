@@ -9,6 +9,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from weft.api.deps import find_room
+from weft.fabric.consoles import Console
 from weft.fabric.room import Room
 from weft.guest.agent import Agent
 from weft.guest.protocol import NO_TERMINAL
@@ -17,7 +18,6 @@ from weft.model.errors import Invalid, WeftError, WrongState
 
 router = APIRouter(prefix="/machines", tags=["machines"])
 STDIN, STDOUT, STDERR = 0, 1, 2
-_READ = 1 << 14
 _START_TIMEOUT = 30.0
 """Seconds for a program to be started: a hundred may be asked for at once."""
 _STILL_THERE = 5.0
@@ -72,8 +72,8 @@ async def console(websocket: WebSocket, name: str) -> None:
     await websocket.accept()
     try:
         room = find_room(websocket)
-        async with room.consoles.open(name) as (reader, writer):
-            await _until_first(_console_out(websocket, reader), _console_in(websocket, writer, room, name))
+        async with room.consoles.open(name) as line:
+            await _until_first(_console_out(websocket, line), _console_in(websocket, line, room, name))
     except WeftError as err:
         await _refuse(websocket, err)
     await _close(websocket)
@@ -150,16 +150,15 @@ def _control(process: ExecStream, control: dict[str, Any]) -> None:
             process.close_stdin()
 
 
-async def _console_out(websocket: WebSocket, reader: asyncio.StreamReader) -> None:
-    while data := await reader.read(_READ):
+async def _console_out(websocket: WebSocket, line: Console) -> None:
+    while data := await line.read():
         await websocket.send_bytes(data)
 
 
-async def _console_in(websocket: WebSocket, writer: asyncio.StreamWriter, room: Room, name: str) -> None:
+async def _console_in(websocket: WebSocket, line: Console, room: Room, name: str) -> None:
     while (message := await websocket.receive())["type"] == "websocket.receive":
         if data := message.get("bytes"):
-            writer.write(data)
-            await writer.drain()
+            await line.write(data)
         elif text := message.get("text"):
             with contextlib.suppress(WeftError):  # a machine whose agent is not there has only its line
                 await _control_entry(room.lifecycle.agent(name), _parse_control(text))

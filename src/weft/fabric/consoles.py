@@ -2,13 +2,51 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from weft.fabric.site import Site
 from weft.host.sockets import connect_unix
-from weft.model.errors import WrongState
+from weft.model.errors import Unavailable, WrongState
 
-Console = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_READ_BYTES = 1 << 14
+
+
+class Console:
+    """Raw bytes to and from a machine's serial line; also when the machine goes on in another QEMU meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def connect(self) -> None:
+        """To whichever QEMU the machine is in. Raises Unavailable: it is in none."""
+        sock = await connect_unix(self._path, "the console's socket")
+        self._line = await asyncio.open_unix_connection(sock=sock)
+
+    async def read(self) -> bytes:
+        """What has come; nothing when the machine has ended."""
+        while self._line is not None:
+            with suppress(ConnectionError):  # so ends the socket of a process that was killed
+                if data := await self._line[0].read(_READ_BYTES):
+                    return data
+            self.close()
+            with suppress(Unavailable):
+                await self.connect()
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        """Type something; it is lost in the moment in which the machine changes its QEMU."""
+        if self._line is not None:
+            with suppress(ConnectionError):
+                self._line[1].write(data)
+                await self._line[1].drain()
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._line is not None:
+            self._line[1].close()
+            self._line = None
 
 
 class Consoles:
@@ -20,7 +58,7 @@ class Consoles:
 
     @asynccontextmanager
     async def open(self, name: str) -> AsyncIterator[Console]:
-        """Raw bytes to and from a machine's serial line. Raises NotFound, or WrongState: not running, or in use."""
+        """A machine's serial line. Raises NotFound, or WrongState: not running, or in use."""
         machine = self._site.shelves.machines.get(name)
         if not machine.state.is_live:
             raise WrongState(f"machine {name!r} is {machine.state}")
@@ -28,11 +66,11 @@ class Consoles:
             raise WrongState(f"the console of machine {name!r} is in use")
         self._open.add(name)
         try:
-            sock = await connect_unix(self._site.layout.machine(name).serial, "the console's socket")
-            reader, writer = await asyncio.open_unix_connection(sock=sock)
+            console = Console(self._site.layout.machine(name).serial)
+            await console.connect()
             try:
-                yield reader, writer
+                yield console
             finally:
-                writer.close()
+                console.close()
         finally:
             self._open.discard(name)

@@ -2,15 +2,17 @@
 
 import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.machine.fabrics import TestFabric, open_fabric, wait_for
+from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
 from tests.machine.talks import open_ticks, serve_echo, serve_ticks
 
 MANY = 25
@@ -37,6 +39,10 @@ def add_hook(fabric: TestFabric, machine: str, name: str, script: str) -> None:
     path = f"/etc/weft/on-fork.d/{name}"
     write = f"mkdir -p /etc/weft/on-fork.d; cat >{path}; chmod 755 {path}"
     fabric.run("exec", "-i", machine, "--", "sh", "-c", write, input=f"#!/bin/sh\n{script}\n".encode())
+
+
+def machines(fabric: TestFabric) -> set[str]:
+    return {str(view["name"]) for view in fabric.client.machines(all=True)}
 
 
 def count(fabric: TestFabric, machine: str) -> int:
@@ -67,9 +73,26 @@ def test_many_at_once_go_on_as_others(fabric: TestFabric) -> None:
     assert count(fabric, names[0]) >= before
     last = names[-1]
     assert "1 packets received" in fabric.exec("src", "ping", "-c", "1", "-W", "5", last)
-    fabric.run("stop", *names)
-    wait_for(lambda: len(fabric.client.machines(all=True)) == 1, "they are gone")
+    fabric.run("kill", *names)
+    wait_for(lambda: machines(fabric) == {"src"}, "they are gone")
     assert not list((fabric.home / "machines" / "src").glob("instants/*"))
+
+
+@pytest.mark.parametrize("after", [0.03, 0.15, 0.4])
+def test_of_a_fork_that_a_daemon_did_not_finish_nothing_is_left(fabric: TestFabric, after: float) -> None:
+    """Whatever it had done by then."""
+    daemon = fabric.daemon_pid()
+    fork = fabric.start("fork", "src", "--name", "cut")
+    wait_for(lambda: fork.poll() is not None or "cut" in machines(fabric), "it begins")
+    time.sleep(after)
+    os.kill(daemon, signal.SIGKILL)
+    finished = fork.wait(PATIENCE) == 0
+    before = count(fabric, "src")
+    names = {"src", "cut"} if finished else {"src"}
+    wait_for(lambda: machines(fabric) == names, "it is made or gone")
+    wait_for(lambda: count(fabric, "src") > before, "the original goes on")
+    if finished:
+        fabric.run("rm", "-f", "cut")
 
 
 def test_a_copy_starts_again_as_any_machine(fabric: TestFabric) -> None:

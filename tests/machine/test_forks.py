@@ -201,7 +201,7 @@ def test_a_room_goes_on_in_its_copy(tmp_path: Path) -> None:
 
 def _check_shadow_of_room(fabric: TestFabric) -> None:
     """What comes in from outside is heard in the shadow, too, and answered for nobody."""
-    if os.geteuid() != 0:
+    if os.geteuid() != 0:  # nobody has rights in both rooms
         assert fabric.refusal("fork", "room:default", "twin", "--shadow") == "unavailable"
         return
     serve_echo(fabric, "web", 80)

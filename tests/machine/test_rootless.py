@@ -97,6 +97,12 @@ def test_the_main_job_needs_no_privilege(fabric: TestFabric) -> None:
     view = json.loads(fabric.text("stats", "--no-stream", "--format", "json", "web"))
     assert view["cpu_seconds"] > 0 and view["resident"] > 0 and view["nics"][0]["sent"] > 0
     fabric.run("eject", "eye")
+    assert fabric.text("fork", "client", "--name", "twin") == "twin\n"
+    assert "1 packets received" in fabric.exec("twin", "ping", "-c", "1", "-W", "5", "web")
+    assert fabric.text("fork", "room:default", "staging").split() == ["web", "client", "twin"]
+    assert fabric.refusal("fork", "room:default", "shade", "--shadow") == "unavailable"
+    fabric.run("rm", "-f", "twin")
+    fabric.run("room", "rm", "-f", "staging")
     report = wait_for(lambda: fabric.exec("client", "grep", "packets", "/tmp/ping", check=False), "ping's report")
     assert "150 packets transmitted, 150 packets received" in report
     assert fabric.chain("web") == []

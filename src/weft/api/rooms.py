@@ -36,9 +36,10 @@ async def fork_room(fabric: TheFabric, name: str, body: RoomForkSpec) -> RoomFor
     answer comes when all of it is ready."""
     forked = await finish(fabric.room_forks.fork(name, body))
     room = fabric.room(body.name)
+    machines = sorted(room.site.shelves.machines, key=lambda machine: machine.slot)
     return RoomForkView(
         room=fabric.rooms.view(fabric.rooms.record(body.name)),
-        machines=[room.machines.view(machine) for machine in room.site.shelves.machines],
+        machines=[room.machines.view(machine) for machine in machines],
         pauses=forked.pauses,
         disks=forked.disks,
         left_out=forked.left_out,

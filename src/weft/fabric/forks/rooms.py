@@ -166,7 +166,10 @@ def _check_settled(room: Room) -> None:
     for machine in room.site.shelves.machines:
         if machine.state not in SETTLED or machine.removing or machine.becoming or machine.change:
             what = "being removed" if machine.removing else str(machine.state)
-            raise WrongState(f"machine {machine.name!r} is {what}", hint="wait until it runs or does not")
+            hint = (
+                f"weft resume {machine.name}" if machine.state is State.SUSPENDED else "wait until it runs or does not"
+            )
+            raise WrongState(f"machine {machine.name!r} is {what}", hint=hint)
     for insert in room.site.shelves.inserts:
         if insert.state in PASSING:
             raise WrongState(f"insert {insert.name!r} is {insert.state}", hint="wait until it is in or out")

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from weft.fabric.forks.disks import clone_disks, find_written
 from weft.fabric.forks.relays import check_relays, open_relays
@@ -88,16 +89,20 @@ class _RoomFork:
                     continue
                 await stack.enter_async_context(self._source.lifecycle.locked(machine.name))
             await copy_records(source.shelves, target.shelves, uplink=uplink, shadow=shadow, now=target.clock())
-            await self._wire()
             self._at_instant = self._map_written(runs)
             self._before = self._map_rest()
             await clone_disks(self._before)
-            captured = await self._capture([machine.name for machine in runs])
+            wiring = asyncio.create_task(self._wire())
+            try:
+                captured = await self._capture([machine.name for machine in runs])
+            finally:
+                await asyncio.wait([wiring])
         with ExitStack() as moments:
             for one in captured.values():
                 moments.callback(one.moment.close)
+            await wiring
             await self._complete_volumes()
-            await asyncio.gather(*(self._start(name, one) for name, one in captured.items()))
+            await _each(self._start(name, one) for name, one in captured.items())
         for insert in target.shelves.inserts:
             await self._target.inserts.adopt(insert)
         if shadow:
@@ -159,6 +164,13 @@ class _RoomFork:
         origin = f"fork of {self._source.site.room}:{name}"
         await lifecycle.start(name, moment=captured.moment, origin=origin)
         await lifecycle.wait_ready(name)
+
+
+async def _each(starts: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All at once, each to its end; then the first failure counts."""
+    for result in await asyncio.gather(*starts, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _check_settled(room: Room) -> None:

@@ -62,9 +62,9 @@ images: bootstrap ## Build the kernel and the appliances for the default fabric
 	@$(VENV)/weft image build $(DEMO_APPLIANCES)
 
 .PHONY: prepare
-prepare: bootstrap ## Build the kernel and the images that tests boot
+prepare: bootstrap ## Build what tests boot: the kernel, images and their templates
 	@$(VENV)/weft --home $(TEST_HOME) kernel build
-	@$(VENV)/weft --home $(TEST_HOME) image build $(APPLIANCES)
+	@$(VENV)/weft --home $(TEST_HOME) image build --template $(APPLIANCES)
 	@$(VENV)/weft --home $(TEST_HOME) shutdown --machines
 
 .PHONY: guest

@@ -17,7 +17,7 @@ from weft.client import Client
 WEFT = Path(sys.executable).parent / "weft"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "weft"
 PREPARED = Path(os.environ.get("WEFT_TEST_HOME", CACHE / "test-home"))
-"""A home with a kernel and all images; `make prepare` makes it."""
+"""A home with a kernel, all images and their templates; `make prepare` makes it."""
 _IGNORED = shutil.ignore_patterns(".lock")
 """A lock is each store's own."""
 PATIENCE = 60.0
@@ -32,7 +32,7 @@ class TestFabric:
     def __init__(self, home: Path, *, prefix: Sequence[str] = ()) -> None:
         self.home = home
         self.argv = [*prefix, str(WEFT), "--home", str(home)]
-        for kind in ("images", "kernels"):
+        for kind in filter(_is_prepared, ("images", "kernels", "templates")):
             shutil.copytree(PREPARED / kind, home / kind, copy_function=share_file, ignore=_IGNORED)
         # With a prefix only a command may start the daemon: this process is the wrong one to.
         self.client = Client(home, start=not prefix)
@@ -137,6 +137,11 @@ def share_file(source: str, target: str) -> None:
         shutil.copyfile(source, target)
     else:
         os.link(source, target)
+
+
+def _is_prepared(kind: str) -> bool:
+    """Templates may be missing: then each fabric makes its own."""
+    return kind != "templates" or (PREPARED / kind).is_dir()
 
 
 def wait_for(

@@ -78,7 +78,8 @@ class Room:
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
         live = [machine.name for machine in self.site.shelves.machines if machine.state.is_live]
-        await asyncio.gather(*(self.lifecycle.stop(name, wanted=True) for name in live), self.keeping.end_all())
+        stops = [self.lifecycle.stop(name, wanted=True) for name in live]
+        await asyncio.gather(*stops, self.keeping.end_all(), self.templates.stop())
         await self.networks.take_down_all()
         await self.site.namespace.stop()
         self.site.cgroups.remove()

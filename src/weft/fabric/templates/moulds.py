@@ -84,6 +84,12 @@ class Moulds:
             finally:
                 await asyncio.shield(self.sweep())
 
+    async def stop(self) -> None:
+        """End one that is being cast, which fails then, and wait until nothing is left of it."""
+        await self.sweep()
+        async with self._lock:
+            await self.sweep()
+
     async def sweep(self) -> None:
         """End and remove what there is of a mould, whoever has made it."""
         group = self._site.cgroups.group(NAME)

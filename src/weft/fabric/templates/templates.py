@@ -43,7 +43,8 @@ class Templates:
         self._own = open_library(site.layout.home / "own-templates", site.clock)
         self._moulds = Moulds(site, volumes)
         self._failed: dict[str, float] = {}
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, asyncio.Task[None]] = {}
+        self._stopped = False
         self.isolation = isolation
         for library in (self._own, shared):
             library.users[site.room] = self._keys_in_use
@@ -133,6 +134,13 @@ class Templates:
         """Remove what an earlier daemon left half made."""
         await self._moulds.sweep()
 
+    async def stop(self) -> None:
+        """Give up what is being made, and begin nothing more: the room is taken down."""
+        self._stopped = True
+        for task in list(self._waiting.values()):
+            task.cancel()
+        await self._moulds.stop()
+
     async def keep(self) -> None:
         """Let go of what is of no use any more, for ever."""
         while True:
@@ -161,10 +169,11 @@ class Templates:
     def _make_beside(self, key: str, spec: TemplateSpec) -> None:
         """Begin to make a template, unless that is under way or has failed a moment ago. Nobody waits for it."""
         again = self._failed.get(key)
-        if key not in self._waiting and (again is None or time.monotonic() - again > RETRY):
-            self._waiting.add(key)
+        calm = again is None or time.monotonic() - again > RETRY
+        if calm and key not in self._waiting and not self._stopped:
             task = self._site.tasks.start(self._make_when_calm(key, spec), f"template-{key}")
-            task.add_done_callback(lambda _: self._waiting.discard(key))
+            self._waiting[key] = task
+            task.add_done_callback(lambda _: self._waiting.pop(key, None))
 
     async def _make_when_calm(self, key: str, spec: TemplateSpec) -> None:
         for _ in range(LOOKS):

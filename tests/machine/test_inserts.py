@@ -181,7 +181,7 @@ def test_a_restarted_appliance_goes_back_to_its_place(room: TestFabric) -> None:
 
 
 def test_an_appliance_that_dies_on_its_way_in_leaves_a_working_port(room: TestFabric) -> None:
-    inserting = room.start("insert", "sniffer", "--before", "web", "--name", "stillborn")
+    inserting = room.start("insert", "sniffer", "--before", "web", "--name", "stillborn", "--cold")
     pid = wait_for(lambda: next((m["pid"] for m in room.client.machines() if m["name"] == "stillborn"), None), "QEMU")
     os.kill(pid, signal.SIGKILL)
     _, complaint = inserting.communicate(timeout=60)

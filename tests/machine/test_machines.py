@@ -62,7 +62,7 @@ def test_a_machine_that_dies_while_it_starts_is_an_error_with_its_last_words(fab
     (image,) = (fabric.home / "images" / "base").glob("root-*")
     image.unlink()
     image.write_bytes(bytes(1 << 20))
-    done = fabric.run("run", "-d", "--name", "bad", "base", check=False)
+    done = fabric.run("run", "-d", "--cold", "--name", "bad", "base", check=False)
     assert done.returncode == 1
     assert b"mount" in done.stderr.splitlines()[1]
     assert done.stderr.startswith(b"weft: unavailable: machine 'bad' ended before its agent answered"), done.stderr

@@ -273,7 +273,20 @@ class Inserts:
         if record.parked:
             await self.move(record.name, record.spec.settings)
         if record.spec.mode is not Mode.COPY:
-            await self._hearts.wait_alive(record.name)
+            await self._wait_alive(record.name)
+
+    async def _wait_alive(self, name: str) -> None:
+        """Until frames flow through it. Raises Unavailable when its machine ends before."""
+        alive = asyncio.ensure_future(self._hearts.wait_alive(name))
+        ended = asyncio.ensure_future(self._lifecycle.wait_end(name))
+        try:
+            await asyncio.wait([alive, ended], return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                raise Unavailable(f"insert {name!r}: its machine ended before it let frames through")
+            alive.result()
+        finally:
+            alive.cancel()
+            ended.cancel()
 
     async def _activate(self, record: InsertRecord) -> None:
         await self._shelf.save(record.with_(state=InsertState.ACTIVE, reason=""))

@@ -141,7 +141,11 @@ class Lifecycle:
     async def wait_ready(self, name: str) -> None:
         """Until the agent answers; a machine that is not live is started. Raises Unavailable saying why it does not."""
         if self._shelf.get(name).state in STARTABLE:
-            await self.start(name)
+            with suppress(WrongState):  # somebody else has started it just now
+                await self.start(name)
+        if self._shelf.get(name).state is State.STARTING and name not in self._live:
+            async with self._locks[name]:
+                pass  # that start is on its way
         live = self._live.get(name)
         if live is None:
             raise WrongState(f"machine {name!r} is {self._shelf.get(name).state}")

@@ -68,7 +68,7 @@ class Rig:
     def __init__(self, fabric: Fabric) -> None:
         self.room = fabric.default
         self.maker = FakeMaker(self.room)
-        self.keeping = Keeping(self.room.site, self.room.machines, self.maker)
+        self.keeping = Keeping(self.room.site, self.room.machines, self.maker, self.room.templates)
         self.pools = Pools(self.room.site, self.room.machines, self.keeping)
         self.room.machines.stand_in = Taking(self.room.site, self.room.ports, self.keeping)
 
@@ -249,3 +249,21 @@ async def test_copies_are_shown_among_all_machines(rig: Rig) -> None:
     await make_full(rig, 1)
     (view,) = rig.pools.views_of_copies()
     assert (view.name, view.state, view.image) == ("pool.sniffer-1", State.POOLED, "sniffer")
+
+
+async def test_a_copy_whose_links_are_gone_is_not_taken(rig: Rig) -> None:
+    await make_full(rig, 1)
+    (copy,) = rig.room.site.shelves.copies
+    await rig.room.site.links.delete_link(tap_name(copy.machine.slot, 0))
+    machine = await rig.room.machines.create(MachineSpec(name="tap", image="sniffer"), at_once=True)
+    assert (machine.held, machine.monitor, machine.group) == (None, None, "")
+    assert not rig.maker.running["sniffer-1"].alive()
+    assert tap_name(machine.slot, 0) in await rig.room.site.links.list_links()
+
+
+async def test_the_next_daemon_ends_a_copy_whose_links_are_gone(rig: Rig) -> None:
+    await make_full(rig, 1)
+    (copy,) = rig.room.site.shelves.copies
+    await rig.room.site.links.delete_link(tap_name(copy.machine.slot, 0))
+    await rig.keeping.adopt(same_boot=True)
+    assert await rig.names() == []

@@ -129,7 +129,7 @@ class Lifecycle:
                 and await self._rouse(machine, machine.held)
             ):
                 return
-            await self._launch(await self._let_go(machine), moment, origin)
+            await self._launch(await self.let_go(machine), moment, origin)
 
     async def start_again(self, name: str, at: float) -> None:
         """Carry out a restart that was planned for this time, unless something else has happened meanwhile."""
@@ -166,7 +166,7 @@ class Lifecycle:
         machine = self._shelf.get(name)
         live = self._live.get(name)
         if live is None or not machine.state.is_live:
-            await self._give_up(await self._let_go(machine))
+            await self._give_up(await self.let_go(machine))
             return
         async with self.kept_running(name):
             machine = await self._begin_to_stop(name, wanted=wanted)
@@ -181,7 +181,7 @@ class Lifecycle:
         machine = self._shelf.get(name)
         live = self._live.get(name)
         if live is None or not machine.state.is_live:
-            await self._give_up(await self._let_go(machine))
+            await self._give_up(await self.let_go(machine))
             return
         async with self.kept_running(name):
             machine = await self._begin_to_stop(name, wanted=False)
@@ -276,7 +276,7 @@ class Lifecycle:
         has not become is ended.
         """
         if machine.held is not None and not machine.state.is_live:
-            await self._let_go(machine)
+            await self.let_go(machine)
             return
         monitor = machine.monitor
         if not same_boot or monitor is None or not monitor.id.alive():
@@ -330,7 +330,7 @@ class Lifecycle:
         self._attend(machine, watch_exit(monitor.id), Waking(None, become))
         return True
 
-    async def _let_go(self, machine: MachineRecord) -> MachineRecord:
+    async def let_go(self, machine: MachineRecord) -> MachineRecord:
         """End a copy that a machine has and will not become. Nothing happens when it has none."""
         if machine.held is None:
             return machine

@@ -1,6 +1,7 @@
 """Machines as a whole: made, looked at, removed. Their life between start and end is in `lifecycle`."""
 
 import itertools
+import logging
 import shutil
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,13 +28,15 @@ from weft.fabric.settings.floppies import (
 from weft.fabric.settings.models import check_model
 from weft.fabric.site import MACHINE_SLOTS, Site, free_slot
 from weft.fabric.volumes import Volumes
-from weft.model.errors import Exists, WrongState
+from weft.model.errors import Exists, WeftError, WrongState
 from weft.model.image import ImageManifest, NicRole
 from weft.model.machine import Address, HealthView, MachineSpec, MachineView, NicSpec, PublishedPort
 from weft.model.names import DEFAULT_KERNEL, DEFAULT_NETWORK
 from weft.model.publish import PublishSpec
 from weft.model.reference import find_stem
 from weft.plan.mounts import check_slots, plan_mounts
+
+log = logging.getLogger(__name__)
 
 _SHOWN = {"profile", "cpus", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove"}
 """What is shown of a spec as it stands in it."""
@@ -128,7 +131,7 @@ class Machines:
         record = await self._shelf.save(copy.lend_to(record) if copy is not None else record)
         try:
             if copy is not None and self.stand_in is not None:
-                await self.stand_in.take(copy, record)
+                record = await self._take(self.stand_in, copy, record)
             if first is not None:
                 await ensure_floppy(self._site, record)
             await self._ports.attach(record)
@@ -138,6 +141,15 @@ class Machines:
             await self.remove(spec.name)
             raise
         self._site.events.publish("machine.created", spec.name, f"machine {spec.name} made from {spec.image}")
+        return record
+
+    async def _take(self, stand_in: StandIn, copy: CopyRecord, record: MachineRecord) -> MachineRecord:
+        """A copy that cannot be taken is ended: the machine then starts as if there were none."""
+        try:
+            await stand_in.take(copy, record)
+        except WeftError as err:
+            log.warning("machine %s does not take copy %s: %s", record.name, copy.name, err)
+            return await self._lifecycle.let_go(record)
         return record
 
     async def check(self, spec: MachineSpec) -> Checked:

@@ -119,7 +119,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     templates = Templates(site, volumes, shared, isolation)
     lifecycle.find_template, lifecycle.on_bad_template = templates.find, templates.discard
     machines = Machines(site, networks, ports, lifecycle, volumes, publishing)
-    keeping = Keeping(site, machines, Making(site, ports, lifecycle, volumes))
+    keeping = Keeping(site, machines, Making(site, ports, templates, volumes), templates)
     machines.stand_in = Taking(site, ports, keeping)
     checks, restarts = Checks(site, lifecycle), Restarts(site, lifecycle, machines.remove)
     machines.find_health = checks.view

@@ -1,28 +1,31 @@
 """Which machine a copy can become: everything that cannot be changed in it any more has to be as that machine's."""
 
 import hashlib
-from collections.abc import Sequence
 
+from weft.fabric.machines import Checked
 from weft.fabric.records import CopyRecord
 from weft.fabric.site import Site
-from weft.model.machine import MachineSpec, NicSpec
+from weft.model.machine import MachineSpec
+from weft.model.room import Isolation
 from weft.plan.mounts import plan_mounts
 
 
-def describe_copy(site: Site, spec: MachineSpec, kernel: str, memory: int, nics: Sequence[NicSpec]) -> str:
+def describe_copy(site: Site, checked: Checked, isolation: Isolation) -> str:
     """All of it in one text, that is equal when the copy would be. Raises NotFound (image, kernel)."""
-    image, facts = site.images.get(spec.image), site.facts
+    spec, facts = checked.spec, site.facts
+    image = site.images.get(spec.image)
     parts = (
+        isolation,
         image.digest,
-        site.kernels.get(kernel).digest,
+        site.kernels.get(checked.kernel).digest,
         hashlib.sha256(site.init).hexdigest(),
         facts.qemu,
         *facts.qemu_version,
         facts.accel,
         spec.profile,
         spec.cpus,
-        memory,
-        *(nic.role for nic in nics),
+        checked.memory,
+        *(nic.role for nic in checked.nics),
     )
     return " ".join(map(str, parts))
 

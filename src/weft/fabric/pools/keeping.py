@@ -5,6 +5,7 @@ import itertools
 import logging
 import shutil
 import uuid
+from collections.abc import Container
 from contextlib import suppress
 from typing import Protocol
 
@@ -12,11 +13,13 @@ from weft.fabric.machines import Checked, Machines
 from weft.fabric.pools.fitting import describe_copy
 from weft.fabric.records import CopyRecord, MachineRecord, NicRecord, PoolRecord, Stamp
 from weft.fabric.site import MACHINE_SLOTS, Site, free_slot
+from weft.fabric.templates.templates import Templates
 from weft.host.pids import watch_exit
 from weft.model.errors import WeftError
 from weft.model.insert import InsertState
 from weft.model.machine import MachineSpec, State
 from weft.model.reference import find_stem
+from weft.plan.linknames import tap_name
 from weft.plan.pool import LOOK, Copy, End, Fill, Times, Wait, Wanted, plan_pools
 
 log = logging.getLogger(__name__)
@@ -41,16 +44,18 @@ class Maker(Protocol):
 class Keeping:
     """The copies of a room."""
 
-    def __init__(self, site: Site, machines: Machines, maker: Maker) -> None:
+    def __init__(self, site: Site, machines: Machines, maker: Maker, templates: Templates) -> None:
         self._site = site
         self._shelf = site.shelves.copies
         self._machines = machines
         self._maker = maker
+        self._templates = templates
         self._changed = asyncio.Event()
         self._rests = asyncio.Event()
         self._acting = asyncio.Lock()
         self._failed: dict[str, tuple[float, str]] = {}
         self._busy_since: float | None = None
+        self._ending = False
         self._clock = asyncio.get_running_loop().time
 
     def wake(self) -> None:
@@ -77,19 +82,25 @@ class Keeping:
 
     async def adopt(self, *, same_boot: bool) -> None:
         """Go on with the copies of an earlier daemon that hold; what was half made or half taken is ended."""
-        taken = self._site.shelves.copies_taken()
+        taken, links = self._site.shelves.copies_taken(), await self._site.links.list_links()
         for copy in self._shelf:
-            monitor = copy.machine.monitor
             if copy.name in taken:
                 shutil.rmtree(self._site.layout.pool.machine(copy.name).folder, ignore_errors=True)
                 await self._shelf.drop(copy.name)
-            elif copy.ready and same_boot and monitor is not None and monitor.id.alive():
+            elif same_boot and self._is_whole(copy, links):
                 self._watch(copy)
             else:
-                await self._end(copy.name, "it was not ready when the daemon ended")
+                await self._end(copy.name, "it was not whole when the daemon started")
+
+    def _is_whole(self, copy: CopyRecord, links: Container[str]) -> bool:
+        """Whether it holds, and its taps are in the namespace that the room has now."""
+        machine, monitor = copy.machine, copy.machine.monitor
+        taps = [tap_name(machine.slot, number) for number in range(len(machine.nics))]
+        return copy.ready and monitor is not None and monitor.id.alive() and all(tap in links for tap in taps)
 
     async def end_all(self) -> None:
-        """Every copy, also one that is being started."""
+        """End every copy, also one that is being started; from now on none is started any more."""
+        self._ending = True
         async with self._acting:
             for copy in self._shelf:
                 await self._end(copy.name, "all are ended")
@@ -107,8 +118,11 @@ class Keeping:
     async def describe(self, record: PoolRecord) -> Wanted:
         """What a pool wants. Raises NotFound (image, kernel), Invalid."""
         checked = await self._check(record)
-        fits = describe_copy(self._site, checked.spec, checked.kernel, checked.memory, checked.nics)
-        return Wanted(record.name, record.spec.size, fits)
+        return Wanted(record.name, record.spec.size, self.describe_copy(checked))
+
+    def describe_copy(self, checked: Checked) -> str:
+        """What a copy is that could become such a machine, in this room. Raises NotFound (image, kernel)."""
+        return describe_copy(self._site, checked, self._templates.isolation)
 
     async def _check(self, record: PoolRecord) -> Checked:
         spec = record.spec
@@ -118,6 +132,8 @@ class Keeping:
 
     async def _act_once(self) -> Wait | None:
         """Do what is to be done now; when to look again, unless at once."""
+        if self._ending:
+            return Wait(None, "all are ended")
         plan = plan_pools(
             [wanted for record in self._site.shelves.pools if (wanted := await self._find_wanted(record))],
             self.copies(),
@@ -162,7 +178,7 @@ class Keeping:
     async def _record(self, record: PoolRecord) -> CopyRecord:
         """A copy on record, that is to be started."""
         checked = await self._check(record)
-        fits = describe_copy(self._site, checked.spec, checked.kernel, checked.memory, checked.nics)
+        fits = self.describe_copy(checked)
         name = self._choose_name(record.name)
         nics = tuple(nic.model_copy(update={"network": None}) for nic in checked.nics)
         machine = MachineRecord(

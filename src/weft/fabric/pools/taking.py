@@ -7,11 +7,12 @@ the next one ends the copy, and the machine's start is like any other.
 import shutil
 
 from weft.fabric.machines import Checked
-from weft.fabric.pools.fitting import describe_copy, find_copy, want_copy
+from weft.fabric.pools.fitting import find_copy, want_copy
 from weft.fabric.pools.keeping import Keeping
 from weft.fabric.ports import Ports
 from weft.fabric.records import CopyRecord, MachineRecord
 from weft.fabric.site import Site
+from weft.model.errors import Unavailable
 
 
 class Taking:
@@ -26,14 +27,17 @@ class Taking:
         """A copy that could become this machine. It is nobody else's once the machine's record says that it has it."""
         if not len(self._site.shelves.copies) or not want_copy(self._site, checked.spec):
             return None
-        fits = describe_copy(self._site, checked.spec, checked.kernel, checked.memory, checked.nics)
-        return find_copy(self._site, fits)
+        return find_copy(self._site, self._keeping.describe_copy(checked))
 
     async def take(self, copy: CopyRecord, machine: MachineRecord) -> None:
-        """Give a copy's links and folder to the machine that has it by its record."""
-        await self._ports.take_over(machine)
+        """Give a copy's links and folder to the machine that has it by its record. Raises NotFound, Unavailable."""
         folder = self._site.layout.machine(machine.name).folder
         shutil.rmtree(folder, ignore_errors=True)  # of a machine of this name that was not removed to its end
-        self._site.layout.pool.machine(copy.name).folder.rename(folder)
-        await self._site.shelves.copies.drop(copy.name)
-        self._keeping.wake()
+        try:
+            self._site.layout.pool.machine(copy.name).folder.rename(folder)
+        except OSError as err:
+            raise Unavailable(f"the folder of copy {copy.name} does not move: {err.strerror}") from err
+        finally:
+            await self._site.shelves.copies.drop(copy.name)
+            self._keeping.wake()
+        await self._ports.take_over(machine)

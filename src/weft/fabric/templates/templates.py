@@ -214,6 +214,9 @@ class Templates:
         for machine in self._site.shelves.machines:
             if machine.state.is_live and machine.origin.startswith(ORIGIN):
                 yield _find_key(machine)
+        for copy in self._site.shelves.copies:
+            if copy.machine.origin.startswith(ORIGIN):
+                yield _find_key(copy.machine)
 
     def _find_stale(self, record: TemplateRecord) -> str:
         """Why a template is of no use any more."""

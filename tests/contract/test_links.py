@@ -45,6 +45,14 @@ async def test_every_link_is_counted(links: Links) -> None:
     assert (await links.count_traffic()).keys() == (await links.list_links()).keys()
 
 
+async def test_links_are_found_by_name(wired: Links) -> None:
+    listed = await wired.list_links()
+    assert await wired.find_links(["b1.0", "p1.0", "none", "n1"]) == {
+        name: listed[name] for name in ("b1.0", "p1.0", "n1")
+    }
+    assert await wired.find_links([]) == {}
+
+
 async def test_a_bridge_is_up_and_says_whose_it_is(links: Links):
     await links.create_bridge("n1", mtu=9000, alias="weft network lan")
     bridge = (await links.list_links())["n1"]

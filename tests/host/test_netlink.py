@@ -23,6 +23,7 @@ def test_any_bytes_are_parsed_without_harm(data: bytes):
     if len(data) >= 20:
         tc.parse_filter(data)
         rtnl.parse_link(data)
+        rtnl.parse_news(data)
 
 
 def test_attributes_are_padded_and_nested():

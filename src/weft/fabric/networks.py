@@ -151,7 +151,7 @@ class Networks:
     async def _bring_up(self, record: NetworkRecord) -> None:
         """Bridge and name server, as far as they are missing."""
         alias = f"weft network {record.name}"
-        if await keep_whole(self._site.links, await self._site.links.list_links(), record.bridge, alias):
+        if await keep_whole(self._site.links, await self._site.links.find_links([record.bridge]), record.bridge, alias):
             await self._site.links.settle_bridge(record.bridge)
         else:
             await self._site.links.create_bridge(record.bridge, mtu=record.spec.mtu, alias=alias)
@@ -172,7 +172,7 @@ class Networks:
         if server := find_name_server(self._site.layout.network(record.name)):
             await server.stop()
         await self._ports.detach_gateway(record)
-        if record.bridge in await self._site.links.list_links():
+        if await self._site.links.find_links([record.bridge]):
             await self._site.links.delete_link(record.bridge)
 
     async def _apply_routes(self) -> None:

@@ -46,7 +46,7 @@ class Ports:
         await asyncio.gather(self.pins.sync(), self._attach_links(machine))
 
     async def _attach_links(self, machine: MachineRecord) -> None:
-        present = await self._site.links.list_links()
+        present = await self._site.links.find_links(_own_links(machine))
         for number, nic in enumerate(machine.nics):
             tap, alias = tap_name(machine.slot, number), _alias(machine, number)
             mtu = self._mtu(machine, number)
@@ -70,7 +70,8 @@ class Ports:
         """
         await self.pins.sync()
         links, ends, alias = self._site.links, network.ends, f"weft gateway of {network.name}"
-        present, mtu = await links.list_links(), network.spec.mtu
+        present = await links.find_links([ends.patch, network.gateway_link, network.bridge])
+        mtu = network.spec.mtu
         address = f"{network.gateway}/{network.subnet.prefixlen}"
         if not await keep_whole(links, present, ends.patch, alias):
             side = gateway_bridge_side_name(network.slot)
@@ -92,18 +93,13 @@ class Ports:
 
     async def detach_gateway(self, network: NetworkRecord) -> None:
         """Delete the links of a network's gateway that are there."""
-        present = await self._site.links.list_links()
-        for link in (network.ends.patch, network.gateway_link):
-            if link in present:
-                await self._site.links.delete_link(link)
+        for link in await self._site.links.find_links([network.ends.patch, network.gateway_link]):
+            await self._site.links.delete_link(link)
 
     async def detach(self, machine: MachineRecord) -> None:
         """Delete all links of a machine that are there; filters that lead to them go first."""
-        present = await self._site.links.list_links()
-        for number in range(len(machine.nics)):
-            for link in (patch_name(machine.slot, number), tap_name(machine.slot, number)):
-                if link in present:
-                    await self._site.links.delete_link(link)
+        for link in await self._site.links.find_links(_own_links(machine)):
+            await self._site.links.delete_link(link)
 
     def chain(self, port: PortName) -> list[InsertRecord]:
         """The inserts of a port, from the network side to the machine side."""
@@ -197,7 +193,7 @@ class Ports:
         """Who hears what reaches a machine: its shadows, while they run; and what a gateway sends: rooms' shadows."""
         if port.network is not None:
             relays = self._site.shelves.networks.get(port.network).relays
-            present = await self._site.links.list_links() if relays else {}
+            present = await self._site.links.find_links(relays)
             return Ears(outward=tuple(relay for relay in relays if relay in present))
         shadows = [one for one in self._site.shelves.machines if one.shadows == port.machine and one.hears]
         return Ears(inward=tuple(tap_name(one.slot, port.nic) for one in shadows if port.nic < len(one.nics)))
@@ -239,6 +235,11 @@ class Ports:
 
 def _alias(machine: MachineRecord, nic: int) -> str:
     return f"weft machine {machine.name} nic {nic}"
+
+
+def _own_links(machine: MachineRecord) -> list[str]:
+    """Those of a machine's links that others go with."""
+    return [name(machine.slot, nic) for nic in range(len(machine.nics)) for name in (patch_name, tap_name)]
 
 
 def _links_of(ends: Ends, appliances: Iterable[Appliance]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface
 
@@ -113,6 +113,9 @@ class FakeLinks:
 
     async def list_links(self) -> dict[str, LinkInfo]:
         return {name: link.info for name, link in self._links.items()}
+
+    async def find_links(self, names: Collection[str]) -> dict[str, LinkInfo]:
+        return {name: link for name, link in (await self.list_links()).items() if name in names}
 
     async def count_traffic(self) -> dict[str, Traffic]:
         return dict.fromkeys(self._links, Traffic(0, 0))

@@ -14,7 +14,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface
 from typing import TypeVar
 
@@ -102,7 +102,7 @@ class KernelLinks:
         index = self._index(name)
         with contextlib.suppress(NotFound):  # by an earlier try
             await self._change(rtnl.DELETE_ADDRESS, rtnl.dump_address(index, IPv4Interface(address)), f"{name}")
-        alias = (await self.list_links())[name].alias
+        alias = (await self.find_links([name]))[name].alias
         await self._change(rtnl.NEW_LINK, rtnl.dump_mac(index, _own_mac(name, alias)), f"link {name}")
 
     async def create_tap(self, name: str, *, mtu: int, alias: str) -> None:
@@ -139,6 +139,15 @@ class KernelLinks:
         raw = [rtnl.parse_link(body) for body in bodies]
         names = {link.index: link.name for link in raw}
         return {link.name: _describe(link, names.get(link.master)) for link in raw}
+
+    async def find_links(self, names: Collection[str]) -> dict[str, LinkInfo]:
+        found = {}
+        for name in names:
+            if index := self._find_index(name):
+                with contextlib.suppress(NotFound):  # it went just now
+                    raw = await self._fetch(index, name)
+                    found[name] = _describe(raw, self._name(raw.master) if raw.master else None)
+        return found
 
     async def count_traffic(self) -> dict[str, Traffic]:
         bodies = await self._slowly(lambda: self._slow.dump(rtnl.GET_LINK, rtnl.dump_link(0)), "links")
@@ -194,11 +203,14 @@ class KernelLinks:
     async def _wait_active(self, index: int, name: str) -> None:
         """Until frames can leave by a link: before, the kernel drops them without a word."""
         deadline = time.monotonic() + _ACTIVE_TIMEOUT
-        query = rtnl.dump_link(index)
-        while not rtnl.parse_link(await self._slowly(lambda: self._slow.fetch(rtnl.GET_LINK, query), name)).active:
+        while not (await self._fetch(index, name)).active:
             if time.monotonic() > deadline:
                 raise Unavailable(f"link {name} does not become active")
             await asyncio.sleep(_POLL)
+
+    async def _fetch(self, index: int, name: str) -> rtnl.RawLink:
+        query = rtnl.dump_link(index)
+        return rtnl.parse_link(await self._slowly(lambda: self._slow.fetch(rtnl.GET_LINK, query), name))
 
     async def _create(self, body: bytes, name: str) -> None:
         await self._change(rtnl.NEW_LINK, body, f"link {name}", CREATE | EXCLUSIVE)

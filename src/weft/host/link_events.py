@@ -29,9 +29,9 @@ async def watch_link_events(namespace: Namespace) -> AsyncIterator[LinkEvent]:
 def _parse_events(data: bytes) -> list[LinkEvent]:
     events = []
     for kind, _, _, body in parse_messages(data):
-        raw = rtnl.parse_link(body)
+        name, up, carrier = rtnl.parse_news(body)
         gone = kind == rtnl.DELETE_LINK
-        events.append(LinkEvent(raw.name, raw.up and not gone, raw.carrier and not gone, gone))
+        events.append(LinkEvent(name, up and not gone, carrier and not gone, gone))
     return events
 
 

@@ -4,7 +4,7 @@ A filter sits at the ingress hook of a link, in a slot; the lowest slot is asked
 mirror copies it and lets the next slot have it too.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -127,6 +127,9 @@ class Links(Protocol):
 
     async def list_links(self) -> dict[str, LinkInfo]:
         """All links by name."""
+
+    async def find_links(self, names: Collection[str]) -> dict[str, LinkInfo]:
+        """Those of these names that are there: however many others there are, it takes no longer."""
 
     async def count_traffic(self) -> dict[str, Traffic]:
         """What every link has carried, by name."""

@@ -58,14 +58,22 @@ def nest(kind: int, *parts: bytes) -> bytes:
 
 def parse_attributes(data: bytes) -> dict[int, bytes]:
     """Attributes by kind, flags stripped. What is cut off at the end is left out."""
-    found, at = {}, 0
-    while at + _ATTRIBUTE.size <= len(data):
+    return dict(_walk_attributes(data))
+
+
+def find_attribute(data: bytes, wanted: int) -> bytes:
+    """The first attribute of a kind; empty when there is none."""
+    return next((value for kind, value in _walk_attributes(data) if kind == wanted), b"")
+
+
+def _walk_attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at, end = 0, len(data)
+    while at + _ATTRIBUTE.size <= end:
         size, kind = _ATTRIBUTE.unpack_from(data, at)
-        if size < _ATTRIBUTE.size or at + size > len(data):
-            break
-        found[kind & 0x3FFF] = data[at + _ATTRIBUTE.size : at + size]
+        if size < _ATTRIBUTE.size or at + size > end:
+            return
+        yield kind & 0x3FFF, data[at + _ATTRIBUTE.size : at + size]
         at += size + -size % 4
-    return found
 
 
 def parse_text(value: bytes) -> str:

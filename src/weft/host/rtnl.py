@@ -5,7 +5,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
-from weft.host.netlink import NESTED, attribute, nest, parse_attributes, parse_text
+from weft.host.netlink import NESTED, attribute, find_attribute, nest, parse_attributes, parse_text
 
 NEW_LINK, DELETE_LINK, GET_LINK, NEW_ADDRESS, DELETE_ADDRESS = 16, 17, 18, 20, 21
 LINK_GROUP = 1
@@ -129,6 +129,12 @@ def parse_link(body: bytes) -> RawLink:
         parse_text(found.get(_QUEUE, b"")) != "noop",
         *_parse_traffic(found.get(_STATS)),
     )
+
+
+def parse_news(body: bytes) -> tuple[str, bool, bool]:
+    """What an event says first: a link's name, whether it is up, and whether it has carrier."""
+    _, _, _, flags, _ = _MESSAGE.unpack_from(body)
+    return parse_text(find_attribute(body[_MESSAGE.size :], _NAME)), bool(flags & _UP), bool(flags & _LOWER_UP)
 
 
 def _dump_new(name: str, mtu: int, *parts: bytes) -> bytes:

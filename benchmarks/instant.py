@@ -1,6 +1,8 @@
-"""Instant: how soon copies of machines and rooms are there, one and many at once.
+"""Instant: how soon machines, inserts, copies and rooms are there, what copies cost, and that damage is refused.
 
-`--only` picks sections. Times are taken as a user waits for them; the first round, which fills caches, does not count.
+Seven sections, each of which `--only` picks. Times of weft are taken as a user waits for them. What is compared takes
+turns within one run; the first round, which fills caches, does not count. Copies of a machine are compared with its
+cold boot, and with a bare QEMU that goes on from a moment of the same machine, to its agent's answer.
 """
 
 import argparse
@@ -8,12 +10,16 @@ from collections.abc import Callable
 
 from benchmarks.harness.fabric import BenchFabric, open_bench_fabric
 from benchmarks.harness.report import Report, say
-from benchmarks.instants import forks
+from benchmarks.instants import damage, forks, idle, starts
 
 SECTIONS: dict[str, Callable[[BenchFabric, argparse.Namespace, Report], None]] = {
+    "run": starts.measure_run,
+    "insert": starts.measure_insert,
     "fork": forks.measure_fork,
     "room": forks.measure_room,
     "many": forks.measure_many,
+    "idle": idle.measure_idle,
+    "damage": damage.measure_damage,
 }
 
 
@@ -26,12 +32,14 @@ def parse_sections(text: str) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Forks: how soon, one and many at once.")
+    parser = argparse.ArgumentParser(description="Templates, forks, snapshots: how soon, how much, how safe.")
     parser.add_argument(
         "--only", type=parse_sections, default=list(SECTIONS), help="sections, with commas between them"
     )
-    parser.add_argument("--count", type=int, default=20, help="rounds of each kind")
+    parser.add_argument("--count", type=int, default=20, help="rounds of starts, inserts and forks")
     parser.add_argument("--many", type=int, default=25, help="forks at once")
+    parser.add_argument("--idle", type=int, default=100, help="idle machines")
+    parser.add_argument("--damages", type=int, default=100, help="damaged snapshots")
     options = parser.parse_args()
     report = Report("instant", vars(options))
     for name in options.only:

@@ -55,7 +55,7 @@ def bridge_side_name(machine_slot: int, nic: int) -> str:
 
 def spare_tap_name(machine_slot: int, nic: int) -> str:
     """A tap like that of one NIC of a machine, for a QEMU that never runs."""
-    return f"s{machine_slot}.{nic}"
+    return f"q{machine_slot}.{nic}"
 
 
 def held_tap_name(machine_slot: int, nic: int) -> str:

@@ -187,13 +187,12 @@ async def test_the_daemon_may_die_at_any_step(
             await room.dismantle()
 
 
-async def test_no_frame_is_lost(room: Room):
+async def test_no_frame_is_lost_in_a_succession(room: Room):
     await run_machine(room, "base", "target")
     agent = await room.lifecycle.reach("other")
     async with await agent.exec(["ping", "-c", "200", "-i", "0.02", "target"]) as process:
         collecting = asyncio.ensure_future(process.collect())
-        for _ in range(2):
-            await capture(room, "target")
+        await capture(room, "target")
         _, out, _ = await collecting
     assert b"200 packets transmitted, 200 packets received" in out, out[-200:]
     assert b"DUP" not in out

@@ -138,6 +138,8 @@ async def hold(
     limits = f"cgroup {group.mode}" if group.paths else f"not enforced: {site.cgroups.reason}"
     become = Become(config, secrets.token_bytes(SEED_BYTES)) if moment else None
     noted = settings.record if settings else NO_SETTINGS
+    if moment is not None and not moment.shape.held:  # it knows what was told to the machine that the moment is of
+        noted = {**noted, "told": None}
     return Held(latched, limits, noted, image.digest, shares.servers, become)
 
 

@@ -17,7 +17,8 @@ def check_no_insert(site: Site, name: str) -> None:
 
 def check_shape(site: Site, machine: MachineRecord, shape: Shape, what: str) -> None:
     """Raises Unavailable, naming what is not as it was: QEMU, processor, kernel, image; NotFound for what is gone."""
-    if different := differences(shape_of(site, machine), shape):
+    shown = machine.with_(shows_floppy=shape.floppy)  # a start from it sees to that
+    if different := differences(shape_of(site, shown), shape):
         raise Unavailable(f"{what} cannot go on here: {'; '.join(different)}")
 
 

@@ -99,7 +99,7 @@ class Restoring:
 
     async def _go_on(self, name: str, source: OpenSnapshot, moment: Moment) -> None:
         origin = f"snapshot {source.name}"
-        await self._lifecycle.start(name, failsafe=not source.shape.floppy, moment=moment, origin=origin)
+        await self._lifecycle.start(name, failsafe=source.record.machine.failsafe, moment=moment, origin=origin)
         await self._lifecycle.wait_ready(name)
 
     def _targets(self, machine: MachineRecord, source: OpenSnapshot) -> Targets:

@@ -8,6 +8,7 @@ from weft.fabric.layout import MachineFiles
 from weft.fabric.records import MachineRecord
 from weft.guest.protocol import EntryStatus, ExitStatus
 from weft.host.cgroup import Cgroup
+from weft.host.drafts import draft_of
 from weft.host.pids import ProcessId
 from weft.model.errors import WrongState
 from weft.model.machine import Exit, State
@@ -80,8 +81,9 @@ async def remove_group(group: Cgroup) -> None:
 
 
 def remove_moment(files: MachineFiles) -> None:
-    """What a machine was suspended with."""
-    shutil.rmtree(files.moment, ignore_errors=True)
+    """What a machine was suspended with, whole or not."""
+    for folder in (files.moment, draft_of(files.moment)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_sockets(files: MachineFiles) -> None:

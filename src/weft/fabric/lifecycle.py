@@ -208,7 +208,7 @@ class Lifecycle:
         """A machine that waits to be started again waits no more, and one that is suspended is discarded."""
         if machine.state is State.SUSPENDED:
             await self._shelf.save(machine.with_(state=State.STOPPED, reason=DISCARDED, again_at=None, wanted=False))
-            remove_moment(self._site.layout.machine(machine.name))
+            await self._forget_moment(machine.name)
         elif machine.again_at is not None or machine.wanted:
             await self._shelf.save(machine.with_(again_at=None, wanted=False))
 
@@ -292,6 +292,7 @@ class Lifecycle:
         if machine.state is State.STARTING and (machine.origin or machine.resuming):
             await self._drop_half_woken(machine)
             return
+        await self._forget_moment(machine.name)  # it was not suspended after all, or has gone on
         self._attend(machine, watch_exit(monitor.id))
         await self._publishing.adopt(machine)
         if machine.state is State.STOPPING:
@@ -425,11 +426,15 @@ class Lifecycle:
             live.entry = Exit(reason=f"it could not go on from {machine.origin}: {err.message}")
             await stop_processes(self._processes(machine), term_for=0)
 
+    async def _forget_moment(self, name: str) -> None:
+        await asyncio.to_thread(remove_moment, self._site.layout.machine(name))
+
     async def _note_woken(self, name: str) -> None:
         """What it went on from is void from now on, and who finds it standing still lets it go on."""
         machine = self._shelf.get(name)
         if machine.resuming:
             await self._shelf.save(machine.with_(resuming=False, capture=CaptureRecord()))
+            await self._forget_moment(name)
 
     async def _prepare(self, name: str, agent: Agent) -> None:
         """What a machine that has just been started is told before anybody is told of it."""

@@ -16,11 +16,16 @@ DRAFT = ".draft"
 """How the names of folders end that are being written; a leftover of that name is nothing."""
 
 
+def draft_of(folder: Path) -> Path:
+    """Where a folder is while it is being written."""
+    return folder.with_name(f"{folder.name}{DRAFT}")
+
+
 class Draft:
     """A folder that is being written. Made by `open_draft`; every method may raise NoRoom, Unavailable."""
 
     def __init__(self, folder: Path, head: str) -> None:
-        self.folder = folder.with_name(f"{folder.name}{DRAFT}")
+        self.folder = draft_of(folder)
         self._final = folder
         self._head = head
         self._pieces: dict[str, Piece] = {}

@@ -22,7 +22,7 @@ from weft.fabric.site import Site
 from weft.host.blocks import Tell, say_nothing
 from weft.host.clones import flush_file
 from weft.host.disks import find_stored
-from weft.host.drafts import DRAFT, sweep_drafts
+from weft.host.drafts import DRAFT, draft_of, sweep_drafts
 from weft.host.sealed import Head, Sealed, open_sealed, opened, read_head
 from weft.model.errors import Exists, NotFound, Unavailable, WeftError
 from weft.model.mount import MountKind
@@ -149,7 +149,7 @@ class KeptSnapshots:
     async def remove(self, name: str) -> None:
         """Remove one. Raises NotFound."""
         path = self.path(name)
-        gone = path.with_name(f"{name}{DRAFT}")
+        gone = draft_of(path)
         await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
         path.replace(gone)
         await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)

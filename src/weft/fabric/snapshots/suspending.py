@@ -4,10 +4,8 @@ A moment in a machine's folder counts only while the machine is on record as sus
 suspended before its process ends, and no more as resuming before it goes on: what it was is gone on from once.
 """
 
-import asyncio
 from contextlib import suppress
 
-from weft.fabric.endings import remove_moment
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.moments.capturing import Capturing
 from weft.fabric.moments.folders import load_moment, save_moment
@@ -30,7 +28,6 @@ class Suspending:
         self._lifecycle = lifecycle
         self._capturing = capturing
         lifecycle.load_suspended = self._load
-        lifecycle.on_ready.append(self._on_ready)
 
     async def suspend(self, name: str, progress: Progress) -> None:
         """Put a machine on disk and end it. Raises NotFound, WrongState, Invalid, NoRoom: it goes on then."""
@@ -67,6 +64,3 @@ class Suspending:
             moment.close()
             raise
         return moment
-
-    async def _on_ready(self, machine: MachineRecord) -> None:
-        await asyncio.to_thread(remove_moment, self._site.layout.machine(machine.name))

@@ -195,6 +195,20 @@ def test_a_damaged_suspended_machine_stays_so(snaps: TestFabric) -> None:
     snaps.run("rm", "-f", "client")
 
 
+def test_a_daemon_that_dies_while_it_suspends_a_machine_loses_nothing(snaps: TestFabric) -> None:
+    folder_of_web = snaps.home / "machines" / "web"
+    suspending = snaps.start("suspend", "web")
+    wait_for(lambda: (folder_of_web / "moment.draft").exists() or suspending.poll() is not None, "it is being saved")
+    kill_daemon(snaps)
+    suspending.communicate(timeout=30)
+    if snaps.json("inspect", "web")["state"] == "suspended":  # it had been saved by then
+        snaps.run("resume", "web")
+    wait_for(lambda: snaps.run("exec", "web", "true", check=False).returncode == 0, "it is adopted, and goes on")
+    at = count(snaps, "web")
+    wait_for(lambda: count(snaps, "web") > at, "it counts on")
+    assert not list(folder_of_web.glob("moment*"))
+
+
 def refusal(fabric: TestFabric, *args: str) -> str:
     """The error that `weft ARGS` ends with, below what it has said of its progress."""
     done = fabric.run(*args, check=False)

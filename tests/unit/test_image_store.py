@@ -13,7 +13,7 @@ from weft.image.pack import pack_vmlinux
 from weft.image.store import ImageStore, KernelStore, record_digest
 from weft.image.vmlinux import Vmlinux
 from weft.model.errors import Exists, Invalid, NotFound
-from weft.model.image import ImageManifest
+from weft.model.image import ImageManifest, KernelInfo
 
 
 def manifest(name: str = "box") -> ImageManifest:
@@ -198,3 +198,25 @@ def test_the_hint_says_where_an_image_would_come_from(tmp_path: Path, name: str,
     with pytest.raises(NotFound) as caught:
         ImageStore(tmp_path).get(name)
     assert hint in str(caught.value)
+
+
+def test_a_record_that_was_read_is_read_again_when_it_is_another(tmp_path: Path) -> None:
+    store = KernelStore(tmp_path)
+    path = tmp_path / "kernels" / "own" / "kernel.json"
+    path.parent.mkdir(parents=True)
+    for release in ("6.1", "6.2"):
+        draft = path.with_name("draft")
+        info = KernelInfo(
+            name="own",
+            release=release,
+            digest=f"sha256:{'0' * 64}",
+            size=1,
+            origin="imported",
+            created=datetime.now(UTC),
+        )
+        draft.write_text(info.model_dump_json())
+        draft.replace(path)
+        assert store.get("own").release == release
+        assert store.get("own") is store.get("own")
+    path.unlink()
+    assert store.find("own") is None

@@ -43,6 +43,8 @@ class RecordStore(Generic[Record]):
         self.folder = folder
         self._what = what
         self._type: type[Record] = record_type
+        self._known: dict[Path, tuple[tuple[int, int, int], Record]] = {}
+        """Records that were read, and the files as they were then: one that is replaced is another file."""
 
     def list(self) -> list[Record]:
         """All of them, by name. A damaged record is left out: `get` says what is wrong with it."""
@@ -64,11 +66,17 @@ class RecordStore(Generic[Record]):
     def _read(self, folder: Path) -> Record | None:
         path = folder / f"{self._what}.json"
         try:
-            return self._type.model_validate_json(path.read_bytes())
+            facts = path.stat()
+            seen = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+            known = self._known.get(path)
+            if known is None or known[0] != seen:
+                known = self._known[path] = (seen, self._type.model_validate_json(path.read_bytes()))
         except OSError:
+            self._known.pop(path, None)
             return None
         except ValidationError as err:
             raise Invalid(f"{path} is damaged", hint=f"remove the {self._what} and make it again") from err
+        return known[1]
 
     def get(self, reference: str) -> Record:
         """The one with this name, or with a digest that begins like this. Raises NotFound, or Invalid for two."""

@@ -128,6 +128,8 @@ async def test_a_machine_takes_a_copy_with_all_it_has(rig: Rig) -> None:
     assert rig.room.site.layout.machine("tap").folder.is_dir()
     assert not rig.room.site.layout.pool.machine("sniffer-1").folder.exists()
     assert len(rig.room.site.shelves.copies) == 0
+    ready = await rig.room.site.shelves.machines.save(machine.with_(state=State.RUNNING, held=None))
+    await rig.keeping.on_ready(ready)
     await rig.settle()
     assert await rig.names() == ["sniffer-2"], "the name of a group that is in use is not used again"
 

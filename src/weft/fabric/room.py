@@ -135,7 +135,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     inserts.move = placing.move
     machines.on_change.append(placing.on_change)
     lifecycle.before_ready.append(configs.prepare)
-    lifecycle.on_ready.append(placing.on_ready)
+    lifecycle.on_ready += [placing.on_ready, keeping.on_ready]
     lifecycle.on_commit = configs.on_commit
     capturing = Capturing(site, lifecycle)
     firewalls = Firewalls(site, lifecycle, changes)

@@ -63,6 +63,11 @@ class Keeping:
         self._rests.clear()
         self._changed.set()
 
+    async def on_ready(self, _machine: MachineRecord) -> None:
+        """A machine is there that may have been a copy: now there is time for another one."""
+        if len(self._site.shelves.pools):
+            self.wake()
+
     async def wait_rest(self) -> None:
         """Until all copies are ready that can be."""
         await self._rests.wait()
@@ -159,7 +164,7 @@ class Keeping:
 
     def _look_at_time(self) -> Times:
         now, shelves = self._clock(), self._site.shelves
-        busy = any(machine.state is State.STARTING for machine in shelves.machines)
+        busy = any(machine.state is State.STARTING or machine.held for machine in shelves.machines)
         busy = busy or any(insert.state is InsertState.STARTING for insert in shelves.inserts)
         self._busy_since = (self._busy_since or now) if busy else None
         return Times(now, self._busy_since, {image: when for image, (when, _) in self._failed.items()})

@@ -39,5 +39,4 @@ class Taking:
             raise Unavailable(f"the folder of copy {copy.name} does not move: {err.strerror}") from err
         finally:
             await self._site.shelves.copies.drop(copy.name)
-            self._keeping.wake()
         await self._ports.take_over(machine)

@@ -188,7 +188,7 @@ async def test_the_daemon_may_die_at_any_step(
 
 
 async def test_no_frame_is_lost_in_a_succession(room: Room):
-    await run_machine(room, "base", "target")
+    await run_machine(room, "base", "target", cold=True)  # a template's copy is sent to a holder
     agent = await room.lifecycle.reach("other")
     async with await agent.exec(["ping", "-c", "200", "-i", "0.02", "target"]) as process:
         collecting = asyncio.ensure_future(process.collect())

@@ -84,7 +84,7 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
         add_gate(fabric.site.images)
         await fabric.machines.create(MachineSpec(name="gate", image="gate", nics=()))
         room = Room(fabric, FakeAppliance())
-        agents: Any = fabric.lifecycle
+        agents: Any = fabric.runs
         agents.agent = lambda _name: room.machine
         yield room
 
@@ -147,11 +147,11 @@ async def test_a_machine_s_own_changes_are_kept_on_commit_only(room: Room) -> No
 
 async def test_a_machine_commits_by_itself(room: Room) -> None:
     await room.run()
-    await room.fabric.lifecycle.on_commit("gate", '{"mode": "strict", "lan.mtu": 1500}')
+    await room.fabric.lifecycle.hooks.on_commit("gate", '{"mode": "strict", "lan.mtu": 1500}')
     assert await room.values(running=False) == {"mode": "strict"}
     for text, told in (("[]", "no settings"), ("{", "no settings"), ('{"mode": 1}', "mode"), ('{"x": 1}', "x: there")):
         with pytest.raises(Invalid, match=told):
-            await room.fabric.lifecycle.on_commit("gate", text)
+            await room.fabric.lifecycle.hooks.on_commit("gate", text)
     assert [one.by for one in await room.configs.history("gate")] == ["the machine"]
 
 

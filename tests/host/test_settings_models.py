@@ -90,7 +90,7 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
         add_image(fabric, "fw", SCHEMA)
         room = Room(fabric, FakeAppliance())
         await fabric.site.links.ensure_void()
-        agents: Any = fabric.lifecycle
+        agents: Any = fabric.runs
         agents.agent = lambda _name: room.machine
         yield room
     del MODELS["paper"]

@@ -54,7 +54,7 @@ class Room:
     def begin_daemon(self) -> None:
         """Nothing of what one has in memory is known to the next."""
         site = dataclasses.replace(self.fabric.site, clock=lambda: self.clock.now)
-        changes = Changes(site, self.fabric.lifecycle)
+        changes = Changes(site, self.fabric.runs)
         self.confirming = Confirming(site, changes, sleep=self.clock.sleep)
         self.configs = Configs(site, changes, self.confirming)
 
@@ -93,7 +93,7 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
         (store.folder / "gate" / "image.json").write_text(gate.model_dump_json())
         await fabric.machines.create(MachineSpec(name="gate", image="gate", nics=()))
         room = Room(fabric, FakeAppliance(), Clock())
-        agents: Any = fabric.lifecycle
+        agents: Any = fabric.runs
         agents.agent = lambda _name: room.machine
         await room.configs.change("gate", {"lan.mtu": 1400})
         terms = room.configs._changes.terms(fabric.site.shelves.machines.get("gate"))

@@ -35,7 +35,7 @@ async def run_machine(room: Room, image: str, name: str, **spec: object) -> None
 
 async def execute(room: Room, machine: str, *argv: str) -> str:
     """What a program in a machine prints; it must succeed."""
-    agent = await room.lifecycle.reach(machine)
+    agent = await room.runs.reach(machine)
     async with await agent.exec(argv) as process:
         status, out, err = await process.collect()
     assert status.code == 0, f"{argv}: {status}: {err.decode()}"

@@ -173,7 +173,7 @@ async def test_the_daemon_may_die_at_any_step(
             begun = await count_of(room, "web")
         for step in steps:
             async with open_inside(home) as room:
-                await room.lifecycle.reach("web")
+                await room.runs.reach("web")
                 with monkeypatch.context() as patch, pytest.raises(DaemonDied):
                     die_after(patch, kind, step)
                     await room.capturing.capture(["web"])
@@ -189,7 +189,7 @@ async def test_the_daemon_may_die_at_any_step(
 
 async def test_no_frame_is_lost_in_a_succession(room: Room):
     await run_machine(room, "base", "target", cold=True)  # a template's copy is sent to a holder
-    agent = await room.lifecycle.reach("other")
+    agent = await room.runs.reach("other")
     async with await agent.exec(["ping", "-c", "200", "-i", "0.02", "target"]) as process:
         collecting = asyncio.ensure_future(process.collect())
         await capture(room, "target")
@@ -207,7 +207,7 @@ async def test_nothing_is_lost_on_the_way_through_an_appliance(room: Room):
         told.append(verdict)
 
     room.hearts.tell = listen
-    agent = await room.lifecycle.reach("web")
+    agent = await room.runs.reach("web")
     async with await agent.exec(["ping", "-c", "100", "-i", "0.02", "other"]) as process:
         collecting = asyncio.ensure_future(process.collect())
         await capture(room, "eye")
@@ -218,7 +218,7 @@ async def test_nothing_is_lost_on_the_way_through_an_appliance(room: Room):
 
 async def test_what_streams_out_of_a_machine_goes_on(room: Room):
     await run_machine(room, "base", "stream")
-    agent = await room.lifecycle.reach("stream")
+    agent = await room.runs.reach("stream")
     script = "i=0; while [ $i -lt 200 ]; do echo $i; i=$((i+1)); sleep 0.02; done"
     async with await agent.exec(["sh", "-c", script]) as process:
         collecting = asyncio.ensure_future(process.collect())
@@ -226,7 +226,7 @@ async def test_what_streams_out_of_a_machine_goes_on(room: Room):
             await capture(room, "stream")
         status, out, _ = await collecting
     assert status.code == 0 and out.split() == [str(number).encode() for number in range(200)]
-    assert room.lifecycle.find_agent("stream") is agent, "the conversation is the same"
+    assert room.runs.find_agent("stream") is agent, "the conversation is the same"
 
 
 async def test_a_console_stays_open(room: Room):

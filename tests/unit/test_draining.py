@@ -78,7 +78,7 @@ def program(room: Room) -> Program:
     async def reach(_name: str) -> Any:
         return program
 
-    cast(Any, room.lifecycle).reach = reach
+    cast(Any, room.runs).reach = reach
     return program
 
 
@@ -117,7 +117,7 @@ async def test_who_cannot_be_asked_is_not_waited_for(room: Room) -> None:
     async def reach(_name: str) -> Any:
         raise Unavailable("it is silent")
 
-    cast(Any, room.lifecycle).reach = reach
+    cast(Any, room.runs).reach = reach
     await room.inserts.eject("fw", keep=True)
     assert not await is_in_path(room)
 

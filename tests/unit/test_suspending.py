@@ -120,6 +120,6 @@ async def test_what_a_dead_daemon_was_at_ends_as_suspended(room: Room, flag: str
     machine = await suspended(room)
     state = State.RUNNING if flag == "suspending" else State.STARTING
     machine = await room.site.shelves.machines.save(machine.with_(state=state, **{flag: True}))
-    await room.lifecycle.adopt(machine, same_boot=False)
+    await room.adopting.adopt(machine, same_boot=False)
     assert state_of(room) is State.SUSPENDED
     assert room.site.layout.machine("web").moment.is_dir()

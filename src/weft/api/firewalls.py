@@ -38,7 +38,7 @@ async def list_connections(room: TheRoom, name: str) -> list[ConnectionView]:
 async def read_firewall_log(room: TheRoom, name: str, follow: bool = False) -> StreamingResponse:
     """What a firewall's rules have logged: an object of JSON on each line. With `follow` it goes on."""
     await room.firewalls.subject(name)
-    await room.lifecycle.reach(name)  # what is wrong becomes an error, not a broken stream
+    await room.runs.reach(name)  # what is wrong becomes an error, not a broken stream
     return StreamingResponse(_dump(room.firewalls.log(name, follow=follow)), media_type="application/x-ndjson")
 
 

@@ -128,7 +128,7 @@ async def wait_machine(room: TheRoom, name: str) -> MachineView:
     room.site.shelves.machines.get(name)
     try:
         async with asyncio.timeout(LONG_POLL):
-            await room.lifecycle.wait_end(name)
+            await room.runs.wait_end(name)
     except TimeoutError:
         pass
     return _view(room, name)

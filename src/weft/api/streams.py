@@ -44,7 +44,7 @@ async def exec_in(websocket: WebSocket, name: str) -> None:
     await websocket.accept()
     try:
         start = _parse_start(await websocket.receive_text())
-        agent = await find_room(websocket).lifecycle.reach(name)
+        agent = await find_room(websocket).runs.reach(name)
         process = await agent.exec(
             start.argv,
             env=start.env,
@@ -161,7 +161,7 @@ async def _console_in(websocket: WebSocket, line: Console, room: Room, name: str
             await line.write(data)
         elif text := message.get("text"):
             with contextlib.suppress(WeftError):  # a machine whose agent is not there has only its line
-                await _control_entry(room.lifecycle.agent(name), _parse_control(text))
+                await _control_entry(room.runs.agent(name), _parse_control(text))
 
 
 async def _control_entry(agent: Agent, control: dict[str, Any]) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.records import MachineRecord
+from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.model.errors import Invalid, Unavailable, WeftError
 from weft.model.image import Health
@@ -18,9 +18,9 @@ Sleep = Callable[[float], Awaitable[None]]
 class Checks:
     """What is known of the health of a fabric's machines."""
 
-    def __init__(self, site: Site, lifecycle: Lifecycle, *, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, site: Site, runs: Runs, *, sleep: Sleep = asyncio.sleep) -> None:
         self._site = site
-        self._lifecycle = lifecycle
+        self._runs = runs
         self._sleep = sleep
         self._running: dict[str, asyncio.Task[None]] = {}
         self._conditions: dict[str, Condition] = {}
@@ -106,7 +106,7 @@ class Checks:
         program = plan_program(machine.spec, self._site.images.get(machine.spec.image).entry)
         try:
             async with asyncio.timeout(health.timeout):
-                agent = self._lifecycle.agent(name)
+                agent = self._runs.agent(name)
                 running = await agent.exec(
                     health.argv, env=program.env, cwd=program.cwd, user=program.user, timeout=health.timeout
                 )

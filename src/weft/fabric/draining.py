@@ -5,8 +5,8 @@ import logging
 from collections import defaultdict
 
 from weft.fabric.asking import ask
-from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.records import InsertRecord
+from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.model.errors import WeftError
 from weft.model.insert import InsertState, Mode
@@ -20,9 +20,9 @@ DRAIN_SECONDS = 30.0
 class Draining:
     """Runs the `drain` program of images: it lets new flows pass as they are, and ends when there are no others."""
 
-    def __init__(self, site: Site, lifecycle: Lifecycle) -> None:
+    def __init__(self, site: Site, runs: Runs) -> None:
         self._site = site
-        self._lifecycle = lifecycle
+        self._runs = runs
         self._cut_short: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def plan_end(self, record: InsertRecord, seconds: float | None) -> float | None:
@@ -52,7 +52,7 @@ class Draining:
     async def _run(self, record: InsertRecord) -> None:
         try:
             await self._forget_told(record.name)
-            await ask(await self._lifecycle.reach(record.name), self._find_program(record))
+            await ask(await self._runs.reach(record.name), self._find_program(record))
         except WeftError as err:
             log.warning("insert %s does not drain: %s", record.name, err)
 

@@ -5,12 +5,13 @@ import shutil
 import signal
 
 from weft.fabric.layout import MachineFiles
+from weft.fabric.logs import read_tail
 from weft.fabric.records import MachineRecord
 from weft.guest.protocol import EntryStatus, ExitStatus
 from weft.host.cgroup import Cgroup
 from weft.host.drafts import draft_of
 from weft.host.pids import ProcessId
-from weft.model.errors import WrongState
+from weft.model.errors import Unavailable, WrongState
 from weft.model.machine import Exit, State
 
 GROUP_TRIES, GROUP_PAUSE = 200, 0.01
@@ -66,6 +67,19 @@ def leftovers(machine: MachineRecord, pids: list[int]) -> list[ProcessId]:
     found = [ProcessId.find(pid) for pid in pids]
     servers = [process for server in machine.servers for process in (*server.id.children(), server.id)]
     return [process for process in (machine.qemu and machine.qemu.id, *servers, *found) if process and process.alive()]
+
+
+def processes_of(machine: MachineRecord) -> list[ProcessId]:
+    """QEMU first, then the monitor around it, which ends by itself when QEMU has."""
+    if machine.monitor is None:
+        return []
+    return [*machine.monitor.id.children(), machine.monitor.id]
+
+
+def explain_unready(machine: MachineRecord, files: MachineFiles, what: str) -> Unavailable:
+    """What whoever waits for a machine is told, with what it and its QEMU said last."""
+    detail = read_tail(files.log) + read_tail(files.errors)
+    return Unavailable(f"machine {machine.name!r} {what}", detail=detail.decode(errors="replace") or None)
 
 
 async def remove_group(group: Cgroup) -> None:

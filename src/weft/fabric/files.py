@@ -9,7 +9,7 @@ import logging
 import posixpath
 from collections.abc import AsyncIterable, AsyncIterator
 
-from weft.fabric.lifecycle import Lifecycle
+from weft.fabric.runs import Runs
 from weft.guest.files import parse_stat
 from weft.guest.streams import ExecStream
 from weft.model.errors import Invalid, NotFound, Unavailable, WrongState
@@ -23,8 +23,8 @@ _LONGEST_COMPLAINT = 4000
 class Files:
     """Looks at files of machines, reads and writes them."""
 
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        self._lifecycle = lifecycle
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
 
     async def stat(self, machine: str, path: str) -> FileView:
         """A file, not what it leads to. Raises NotFound."""
@@ -69,7 +69,7 @@ class Files:
                 await asyncio.gather(feeding, return_exceptions=True)
 
     async def _start(self, machine: str, *argv: str, stdin: bool = False) -> ExecStream:
-        agent = await self._lifecycle.reach(machine)
+        agent = await self._runs.reach(machine)
         return await agent.exec(argv, builtin=True, stdin=stdin)
 
 

@@ -40,7 +40,7 @@ class Inserts:
         """Tells a parked appliance that it is to stand elsewhere, with other settings."""
         hearts.tell = self.on_verdict
         self.checks = InsertChecks(site, ports)
-        self._draining = Draining(site, lifecycle)
+        self._draining = Draining(site, lifecycle.runs)
         self._leaving: dict[str, asyncio.Event] = {}
 
     def choose_name(self, stem: str) -> str:
@@ -278,7 +278,7 @@ class Inserts:
     async def _wait_alive(self, name: str) -> None:
         """Until frames flow through it. Raises Unavailable when its machine ends before."""
         alive = asyncio.ensure_future(self._hearts.wait_alive(name))
-        ended = asyncio.ensure_future(self._lifecycle.wait_end(name))
+        ended = asyncio.ensure_future(self._lifecycle.runs.wait_end(name))
         try:
             await asyncio.wait([alive, ended], return_when=asyncio.FIRST_COMPLETED)
             if ended.done():

@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.pins import Pins
 from weft.fabric.records import MachineRecord
+from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.guest.facts import Facts
 from weft.guest.processes import parse_processes
@@ -27,10 +27,10 @@ _PATIENCE = 2.0
 class Insight:
     """Questions to running machines and to the host about them."""
 
-    def __init__(self, site: Site, lifecycle: Lifecycle, pins: Pins) -> None:
+    def __init__(self, site: Site, runs: Runs, pins: Pins) -> None:
         self._site = site
         self._pins = pins
-        self._lifecycle = lifecycle
+        self._runs = runs
         self._additional = AdditionalMemory(time.monotonic)
 
     async def stats(self, names: Sequence[str]) -> list[StatsView]:
@@ -46,7 +46,7 @@ class Insight:
 
     async def processes(self, name: str) -> list[ProcessView]:
         """What runs in a machine, but for its kernel's own threads."""
-        agent = await self._lifecycle.reach(name)
+        agent = await self._runs.reach(name)
         async with await agent.exec(["processes"], builtin=True) as process:
             status, out, complaints = await process.collect()
         if status.shell_code:
@@ -75,7 +75,7 @@ class Insight:
 
     async def _ask(self, name: str) -> Facts | None:
         try:
-            return await self._lifecycle.agent(name).facts(timeout=_PATIENCE)
+            return await self._runs.agent(name).facts(timeout=_PATIENCE)
         except WeftError:
             return None
 

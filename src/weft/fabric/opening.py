@@ -71,7 +71,7 @@ async def open_room(shared: Shared, record: RoomRecord, shelves: Shelves) -> Asy
     async with AsyncExitStack() as stack:
         site = await _open_site(stack, shared, record, shelves)
         room = assemble(site, shared.templates, record.spec.isolation)
-        stack.callback(room.lifecycle.release)
+        stack.callback(room.runs.release)
         stack.push_async_callback(site.tasks.cancel)
         await adopt(room, same_boot=shared.same_boot)
         log.info("room %s: adopted %d machines in %.3f s", record.name, len(shelves.machines), time.monotonic() - begin)

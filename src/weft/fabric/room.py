@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from weft.fabric.adopting import Adopting
 from weft.fabric.checks import Checks
 from weft.fabric.consoles import Consoles
 from weft.fabric.files import Files
@@ -27,6 +28,7 @@ from weft.fabric.pools.taking import Taking
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
 from weft.fabric.restarts import Restarts
+from weft.fabric.runs import Runs
 from weft.fabric.settings.changing import Changes
 from weft.fabric.settings.configs import Configs
 from weft.fabric.settings.confirming import Confirming
@@ -52,6 +54,8 @@ class Room:
     networks: Networks
     ports: Ports
     lifecycle: Lifecycle
+    runs: Runs
+    adopting: Adopting
     capturing: Capturing
     machines: Machines
     hearts: Hearts
@@ -116,45 +120,48 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     networks = Networks(site, ports)
     publishing = Publishing(site)
     lifecycle = Lifecycle(site, volumes, publishing)
+    runs, hooks = lifecycle.runs, lifecycle.hooks
     templates = Templates(site, volumes, shared, isolation)
-    lifecycle.find_template, lifecycle.on_bad_template = templates.find, templates.discard
+    hooks.find_template, hooks.on_bad_template = templates.find, templates.discard
     machines = Machines(site, networks, ports, lifecycle, volumes, publishing)
     keeping = Keeping(site, machines, Making(site, ports, templates, volumes), templates)
     machines.stand_in = Taking(site, ports, keeping)
-    checks, restarts = Checks(site, lifecycle), Restarts(site, lifecycle, machines.remove)
+    checks, restarts = Checks(site, runs), Restarts(site, lifecycle, machines.remove)
     machines.find_health = checks.view
     inserts = Inserts(site, machines, ports, lifecycle, hearts)
     networks.before_remove = inserts.remove_from_gateway
-    lifecycle.on_moved.append(hearts.on_moved)
-    lifecycle.on_ready += [hearts.on_ready, inserts.on_ready, checks.on_ready]
-    lifecycle.on_end += [hearts.on_end, inserts.on_end, checks.on_end, restarts.on_end]
-    changes = Changes(site, lifecycle)
+    hooks.on_moved.append(hearts.on_moved)
+    hooks.on_ready += [hearts.on_ready, inserts.on_ready, checks.on_ready]
+    hooks.on_end += [hearts.on_end, inserts.on_end, checks.on_end, restarts.on_end]
+    changes = Changes(site, runs)
     confirming = Confirming(site, changes)
     configs = Configs(site, changes, confirming)
-    placing = Placing(site, lifecycle, changes, configs)
+    placing = Placing(site, runs, changes, configs)
     inserts.move = placing.move
     machines.on_change.append(placing.on_change)
-    lifecycle.before_ready.append(configs.prepare)
-    lifecycle.on_ready += [placing.on_ready, keeping.on_ready]
-    lifecycle.on_commit = configs.on_commit
-    capturing = Capturing(site, lifecycle)
-    firewalls = Firewalls(site, lifecycle, changes)
+    hooks.before_ready.append(configs.prepare)
+    hooks.on_ready += [placing.on_ready, keeping.on_ready]
+    hooks.on_commit = configs.on_commit
+    capturing = Capturing(site, runs)
+    firewalls = Firewalls(site, runs, changes)
     telling = Telling(site.events, site.clock)
-    lifecycle.on_event = telling.on_event
-    lifecycle.on_end.append(telling.on_end)
+    hooks.on_event = telling.on_event
+    hooks.on_end.append(telling.on_end)
     copies = Copies(site, machines, ports, lifecycle, volumes)
-    lifecycle.before_ready.insert(0, copies.join)
-    lifecycle.on_end.append(copies.on_end)
+    hooks.before_ready.insert(0, copies.join)
+    hooks.on_end.append(copies.on_end)
     machines.before_remove += [inserts.remove_from, copies.forget]
     return Room(
         site=site,
         networks=networks,
         ports=ports,
         lifecycle=lifecycle,
+        runs=runs,
+        adopting=Adopting(site, lifecycle, publishing),
         machines=machines,
         hearts=hearts,
         inserts=inserts,
-        sniffers=Sniffers(inserts, lifecycle),
+        sniffers=Sniffers(inserts, runs),
         consoles=Consoles(site),
         trials=Trials(machines, lifecycle),
         volumes=volumes,
@@ -162,8 +169,8 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
         restarts=restarts,
         configs=configs,
         confirming=confirming,
-        files=Files(lifecycle),
-        insight=Insight(site, lifecycle, ports.pins),
+        files=Files(runs),
+        insight=Insight(site, runs, ports.pins),
         updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks),
         templates=templates,
         snapshots=assemble_snapshots(site, machines, lifecycle, volumes, capturing),

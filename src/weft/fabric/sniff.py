@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from weft.fabric.inserts import Inserts
-from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.pcapng import PcapngWriter
+from weft.fabric.runs import Runs
 from weft.guest.streams import ExecStream
 from weft.host.process import ProcessFailed, run
 from weft.model.errors import Invalid, Unavailable
@@ -46,9 +46,9 @@ async def check_filter(expression: str) -> None:
 class Sniffers:
     """Captures at ports of a fabric."""
 
-    def __init__(self, inserts: Inserts, lifecycle: Lifecycle) -> None:
+    def __init__(self, inserts: Inserts, runs: Runs) -> None:
         self._inserts = inserts
-        self._lifecycle = lifecycle
+        self._runs = runs
 
     @asynccontextmanager
     async def open(self, capture: Capture) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -62,7 +62,7 @@ class Sniffers:
         spec = InsertSpec(name=name, appliance=SNIFFER, before=capture.port, mode=capture.mode)
         await (await self._inserts.create(spec, ephemeral=True))
         try:
-            agent = self._lifecycle.agent(name)
+            agent = self._runs.agent(name)
             agent.set_time(time.time_ns())
             async with await agent.exec(_argv(capture)) as stream:
                 yield _read(stream, capture)

@@ -37,7 +37,7 @@ class Trials:
         await self._machines.create(spec)
         try:
             await self._lifecycle.wait_ready(image.name)
-            agent = self._lifecycle.agent(image.name)
+            agent = self._lifecycle.runs.agent(image.name)
             left = await find_available(lambda: _ask_available(agent))
             if left < wanted:
                 raise NoRoom(

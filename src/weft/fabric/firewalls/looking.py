@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from weft.fabric.asking import ask, read_lines
-from weft.fabric.lifecycle import Lifecycle
+from weft.fabric.runs import Runs
 from weft.fabric.settings.changing import Changes
 from weft.fabric.settings.work import Subject, require_sound
 from weft.fabric.site import Site
@@ -31,9 +31,9 @@ class Firewalls:
     """What firewalls say. Every method raises NotFound, WrongState for what is no firewall or does not run,
     Unavailable."""
 
-    def __init__(self, site: Site, lifecycle: Lifecycle, changes: Changes) -> None:
+    def __init__(self, site: Site, runs: Runs, changes: Changes) -> None:
         self._site = site
-        self._lifecycle = lifecycle
+        self._runs = runs
         self._changes = changes
 
     async def rules(self, name: str) -> list[RuleView]:
@@ -68,7 +68,7 @@ class Firewalls:
         """What its rules have sent to the kernel's log, and with `follow` what they send from now on, too."""
         subject = await self.subject(name)
         place = add_zone(await self._running(subject), subject.terms.place)
-        agent = await self._lifecycle.reach(name)
+        agent = await self._runs.reach(name)
         async with await agent.exec(["/bin/sh", "-c", _LOG_ON if follow else _LOG]) as process:
             boot: float | None = None
             async for line in read_lines(process):
@@ -97,4 +97,4 @@ class Firewalls:
         return (await self.saved(subject)).fit(subject.schema).values
 
     async def _ask(self, name: str, command: str) -> str:
-        return await ask(await self._lifecycle.reach(name), ["/bin/sh", "-c", command])
+        return await ask(await self._runs.reach(name), ["/bin/sh", "-c", command])

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.moments.holding import Holding
 from weft.fabric.moments.receiver import read_running
 from weft.fabric.moments.subject import Captured, Subject
 from weft.fabric.moments.succession import Succession
 from weft.fabric.moments.waking import rouse
 from weft.fabric.records import MachineRecord
+from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.model.errors import WrongState
 from weft.model.machine import State
@@ -22,9 +22,9 @@ Instant = Callable[[], Awaitable[None]]
 class Capturing:
     """Captures machines of one room."""
 
-    def __init__(self, site: Site, lifecycle: Lifecycle) -> None:
+    def __init__(self, site: Site, runs: Runs) -> None:
         self._site = site
-        self._lifecycle = lifecycle
+        self._runs = runs
 
     async def capture(
         self, names: Sequence[str], *, go_on: bool = True, at_instant: Instant | None = None
@@ -50,13 +50,13 @@ class Capturing:
         """Let a machine go on that was captured with `go_on=False`. Raises Unavailable when it has ended."""
         machine = self._site.shelves.machines.get(name)
         await rouse(self._site, machine)
-        if agent := self._lifecycle.find_agent(name):
+        if agent := self._runs.find_agent(name):
             await agent.thaw()
 
     async def _capture(self, names: Sequence[str], go_on: bool, at_instant: Instant | None) -> dict[str, Captured]:
         async with AsyncExitStack() as stack:
             for name in names:  # in order, so that two captures cannot wait for each other
-                await stack.enter_async_context(self._lifecycle.kept_running(name))
+                await stack.enter_async_context(self._runs.kept_running(name))
             subjects = [self._find_subject(self._site.shelves.machines.get(name)) for name in names]
             try:
                 await _take_all(subjects, go_on, at_instant)
@@ -71,7 +71,7 @@ class Capturing:
             raise WrongState(f"machine {machine.name!r} is {machine.state}, not running")
         running = read_running(machine)
         kind = Succession if running.shared else Holding
-        return kind(self._site, self._lifecycle, machine, running)
+        return kind(self._site, self._runs, machine, running)
 
 
 async def _take_all(subjects: Sequence[Subject], go_on: bool, at_instant: Instant | None) -> None:

@@ -46,7 +46,7 @@ class Holding(Subject):
         assert self._qmp is not None
         await self._qmp.resume()
         if not await self.thaw():
-            self.lifecycle.serve_anew(self.name)
+            self.runs.serve_anew(self.name)
         self.note_going()
 
     async def undo(self) -> None:

@@ -7,10 +7,10 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.moments.moment import Moment, Shape, shape_of
 from weft.fabric.moments.receiver import Receiver, start_receiver
 from weft.fabric.records import CaptureRecord, MachineRecord
+from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.guest.agent import Agent
 from weft.host.qemu import Qmp, open_qmp
@@ -32,10 +32,10 @@ class Subject(ABC):
     slow_to_stand = False
     """Whether it runs on for long after it is told to stand still, so that others had better wait for it."""
 
-    def __init__(self, site: Site, lifecycle: Lifecycle, machine: MachineRecord, running: RunningCommand) -> None:
+    def __init__(self, site: Site, runs: Runs, machine: MachineRecord, running: RunningCommand) -> None:
         self.name = machine.name
         self.site = site
-        self.lifecycle = lifecycle
+        self.runs = runs
         self.files = site.layout.machine(machine.name)
         self.pause = 0.0
         self._running = running
@@ -74,7 +74,7 @@ class Subject(ABC):
     async def freeze(self) -> None:
         """Have the init stop all programs of the machine; where it does not do so, they are captured as they run."""
         self._stood = time.monotonic()
-        agent, why = self.lifecycle.find_agent(self.name), "its agent does not answer"
+        agent, why = self.runs.find_agent(self.name), "its agent does not answer"
         if agent is not None:
             try:
                 await agent.freeze()

@@ -66,8 +66,8 @@ class Succession(Subject):
         self._former = before.monitor
         successor = {"monitor": Stamp.of(receiver.latched.process), "qemu": Stamp.of(qemu[0])}
         await self.note(CaptureRecord(former=self._former), **successor)
-        self.lifecycle.follow(self.name, receiver.latched.watch)
-        await self.lifecycle.tell_moved(self.name)
+        self.runs.follow(self.name, receiver.latched.watch)
+        await self.runs.tell_moved(self.name)
         # Else it would read the first frame that is let through, and take it along.
         for process in self._former.id.children():
             process.send(signal.SIGSTOP)
@@ -85,10 +85,10 @@ class Succession(Subject):
         if self._receiver is not None:
             await self._end_receiver(self._receiver)
         if self._former is not None:
-            self.lifecycle.follow(self.name, watch_exit(self._former.id))
+            self.runs.follow(self.name, watch_exit(self._former.id))
             qemu = next(iter(self._former.id.children()), None)
             await self.note(CaptureRecord(), monitor=self._former, qemu=qemu and Stamp.of(qemu))
-            await self.lifecycle.tell_moved(self.name)
+            await self.runs.tell_moved(self.name)
         if self._qmp is not None:
             with suppress(WeftError):  # it has ended, which others notice
                 await self._qmp.resume()
@@ -118,7 +118,7 @@ class Succession(Subject):
         await self._receiver.qmp.close()
         if self._connection is not None:
             self._hang_up()
-            self.lifecycle.serve_anew(self.name)
+            self.runs.serve_anew(self.name)
         await self.note(None)
         self._receiver.close_taps()
         seal_memory(self._receiver.memory)
@@ -132,7 +132,7 @@ class Succession(Subject):
             await self.frozen.move_to(*self._connection)
             self._connection = None
         if not await self.thaw() and self._connection is None:
-            self.lifecycle.serve_anew(self.name)
+            self.runs.serve_anew(self.name)
 
     async def _release_traffic(self) -> None:
         if self._traffic is not None:

@@ -221,7 +221,7 @@ async def _boot(means: Means, room: Room, name: str) -> None:
     """Until the machine's agent answers; one that runs already has done so. One that is being stopped ends first."""
     async with means.boots:
         if room.site.shelves.machines.get(name).state is State.STOPPING:
-            await room.lifecycle.wait_end(name)
+            await room.runs.wait_end(name)
         await room.lifecycle.wait_ready(name)
 
 

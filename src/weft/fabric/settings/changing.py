@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.records import MachineRecord
+from weft.fabric.runs import Runs
 from weft.fabric.settings.applying import Applier
 from weft.fabric.settings.floppies import Choice, ensure_floppy, find_terms, is_appliance
 from weft.fabric.settings.live import read_settings
@@ -27,9 +27,9 @@ from weft.plan.settings_file import Document, Stamp
 class Changes:
     """Changes of the settings of a fabric's appliances. One at a time of each machine."""
 
-    def __init__(self, site: Site, lifecycle: Lifecycle) -> None:
+    def __init__(self, site: Site, runs: Runs) -> None:
         self._site = site
-        self._lifecycle = lifecycle
+        self._runs = runs
         self.applier = Applier(site)
         self.locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -45,7 +45,7 @@ class Changes:
         terms = self.terms(machine)
         path = await ensure_floppy(self._site, machine)
         runs = machine.state is State.RUNNING and not machine.failsafe
-        agent = await self._lifecycle.reach(name) if runs else None
+        agent = await self._runs.reach(name) if runs else None
         return Subject(machine, terms, path, agent)
 
     @asynccontextmanager

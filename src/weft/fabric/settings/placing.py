@@ -5,8 +5,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.records import MachineRecord
+from weft.fabric.runs import Runs
 from weft.fabric.settings.changing import Changes
 from weft.fabric.settings.configs import Configs
 from weft.fabric.settings.floppies import is_appliance
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 class Placing:
     """Looks, after each change, whether the place of an appliance that runs has become another, and tells it."""
 
-    def __init__(self, site: Site, lifecycle: Lifecycle, changes: Changes, configs: Configs) -> None:
+    def __init__(self, site: Site, runs: Runs, changes: Changes, configs: Configs) -> None:
         self._site = site
-        self._lifecycle = lifecycle
+        self._runs = runs
         self._changes = changes
         self._configs = configs
         self._changed = False
@@ -89,7 +89,7 @@ class Placing:
             if machine.told and machine.told.place == weigh_place(terms):
                 return
             values = await self._find_values(name)
-            await self._changes.applier.move(name, self._lifecycle.agent(name), terms, values)
+            await self._changes.applier.move(name, self._runs.agent(name), terms, values)
 
     async def _find_values(self, name: str) -> Values:
         """What it runs with; what is saved if it does not say so."""

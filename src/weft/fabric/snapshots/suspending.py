@@ -27,7 +27,7 @@ class Suspending:
         self._shelf = site.shelves.machines
         self._lifecycle = lifecycle
         self._capturing = capturing
-        lifecycle.load_suspended = self._load
+        lifecycle.hooks.load_suspended = self._load
 
     async def suspend(self, name: str, progress: Progress) -> None:
         """Put a machine on disk and end it. Raises NotFound, WrongState, Invalid, NoRoom: it goes on then."""

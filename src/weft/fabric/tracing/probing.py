@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from weft.fabric.lifecycle import Lifecycle
+from weft.fabric.runs import Runs
 from weft.guest.agent import Agent
 from weft.guest.probe import parse_probe, probe_argv
 from weft.host.namespace import Namespace
@@ -16,9 +16,9 @@ SLACK = 5.0
 """Seconds that starting the program may take besides."""
 
 
-async def probe_machine(lifecycle: Lifecycle, name: str, packet: Packet, seconds: float, sport: int) -> ProbeView:
+async def probe_machine(runs: Runs, name: str, packet: Packet, seconds: float, sport: int) -> ProbeView:
     """From a machine that runs. Raises NotFound (its init is older), WrongState, Unavailable."""
-    agent = await lifecycle.reach(name)
+    agent = await runs.reach(name)
     try:
         async with asyncio.timeout(seconds + SLACK):
             return await _ask(agent, name, packet, seconds, sport)

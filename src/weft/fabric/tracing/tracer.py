@@ -74,7 +74,7 @@ class _Tracer:
         if isinstance(begin, Hop):
             return _view(self._request, None, [Observed(begin)], conclude([begin], "tcp", None))
         hops = walk_both_ways(scene, await find_judge(self._room, scene), begin)
-        changes = await look_at_guests(self._room.lifecycle, scene, list_machines(hops))
+        changes = await look_at_guests(self._room.runs, scene, list_machines(hops))
         probe, why, watched = await self._try(begin, hops)
         observed, disagreements = observe(hops, watched)
         conclusion = conclude([one.hop for one in observed], begin.packet.protocol, probe)
@@ -104,7 +104,7 @@ class _Tracer:
     async def _watch(self, stack: AsyncExitStack, passage: GuestPassage) -> Watch | None:
         """None when the guest cannot be asked."""
         try:
-            agent = self._room.lifecycle.agent(passage.machine)
+            agent = self._room.runs.agent(passage.machine)
         except WeftError:
             return None
         return await stack.enter_async_context(open_watch(agent, passage.family, passage.packet))
@@ -113,7 +113,7 @@ class _Tracer:
         seconds, name = self._request.timeout, begin.stand.machine
         if name is None:
             return await probe_gateway(self._room.site.namespace, find_init(), begin.packet, seconds, self._sport)
-        return await probe_machine(self._room.lifecycle, name, begin.packet, seconds, self._sport)
+        return await probe_machine(self._room.runs, name, begin.packet, seconds, self._sport)
 
 
 def _view(request: TraceRequest, begin: Begin | None, observed: list[Observed], conclusion: Conclusion) -> TraceView:

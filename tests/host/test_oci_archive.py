@@ -241,8 +241,8 @@ async def test_skopeo_takes_it_both_ways(tmp_path: Path, shop: Shop, kind: str) 
 def test_umoci_unpacks_what_came_out(tmp_path: Path, shop: Shop) -> None:
     data = asyncio.run(there_and_back(shop, layout_tar(make_sample(busybox_layers()), tmp_path)))
     layout = tmp_path / "out"
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        tar.extractall(layout, filter="data")
+    layout.mkdir()
+    subprocess.run(["tar", "-xf", "-", "-C", layout], input=data, check=True)
     (layout / "manifest.json").unlink()
     index = json.loads((layout / "index.json").read_text())
     tag = index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"]

@@ -203,7 +203,7 @@ async def test_tar_can_read_it(snaps: Snaps, tmp_path: Path) -> None:
     (tmp_path / "one.tar").write_bytes(await snaps.export("one"))
     with tarfile.open(tmp_path / "one.tar") as tar:
         names = tar.getnames()
-        tar.extractall(tmp_path / "out", filter="data")
+        tar.extract("one/memory", tmp_path / "out")
     assert names[0] == f"one/{HEAD}"
     assert (tmp_path / "out/one/memory").read_bytes() == (snaps.folder / "one/memory").read_bytes()
 

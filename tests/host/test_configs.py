@@ -14,7 +14,7 @@ from tests.unit.paper_fabric import open_paper_fabric, open_paper_room
 
 from weft.fabric.fabric import Fabric
 from weft.fabric.launch import guest_config
-from weft.fabric.records import FirstSettings
+from weft.fabric.records.machine import FirstSettings
 from weft.fabric.room import Room as FabricRoom
 from weft.fabric.settings.configs import Configs
 from weft.fabric.settings.floppies import floppy_path, load_boot_settings, with_settings

@@ -12,7 +12,7 @@ from tests.host.outside import Machine, start_machine
 from tests.unit.paper_fabric import open_paper_room
 
 from weft.fabric.ports import Ports
-from weft.fabric.records import NetworkRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.host.kernel_links import KernelLinks
 from weft.host.namespace import Namespace
 from weft.host.process import run

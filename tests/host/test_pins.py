@@ -35,7 +35,7 @@ from tests.machine.raw_frames import tell_of_tags, with_tag
 from tests.unit.paper_fabric import open_paper_room
 
 from weft.fabric.pins import Pins
-from weft.fabric.records import MachineRecord, NicRecord
+from weft.fabric.records.machine import MachineRecord, NicRecord
 from weft.host.kernel_links import KernelLinks
 from weft.host.namespace import Namespace
 from weft.host.nft import list_set, load_ruleset

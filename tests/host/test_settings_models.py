@@ -11,7 +11,7 @@ from tests.host.fake_appliance import FakeAppliance
 from tests.unit.paper_fabric import SIDES, open_paper_room
 
 from weft.fabric.launch import guest_config
-from weft.fabric.records import FirstSettings
+from weft.fabric.records.machine import FirstSettings
 from weft.fabric.room import Room as FabricRoom
 from weft.fabric.settings.floppies import floppy_path, load_boot_settings, with_settings
 from weft.fabric.settings.models import MODELS

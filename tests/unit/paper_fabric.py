@@ -16,7 +16,8 @@ from weft.fabric.fabric import Fabric
 from weft.fabric.images import Images
 from weft.fabric.layout import Layout
 from weft.fabric.reconciling.reconciler import Reconciler
-from weft.fabric.records import NetworkRecord, RoomRecord
+from weft.fabric.records.network import NetworkRecord
+from weft.fabric.records.room import RoomRecord
 from weft.fabric.room import Room, assemble
 from weft.fabric.rooms import Rooms
 from weft.fabric.shared import Shared

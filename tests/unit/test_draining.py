@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 from tests.unit.paper_fabric import SIDES, open_paper_room
 
-from weft.fabric.records import InsertRecord, MachineRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.room import Room
 from weft.model.errors import Unavailable, WrongState
 from weft.model.insert import InsertSpec, InsertState, Mode

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.paper_fabric import open_paper_fabric
 
 from weft.fabric.fabric import Fabric
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.image.store import ImageStore
 from weft.model.errors import NotFound, WrongState
 from weft.model.image import ImageManifest

@@ -16,7 +16,7 @@ from weft.fabric.forks.instants import FOLDER, Instants
 from weft.fabric.moments.capturing import Capturing
 from weft.fabric.moments.moment import Moment
 from weft.fabric.moments.subject import Captured
-from weft.fabric.records import VolumeRecord
+from weft.fabric.records.volume import VolumeRecord
 from weft.fabric.room import Room
 from weft.guest.agent import Agent
 from weft.model.errors import Exists, Unavailable, WeftError, WrongState

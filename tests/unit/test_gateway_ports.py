@@ -10,7 +10,8 @@ import pytest
 from tests.unit.fabric_files import World
 from tests.unit.paper_fabric import open_paper_room
 
-from weft.fabric.records import InsertRecord, NetworkRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.room import Room
 from weft.fabric.settings.places import place_insert
 from weft.fabric.site import NETWORK_SLOTS

@@ -8,7 +8,8 @@ import pytest
 from tests.unit.paper_fabric import open_paper_room
 
 from weft.fabric.nics import give_nics, guest_nics, guest_resolvers
-from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
+from weft.fabric.records.machine import MachineRecord, NicRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.settings.places import place_machine
 from weft.fabric.site import Site
 from weft.model.errors import Exists, Invalid, NotFound

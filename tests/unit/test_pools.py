@@ -15,7 +15,9 @@ from weft.fabric.fabric import Fabric
 from weft.fabric.pools.keeping import Keeping
 from weft.fabric.pools.pools import Pools
 from weft.fabric.pools.taking import Taking
-from weft.fabric.records import CopyRecord, Holding, MachineRecord, Stamp
+from weft.fabric.records.machine import Holding, MachineRecord
+from weft.fabric.records.pool import CopyRecord
+from weft.fabric.records.record import Stamp
 from weft.fabric.room import Room
 from weft.host.pids import ProcessId, stop_processes
 from weft.host.process import start_latched

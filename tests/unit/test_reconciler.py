@@ -15,7 +15,7 @@ from weft.api.progress import answer_with_steps
 from weft.fabric.fabric import Fabric
 from weft.fabric.reconciling.applying import Watch
 from weft.fabric.reconciling.reconciler import Source, Wish
-from weft.fabric.records import VolumeRecord
+from weft.fabric.records.volume import VolumeRecord
 from weft.model.machine import MachineSpec
 from weft.model.steps import ApplyReport, Progress, StepReport
 from weft.model.volume import VolumeSpec

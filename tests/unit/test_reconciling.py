@@ -15,7 +15,8 @@ from weft.fabric.reconciling.acts import _ACTS, Means, act
 from weft.fabric.reconciling.applying import Run, Watch
 from weft.fabric.reconciling.knowing import HostKnowledge
 from weft.fabric.reconciling.observing import Observer
-from weft.fabric.records import InsertRecord, VolumeRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.volume import VolumeRecord
 from weft.image.progress import ignore_progress
 from weft.model.errors import Internal, Invalid, NotFound, WeftError, WrongState
 from weft.model.insert import FailPolicy, InsertSpec, InsertState

@@ -13,7 +13,8 @@ from tests.unit.test_forks import PaperCapturing, PaperLife
 from weft.fabric.fabric import Fabric
 from weft.fabric.forks.copies import Copies
 from weft.fabric.forks.rooms import RoomForks
-from weft.fabric.records import InsertRecord, VolumeRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.volume import VolumeRecord
 from weft.fabric.room import Room
 from weft.fabric.rooms import Rooms
 from weft.model.errors import Exists, Unavailable, WrongState

@@ -14,7 +14,7 @@ from tests.unit.paper_fabric import open_paper_fabric
 from weft.api.app import OF_A_ROOM, make_app
 from weft.fabric.fabric import Fabric
 from weft.fabric.logreading import Wanted
-from weft.fabric.records import VolumeRecord
+from weft.fabric.records.volume import VolumeRecord
 from weft.fabric.roomlogs import follow_logs, read_logs
 from weft.fabric.rooms import ROOM_BLOCKS
 from weft.model.errors import Exists, Invalid, NotFound, Unavailable, WrongState

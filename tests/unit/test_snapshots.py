@@ -16,7 +16,8 @@ from tests.unit.paper_fabric import open_paper_room
 from weft.fabric.moments.capturing import Capturing
 from weft.fabric.moments.moment import Moment, shape_of
 from weft.fabric.moments.subject import Captured
-from weft.fabric.records import InsertRecord, VolumeRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.volume import VolumeRecord
 from weft.fabric.room import Room
 from weft.fabric.snapshots.archives import Archives
 from weft.fabric.snapshots.kept import HEAD, KeptSnapshots

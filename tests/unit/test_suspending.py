@@ -8,7 +8,8 @@ import pytest
 from tests.unit.paper_fabric import open_paper_room
 
 from weft.fabric.endings import UNSEEN, end_of_run
-from weft.fabric.records import MachineRecord, VolumeRecord
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.volume import VolumeRecord
 from weft.fabric.room import Room
 from weft.model.errors import Unavailable, WrongState
 from weft.model.machine import Exit, MachineRestart, MachineSpec, State

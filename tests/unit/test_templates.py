@@ -13,7 +13,7 @@ import pytest
 from tests.unit.paper_fabric import open_paper_fabric, open_paper_room
 
 from weft.fabric.moments.moment import Moment
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.room import Room
 from weft.fabric.site import Site
 from weft.fabric.templates.choosing import complete_spec, find_key, find_spec, want_shape

@@ -15,7 +15,7 @@ from tests.unit.paper_fabric import open_paper_fabric
 
 from weft.api.app import make_app
 from weft.fabric.fabric import Fabric
-from weft.fabric.records import InsertRecord
+from weft.fabric.records.insert import InsertRecord
 from weft.fabric.tracing.probing import probe_gateway
 from weft.fabric.tracing.watching import Watch, open_watch
 from weft.guest.agent import Agent

@@ -12,7 +12,9 @@ from tests.unit.paper_fabric import open_paper_fabric
 
 from weft.api.app import make_app
 from weft.fabric.fabric import Fabric
-from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.room import Room
 from weft.model.errors import Invalid, NotFound, WrongState
 from weft.model.insert import InsertSpec

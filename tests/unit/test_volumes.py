@@ -13,7 +13,8 @@ from tests.unit.paper_fabric import open_paper_fabric
 
 from weft.api.app import make_app
 from weft.fabric.fabric import Fabric
-from weft.fabric.records import MachineRecord, VolumeRecord
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.volume import VolumeRecord
 from weft.model.errors import Exists, Invalid, NotFound, Unavailable, WrongState
 from weft.model.machine import MachineSpec, NicSpec, Profile, State
 from weft.model.mount import MountKind, MountSpec

@@ -12,7 +12,7 @@ from weft.api.deps import TheRoom, TheRooms
 from weft.api.shield import finish
 from weft.api.specs import MachineDraft
 from weft.fabric.logreading import Wanted, follow_log
-from weft.fabric.records import FirstSettings
+from weft.fabric.records.machine import FirstSettings
 from weft.fabric.room import Room
 from weft.model.errors import WrongState
 from weft.model.filters import all_hold, parse_filter

@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.room import Room
 from weft.model.errors import WeftError
 from weft.store.contract import Store

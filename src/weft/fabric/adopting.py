@@ -4,7 +4,7 @@ from weft.fabric.endings import UNSEEN, processes_of
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.moments.waking import mend, rouse
 from weft.fabric.published import Publishing
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.host.pids import stop_processes, watch_exit
 from weft.model.machine import Exit, State

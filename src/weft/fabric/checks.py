@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.model.errors import Invalid, Unavailable, WeftError

@@ -5,7 +5,7 @@ import logging
 from collections import defaultdict
 
 from weft.fabric.asking import ask
-from weft.fabric.records import InsertRecord
+from weft.fabric.records.insert import InsertRecord
 from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.model.errors import WeftError

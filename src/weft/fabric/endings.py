@@ -6,7 +6,7 @@ import signal
 
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import read_tail
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.guest.protocol import EntryStatus, ExitStatus
 from weft.host.cgroup import Cgroup
 from weft.host.drafts import draft_of

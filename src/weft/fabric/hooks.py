@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from weft.fabric.moments.moment import Moment
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.guest.agent import Agent
 from weft.guest.protocol import MachineEvent
 from weft.model.errors import Invalid, NotFound

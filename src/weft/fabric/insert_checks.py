@@ -1,7 +1,7 @@
 """Whether an insert can be what is asked for, before anything is begun."""
 
 from weft.fabric.ports import Ports
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.settings.creating import check_insert
 from weft.fabric.site import Site
 from weft.model.errors import Exists, Invalid, WrongState

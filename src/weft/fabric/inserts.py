@@ -11,7 +11,9 @@ from weft.fabric.insert_checks import InsertChecks
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.machines import Machines
 from weft.fabric.ports import Ports
-from weft.fabric.records import FirstSettings, InsertRecord, MachineRecord, NetworkRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.machine import FirstSettings, MachineRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.site import Site
 from weft.model.errors import Unavailable, WeftError, WrongState
 from weft.model.image import NicRole

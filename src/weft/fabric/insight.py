@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from weft.fabric.pins import Pins
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.guest.facts import Facts

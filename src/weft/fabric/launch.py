@@ -12,7 +12,7 @@ from weft.fabric.logs import open_logs
 from weft.fabric.moments.moment import Moment, differences, shape_of
 from weft.fabric.mounts import guest_mounts, hold_shares, prepare_disks
 from weft.fabric.nics import guest_nics, guest_resolvers, networks_of
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.services import guest_services
 from weft.fabric.settings.floppies import NO_SETTINGS, BootSettings, floppy_path, load_boot_settings, with_settings
 from weft.fabric.site import KVM, Site

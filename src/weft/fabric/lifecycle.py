@@ -18,7 +18,7 @@ from weft.fabric.hooks import Hooks
 from weft.fabric.live import Live
 from weft.fabric.moments.moment import Moment
 from weft.fabric.published import Publishing
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.runs import LAST_WORDS, Runs
 from weft.fabric.settling import Settling
 from weft.fabric.site import Site

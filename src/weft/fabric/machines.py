@@ -15,7 +15,8 @@ from weft.fabric.networks import Networks
 from weft.fabric.nics import give_nics
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
-from weft.fabric.records import CopyRecord, FirstSettings, MachineRecord, NicRecord
+from weft.fabric.records.machine import FirstSettings, MachineRecord, NicRecord
+from weft.fabric.records.pool import CopyRecord
 from weft.fabric.settings.creating import plan_first
 from weft.fabric.settings.floppies import (
     check_floppy,

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from weft.fabric.ports import Ports
-from weft.fabric.records import NetworkRecord, NicRecord
+from weft.fabric.records.machine import NicRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.site import MACHINE_SLOTS, NETWORK_SLOTS, Site, free_slot
 from weft.host.dns import Names, find_name_server, start_name_server
 from weft.host.links import keep_whole

@@ -4,7 +4,8 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
-from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
+from weft.fabric.records.machine import MachineRecord, NicRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.site import Site
 from weft.guest.config import GuestNic
 from weft.model.errors import Exists

@@ -16,7 +16,7 @@ from weft.fabric.images import Images
 from weft.fabric.layout import Layout
 from weft.fabric.logs import keep_logs
 from weft.fabric.reconciling.reconciler import Reconciler
-from weft.fabric.records import RoomRecord
+from weft.fabric.records.room import RoomRecord
 from weft.fabric.room import Room, assemble
 from weft.fabric.rooms import Rooms
 from weft.fabric.shared import Shared

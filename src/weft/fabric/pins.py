@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 
-from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
+from weft.fabric.records.machine import MachineRecord, NicRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.site import Site
 from weft.host.nft import list_set, load_ruleset
 from weft.host.nft_elements import change_elements

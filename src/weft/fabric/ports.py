@@ -6,7 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from weft.fabric.pins import Pins
-from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.site import Site
 from weft.host.links import LinkInfo, keep_whole
 from weft.model.errors import NotFound

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from contextlib import ExitStack
 
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import FORWARDERS, Site
 from weft.host.publish import Forwarder, Listener, close_all, find_forwarder, listen, serves, start_forwarder
 from weft.model.errors import Exists, Invalid, WeftError

@@ -6,7 +6,7 @@ from typing import Any
 
 from weft.fabric.endings import STOPPED_BY_US, UNSEEN
 from weft.fabric.lifecycle import Lifecycle
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.model.errors import WeftError
 from weft.model.machine import State

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 from weft.fabric.logreading import Wanted, follow_log
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 
 Line = tuple[str, bytes]

@@ -11,7 +11,9 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from weft.fabric.records import MachineRecord, RoomRecord, Shelf
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.room import RoomRecord
+from weft.fabric.records.shelf import Shelf
 from weft.fabric.room import Room
 from weft.fabric.settings.floppies import list_floppies
 from weft.fabric.shared import Shared

@@ -13,7 +13,7 @@ from weft.fabric.hooks import Hooks
 from weft.fabric.live import Live, Waking, new_future
 from weft.fabric.logs import read_tail
 from weft.fabric.mounts import watch_server
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.serving import Serving
 from weft.fabric.settling import Settling
 from weft.fabric.site import Site

@@ -7,7 +7,8 @@ from weft.fabric.endings import entry_exit, explain_unready, processes_of
 from weft.fabric.hooks import Hooks
 from weft.fabric.live import Live, Waking
 from weft.fabric.moments.waking import wake
-from weft.fabric.records import CaptureRecord, MachineRecord, Stamp
+from weft.fabric.records.machine import CaptureRecord, MachineRecord
+from weft.fabric.records.record import Stamp
 from weft.fabric.settling import Settling
 from weft.fabric.site import Site
 from weft.guest.agent import Agent

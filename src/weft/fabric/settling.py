@@ -6,7 +6,7 @@ from weft.fabric.endings import end_of_run, leftovers, remove_group, remove_mome
 from weft.fabric.hooks import Hooks
 from weft.fabric.moments.waking import mend
 from weft.fabric.published import Publishing
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.host.pids import stop_processes
 from weft.model.machine import Exit, State

@@ -10,15 +10,12 @@ from typing import Any
 
 from weft.fabric.events import RoomEvents
 from weft.fabric.layout import Layout
-from weft.fabric.records import (
-    CopyRecord,
-    InsertRecord,
-    MachineRecord,
-    NetworkRecord,
-    PoolRecord,
-    Shelf,
-    VolumeRecord,
-)
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.network import NetworkRecord
+from weft.fabric.records.pool import CopyRecord, PoolRecord
+from weft.fabric.records.shelf import Shelf
+from weft.fabric.records.volume import VolumeRecord
 from weft.host.cgroup import Cgroups
 from weft.host.facts import HostFacts
 from weft.host.links import Links

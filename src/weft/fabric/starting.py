@@ -12,7 +12,8 @@ from weft.fabric.launch import hold, introduce, load_settings
 from weft.fabric.live import Live, Waking
 from weft.fabric.moments.moment import Moment
 from weft.fabric.published import Publishing
-from weft.fabric.records import Holding, MachineRecord, Stamp
+from weft.fabric.records.machine import Holding, MachineRecord
+from weft.fabric.records.record import Stamp
 from weft.fabric.runs import Runs
 from weft.fabric.settling import Settling
 from weft.fabric.site import Site

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from weft.fabric.events import RoomEvents
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.guest.protocol import MachineEvent
 from weft.plan.allowance import Allowance
 

@@ -13,7 +13,7 @@ from weft.fabric.machines import Checked, Machines
 from weft.fabric.nics import give_nics
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
-from weft.fabric.records import MachineRecord, NicRecord, SpecUpdate
+from weft.fabric.records.machine import MachineRecord, NicRecord, SpecUpdate
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 from weft.model.errors import WeftError, WrongState

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
-from weft.fabric.records import MachineRecord, VolumeRecord
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.volume import VolumeRecord
 from weft.fabric.site import DISK_USER, Site
 from weft.host.disks import create_disk, find_stored, grow_disk, replay_journal
 from weft.model.errors import Exists, Invalid, NotFound, Unavailable, WrongState

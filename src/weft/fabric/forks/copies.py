@@ -10,7 +10,7 @@ from weft.fabric.forks.instants import FOLDER, Instant
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.machines import Machines
 from weft.fabric.ports import Ports
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.settings.floppies import floppy_path
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes

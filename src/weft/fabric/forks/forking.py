@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from weft.fabric.forks.copies import Copies
 from weft.fabric.forks.instants import Instant, Instants
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.model.errors import WeftError, WrongState
 from weft.model.fork import ForkFailure, ForkSpec

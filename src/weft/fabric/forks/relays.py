@@ -6,7 +6,7 @@ relays are there: nothing has to be taken away.
 
 import os
 
-from weft.fabric.records import NetworkRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.room import Room
 from weft.model.errors import Unavailable
 from weft.model.wiring import BYPASS_SLOT, AddFilter, FilterKind

@@ -5,7 +5,10 @@ All of it is void where the copy of the room does not come to be.
 
 import uuid
 
-from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord, VolumeRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.network import NetworkRecord
+from weft.fabric.records.volume import VolumeRecord
 from weft.fabric.site import Shelves
 from weft.model.machine import State
 

@@ -12,7 +12,7 @@ from weft.fabric.forks.disks import clone_disks, find_written
 from weft.fabric.forks.relays import check_relays, open_relays
 from weft.fabric.forks.roomcopy import copy_records
 from weft.fabric.moments.subject import Captured
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.room import Room
 from weft.fabric.rooms import Rooms
 from weft.fabric.settings.floppies import floppy_path

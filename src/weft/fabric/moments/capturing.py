@@ -10,7 +10,7 @@ from weft.fabric.moments.receiver import read_running
 from weft.fabric.moments.subject import Captured, Subject
 from weft.fabric.moments.succession import Succession
 from weft.fabric.moments.waking import rouse
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.model.errors import WrongState

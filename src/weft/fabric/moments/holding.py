@@ -6,7 +6,7 @@ from contextlib import suppress
 from weft.fabric.moments.receiver import Receiver
 from weft.fabric.moments.sockets import remove_next
 from weft.fabric.moments.subject import Captured, Subject
-from weft.fabric.records import CaptureRecord
+from weft.fabric.records.machine import CaptureRecord
 from weft.host.accelerator import TCG
 from weft.host.memory import seal_memory
 from weft.host.migration import finish_sending, save_device, send_memory, stop_sending, wait_nearly_sent

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from weft.fabric.records import MachineRecord, Record
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.record import Record
 from weft.fabric.site import Site
 from weft.model.machine import Profile
 from weft.plan.mounts import plan_mounts

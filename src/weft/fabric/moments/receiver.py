@@ -14,7 +14,8 @@ from weft.fabric.launch import limits_of
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import read_tail
 from weft.fabric.moments.waking import HOLDER
-from weft.fabric.records import CaptureRecord, MachineRecord, Stamp
+from weft.fabric.records.machine import CaptureRecord, MachineRecord
+from weft.fabric.records.record import Stamp
 from weft.fabric.site import Site
 from weft.host.cgroup import Cgroup
 from weft.host.confinement import CONFINEMENT

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from weft.fabric.moments.moment import Moment, Shape, shape_of
 from weft.fabric.moments.receiver import Receiver, start_receiver
-from weft.fabric.records import CaptureRecord, MachineRecord
+from weft.fabric.records.machine import CaptureRecord, MachineRecord
 from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.guest.agent import Agent

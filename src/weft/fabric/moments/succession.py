@@ -12,7 +12,8 @@ from weft.fabric.moments.receiver import Receiver, find_qemu
 from weft.fabric.moments.sockets import Connection, move_sockets, open_connection, remove_next
 from weft.fabric.moments.subject import Captured, Subject
 from weft.fabric.moments.traffic import Traffic
-from weft.fabric.records import CaptureRecord, Stamp
+from weft.fabric.records.machine import CaptureRecord
+from weft.fabric.records.record import Stamp
 from weft.host.memory import open_memory, seal_memory
 from weft.host.migration import load_device, save_device
 from weft.host.pids import stop_processes, watch_exit

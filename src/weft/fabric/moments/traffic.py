@@ -5,7 +5,7 @@ A QEMU reads one frame even while its machine stands still. One that is about to
 
 from contextlib import suppress
 
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.host.held_frames import HeldFrames, open_held_frames, wait_drained
 from weft.model.errors import WeftError

@@ -9,7 +9,7 @@ from weft.fabric.endings import remove_group
 from weft.fabric.layout import MachineFiles
 from weft.fabric.moments.sockets import move_sockets, remove_next
 from weft.fabric.moments.traffic import drop_held_links
-from weft.fabric.records import CaptureRecord, MachineRecord
+from weft.fabric.records.machine import CaptureRecord, MachineRecord
 from weft.fabric.site import Site
 from weft.guest.connecting import open_agent
 from weft.host.descriptors import find_taps, take_descriptor

@@ -3,7 +3,7 @@
 import hashlib
 
 from weft.fabric.machines import Checked
-from weft.fabric.records import CopyRecord
+from weft.fabric.records.pool import CopyRecord
 from weft.fabric.site import Site
 from weft.model.machine import MachineSpec
 from weft.model.room import Isolation

@@ -11,7 +11,9 @@ from typing import Protocol
 
 from weft.fabric.machines import Checked, Machines
 from weft.fabric.pools.fitting import describe_copy
-from weft.fabric.records import CopyRecord, MachineRecord, NicRecord, PoolRecord, Stamp
+from weft.fabric.records.machine import MachineRecord, NicRecord
+from weft.fabric.records.pool import CopyRecord, PoolRecord
+from weft.fabric.records.record import Stamp
 from weft.fabric.site import MACHINE_SLOTS, Site, free_slot
 from weft.fabric.templates.templates import Templates
 from weft.host.pids import watch_exit

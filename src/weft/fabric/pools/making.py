@@ -8,7 +8,9 @@ from weft.fabric.launch import hold
 from weft.fabric.moments.moment import Moment
 from weft.fabric.moments.waking import prepare, rehearse
 from weft.fabric.ports import Ports
-from weft.fabric.records import CopyRecord, MachineRecord, Stamp
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.pool import CopyRecord
+from weft.fabric.records.record import Stamp
 from weft.fabric.settings.floppies import ensure_floppy, is_appliance
 from weft.fabric.site import Site
 from weft.fabric.templates.choosing import find_spec

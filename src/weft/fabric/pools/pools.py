@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from weft.fabric.machines import Machines
 from weft.fabric.pools.fitting import want_copy
 from weft.fabric.pools.keeping import Keeping
-from weft.fabric.records import CopyRecord, PoolRecord
+from weft.fabric.records.pool import CopyRecord, PoolRecord
 from weft.fabric.site import Site
 from weft.model.errors import Invalid, NotFound, Unavailable, WeftError
 from weft.model.machine import MachineSpec, MachineView, State

@@ -10,7 +10,8 @@ from weft.fabric.machines import Checked
 from weft.fabric.pools.fitting import find_copy, want_copy
 from weft.fabric.pools.keeping import Keeping
 from weft.fabric.ports import Ports
-from weft.fabric.records import CopyRecord, MachineRecord
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.pool import CopyRecord
 from weft.fabric.site import Site
 from weft.model.errors import Unavailable
 

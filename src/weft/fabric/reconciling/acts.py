@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from weft.fabric.images import Images
-from weft.fabric.records import FirstSettings
+from weft.fabric.records.machine import FirstSettings
 from weft.fabric.room import Room
 from weft.fabric.rooms import Rooms
 from weft.fabric.shared import Shared

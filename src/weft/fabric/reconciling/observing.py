@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from weft.fabric.records import InsertRecord, MachineRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.room import Room
 from weft.fabric.rooms import Rooms
 from weft.fabric.settings.floppies import floppy_path, is_appliance

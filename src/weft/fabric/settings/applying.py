@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 
-from weft.fabric.records import MachineRecord, Told
+from weft.fabric.records.machine import MachineRecord, Told
 from weft.fabric.settings.floppies import FAILSAFE, Choice, find_terms, floppy_path, is_appliance, list_choices
 from weft.fabric.settings.live import apply_settings, put_hostname, put_settings
 from weft.fabric.settings.models import Terms

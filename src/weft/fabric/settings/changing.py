@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.runs import Runs
 from weft.fabric.settings.applying import Applier
 from weft.fabric.settings.floppies import Choice, ensure_floppy, find_terms, is_appliance

@@ -7,7 +7,7 @@ not saved, and what cannot be saved is taken back from the machine.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.settings.changing import Changes
 from weft.fabric.settings.confirming import Confirming
 from weft.fabric.settings.live import parse_running

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from weft.fabric.records import OnTrial
+from weft.fabric.records.machine import OnTrial
 from weft.fabric.settings.changing import Changes
 from weft.fabric.settings.work import Work, load_revision, refuse_trial, require_sound
 from weft.fabric.site import Site

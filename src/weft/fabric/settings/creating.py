@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from weft.fabric.records import FirstSettings, MachineRecord
+from weft.fabric.records.machine import FirstSettings, MachineRecord
 from weft.fabric.settings.floppies import is_appliance
 from weft.fabric.settings.models import Terms
 from weft.fabric.settings.places import find_place, place_insert

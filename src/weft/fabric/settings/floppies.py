@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from weft.fabric.layout import Layout
-from weft.fabric.records import FirstSettings, MachineRecord
+from weft.fabric.records.machine import FirstSettings, MachineRecord
 from weft.fabric.settings.live import settings_files
 from weft.fabric.settings.models import Terms
 from weft.fabric.settings.places import find_place

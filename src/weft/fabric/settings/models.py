@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from weft.balancer import BalancerModel
-from weft.fabric.records import Told
+from weft.fabric.records.machine import Told
 from weft.firewall.model import FirewallModel
 from weft.model.errors import Invalid
 from weft.model.image import ImageManifest

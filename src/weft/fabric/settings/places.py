@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from weft.fabric.nics import name_servers, nic_addresses
-from weft.fabric.records import MachineRecord, NetworkRecord, NicRecord
+from weft.fabric.records.machine import MachineRecord, NicRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.site import Site
 from weft.model.insert import InsertSpec, Mode
 from weft.model.names import PortName, parse_port

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.runs import Runs
 from weft.fabric.settings.changing import Changes
 from weft.fabric.settings.configs import Configs

@@ -1,7 +1,7 @@
 """Whether a machine can go on here from what was saved."""
 
 from weft.fabric.moments.moment import Shape, differences, shape_of
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.fabric.snapshots.kept import OpenSnapshot
 from weft.fabric.volumes import Volumes

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from weft.fabric.moments.folders import DEVICE, MEMORY, SHAPE
 from weft.fabric.moments.moment import Shape
-from weft.fabric.records import MachineRecord, Record
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.record import Record
 from weft.fabric.site import Site
 from weft.host.blocks import Tell, say_nothing
 from weft.host.clones import flush_file

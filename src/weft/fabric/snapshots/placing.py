@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from weft.fabric.layout import Layout
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.settings.floppies import floppy_path
 from weft.fabric.site import Site
 from weft.fabric.snapshots.kept import FLOPPY, OpenSnapshot

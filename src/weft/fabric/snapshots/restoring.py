@@ -7,7 +7,7 @@ from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.machines import Machines
 from weft.fabric.moments.folders import read_moment
 from weft.fabric.moments.moment import Moment
-from weft.fabric.records import MachineRecord, NicRecord
+from weft.fabric.records.machine import MachineRecord, NicRecord
 from weft.fabric.site import Site
 from weft.fabric.snapshots.fitting import check_disks, check_no_insert, check_shape, find_machine
 from weft.fabric.snapshots.kept import KeptDisk, KeptSnapshots, OpenSnapshot

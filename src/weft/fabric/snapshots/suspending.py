@@ -10,7 +10,7 @@ from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.moments.capturing import Capturing
 from weft.fabric.moments.folders import load_moment, save_moment
 from weft.fabric.moments.moment import Moment
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.fabric.snapshots.fitting import check_no_insert, check_shape
 from weft.fabric.snapshots.progress import meter

@@ -7,7 +7,7 @@ from pathlib import Path
 from weft.fabric.moments.capturing import Capturing
 from weft.fabric.moments.folders import about_moment, add_moment
 from weft.fabric.moments.subject import Captured
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.settings.floppies import floppy_path, is_appliance
 from weft.fabric.site import Site
 from weft.fabric.snapshots.fitting import check_no_insert

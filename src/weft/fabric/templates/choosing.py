@@ -5,7 +5,7 @@ import json
 
 from weft.fabric.launch import plan_arguments
 from weft.fabric.moments.moment import Shape, shape_of
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.fabric.templates.moulds import mould_record
 from weft.model.image import ImageManifest, NicRole

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from weft.fabric.moments.folders import load_moment, save_moment
 from weft.fabric.moments.moment import Moment
-from weft.fabric.records import Record
+from weft.fabric.records.record import Record
 from weft.model.errors import Invalid, NotFound, Unavailable
 from weft.model.template import ORIGIN, TemplateSpec
 

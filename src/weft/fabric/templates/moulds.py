@@ -15,7 +15,7 @@ from weft.fabric.launch import hold
 from weft.fabric.layout import Layout
 from weft.fabric.logs import read_tail
 from weft.fabric.moments.moment import Moment, shape_of
-from weft.fabric.records import MachineRecord, NicRecord
+from weft.fabric.records.machine import MachineRecord, NicRecord
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 from weft.guest.connecting import open_agent

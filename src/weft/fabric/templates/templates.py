@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 
 from weft.fabric.moments.moment import Moment, differences
-from weft.fabric.records import MachineRecord
+from weft.fabric.records.machine import MachineRecord
 from weft.fabric.settings.floppies import is_appliance
 from weft.fabric.site import Site
 from weft.fabric.templates.choosing import complete_spec, find_key, find_spec, want_shape

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 from weft.fabric.ports import Ports
-from weft.fabric.records import InsertRecord, MachineRecord, NetworkRecord
+from weft.fabric.records.insert import InsertRecord
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.network import NetworkRecord
 from weft.fabric.site import Site
 from weft.model.insert import InsertState
 from weft.model.machine import State

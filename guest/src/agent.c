@@ -13,7 +13,6 @@
 #include "commit.h"
 #include "entry.h"
 #include "exec.h"
-#include "facts.h"
 #include "files.h"
 #include "frame.h"
 #include "freeze.h"
@@ -25,6 +24,7 @@
 #include "power.h"
 #include "proto.h"
 #include "rehearse.h"
+#include "request.h"
 #include "wall.h"
 
 enum {
@@ -89,12 +89,6 @@ void agent_start(const struct config *config, uint64_t init_started_ns)
 	held = false;
 }
 
-static void send_error(uint16_t stream, int code, const char *text)
-{
-	uint8_t *payload = outq_payload();
-	outq_commit(KIND_ERROR, stream, dump_error(payload, OUTQ_EVENT_ROOM - FRAME_HEADER, (uint32_t)code, text));
-}
-
 static void send_ready(const uint8_t *nonce, bool is_held)
 {
 	struct utsname names;
@@ -126,7 +120,7 @@ static void refuse_stranger(const struct hello *hello)
 	say("%s", text);
 	end_session();
 	send_ready(hello->nonce, held);
-	send_error(0, EPROTO, text);
+	request_refuse(0, EPROTO, text);
 }
 
 static void welcome(void)
@@ -173,7 +167,7 @@ static void refuse_to_become(int error, const char *why)
 {
 	owed = false;
 	send_ready(session_nonce, true);
-	send_error(0, error, why);
+	request_refuse(0, error, why);
 }
 
 /* Nothing of the seed stays where it has passed. */
@@ -223,79 +217,6 @@ void agent_tell_failure(const char *text)
 	agent_flush();
 }
 
-static void on_thaw(const struct frame *frame)
-{
-	static const uint8_t done[4];
-	freeze_end();
-	outq_send(KIND_THAW, frame->stream, done, sizeof done);
-}
-
-static void on_exec(const struct frame *frame)
-{
-	static struct exec_request request;
-	if (!parse_exec(frame->payload, frame->length, &request)) {
-		send_error(frame->stream, EBADMSG, "malformed EXEC");
-		return;
-	}
-	int error = power_is_ending() ? ESHUTDOWN : exec_start(frame->stream, &request);
-	if (error)
-		send_error(frame->stream, error, error == EBUSY ? "too many streams" : strerror(error));
-}
-
-static void on_shutdown(const struct frame *frame)
-{
-	enum shutdown_kind kind;
-	uint32_t grace_ms;
-	if (parse_shutdown(frame->payload, frame->length, &kind, &grace_ms))
-		power_end(kind, grace_ms);
-	else
-		send_error(frame->stream, EBADMSG, "malformed SHUTDOWN");
-}
-
-static void on_time(const struct frame *frame)
-{
-	uint64_t wall_ns;
-	if (parse_time(frame->payload, frame->length, &wall_ns))
-		wall_set(wall_ns);
-	else
-		send_error(frame->stream, EBADMSG, "malformed TIME");
-}
-
-static void on_window(const struct frame *frame)
-{
-	uint32_t credit;
-	if (parse_window(frame->payload, frame->length, &credit))
-		exec_window(frame->stream, credit);
-}
-
-static void on_resize(const struct frame *frame)
-{
-	uint16_t rows, cols;
-	if (parse_resize(frame->payload, frame->length, &rows, &cols))
-		frame->stream ? exec_resize(frame->stream, rows, cols) : entry_resize(rows, cols);
-}
-
-static void on_signal(const struct frame *frame)
-{
-	int number;
-	if (parse_signal(frame->payload, frame->length, &number))
-		frame->stream ? exec_signal(frame->stream, number) : entry_signal(number);
-}
-
-static void on_committed(const struct frame *frame)
-{
-	bool accepted;
-	const char *why;
-	if (parse_committed(frame->payload, frame->length, &accepted, &why))
-		commit_answer(frame->stream, accepted, why);
-}
-
-static void on_facts(const struct frame *frame)
-{
-	uint8_t *payload = outq_payload();
-	outq_commit(KIND_FACTS, frame->stream, facts_write((char *)payload, FRAME_MAX_PAYLOAD));
-}
-
 /* The link comes up and goes down: while it is at that, nothing else is done. */
 static void on_rehearse(const struct frame *frame)
 {
@@ -312,7 +233,6 @@ static bool is_served_by_nobody(uint8_t kind)
 	return kind == KIND_BECOME || kind == KIND_REHEARSE || kind == KIND_PING || kind == KIND_FACTS || kind == KIND_TIME || kind == KIND_SHUTDOWN;
 }
 
-/* Kinds we do not know are passed over: they belong to a later minor version. */
 static void handle(const struct frame *frame)
 {
 	if (frame->kind == KIND_HELLO) {
@@ -321,55 +241,12 @@ static void handle(const struct frame *frame)
 	}
 	if (!session || (held && !is_served_by_nobody(frame->kind)))
 		return;
-	switch (frame->kind) {
-	case KIND_EXEC:
-		on_exec(frame);
-		break;
-	case KIND_STDIN:
-		exec_stdin(frame->stream, frame->payload, frame->length);
-		break;
-	case KIND_EOF:
-		exec_eof(frame->stream);
-		break;
-	case KIND_WINDOW:
-		on_window(frame);
-		break;
-	case KIND_RESIZE:
-		on_resize(frame);
-		break;
-	case KIND_SIGNAL:
-		on_signal(frame);
-		break;
-	case KIND_SHUTDOWN:
-		on_shutdown(frame);
-		break;
-	case KIND_TIME:
-		on_time(frame);
-		break;
-	case KIND_FACTS:
-		on_facts(frame);
-		break;
-	case KIND_COMMITTED:
-		on_committed(frame);
-		break;
-	case KIND_BECOME:
+	if (frame->kind == KIND_BECOME)
 		on_become(frame);
-		break;
-	case KIND_FREEZE:
-		freeze_begin(frame->stream);
-		break;
-	case KIND_REHEARSE:
+	else if (frame->kind == KIND_REHEARSE)
 		on_rehearse(frame);
-		break;
-	case KIND_THAW:
-		on_thaw(frame);
-		break;
-	case KIND_PING:
-		outq_send(KIND_PONG, frame->stream, frame->payload, frame->length);
-		break;
-	default:
-		break;
-	}
+	else
+		request_serve(frame);
 }
 
 /* One frame's worth of input. False: there is none, or no room for an answer. */

@@ -213,7 +213,7 @@ async def test_nothing_is_lost_on_the_way_through_an_appliance(room: Room):
         await capture(room, "eye")
         _, out, _ = await collecting
     assert b"100 packets transmitted, 100 packets received" in out, out[-200:]
-    assert told == [], "its heart beats on"
+    assert set(told) <= {Verdict.ALIVE}, "its heart beats on"
 
 
 async def test_what_streams_out_of_a_machine_goes_on(room: Room):

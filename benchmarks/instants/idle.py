@@ -3,6 +3,7 @@
 import argparse
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from benchmarks.harness.fabric import BenchFabric
@@ -35,15 +36,18 @@ def measure_idle(fabric: BenchFabric, options: argparse.Namespace, report: Repor
     time.sleep(LOOK)
     cpu = (sum(read_ticks(pid) for pid in pids) - before) / LOOK
     say(f"  {len(pids)} processes, {memory:.1f} MiB each, {cpu:.1f} % of a core")
+    alone = [take_time(partial(fabric.execute, name, "true")) for name in names]
     with ThreadPoolExecutor(len(names)) as pool:
         answers = list(pool.map(lambda name: take_time(lambda: fabric.execute(name, "true")), names))
     report.figures["idle"] = {
         "start_ms": spread(started),
-        "answer_ms": spread(answers),
+        "answer_one_by_one_ms": spread(alone),
+        "answer_all_at_once_ms": spread(answers),
         "additional_mib_each": round(memory, 2),
         "cpu_percent_of_a_core": round(cpu, 1),
         "processes": len(pids),
     }
+    report.promise(f"{len(names)} idle machines, asked one by one: the slowest answer, ms", max(alone), ANSWER_MS)
     report.promise(f"{len(names)} idle machines, all asked at once: the slowest answer, ms", max(answers), ANSWER_MS)
     report.promise("additional memory of each (PSS), MiB", memory, MEMORY_MIB)
     report.promise("idle processor time of all, percent of one core", cpu, CPU_PERCENT)

@@ -117,7 +117,7 @@ async def test_twenty_captures_leave_nothing(room: Room):
     before = descriptors()
     for _ in range(20):
         await capture(room, "web")
-    assert descriptors() == before
+    assert descriptors() <= before
     assert await leftovers(room, "web") == []
 
 

@@ -87,7 +87,7 @@ class Lifecycle:
             raise WrongState(f"machine {name!r} is {self._shelf.get(name).state}")
         await asyncio.shield(live.ready)
         live = self.runs.find(name) or live  # it may have been started once more
-        if live.agent is not None:
+        if live.agent is not None and live.agent.entry.state != "none":
             with suppress(WeftError):  # between two answers its init has looked at its children
                 await live.agent.ping(timeout=LAST_WORDS)
                 await live.agent.ping(timeout=LAST_WORDS)

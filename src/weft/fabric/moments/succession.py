@@ -74,7 +74,8 @@ class Succession(Subject):
             process.send(signal.SIGSTOP)
         await receiver.qmp.resume()
         self._went_on = True
-        await self._release_traffic()
+        if self._traffic is not None:
+            await self._traffic.let_through()
         move_sockets(self.files)
         await self._keep_talking()
         self.note_going()
@@ -94,7 +95,7 @@ class Succession(Subject):
             with suppress(WeftError):  # it has ended, which others notice
                 await self._qmp.resume()
             await self._qmp.close()
-        await self._release_traffic()
+        await self._remove_traffic()
         await self.thaw()
         self.note_going()
         self._hang_up()
@@ -117,6 +118,7 @@ class Succession(Subject):
         assert self._former is not None
         await stop_processes([*self._former.id.children(), self._former.id], term_for=0)
         await self._receiver.qmp.close()
+        await self._remove_traffic()
         if self._connection is not None:
             self._hang_up()
             self.runs.serve_anew(self.name)
@@ -135,9 +137,9 @@ class Succession(Subject):
         if not await self.thaw() and self._connection is None:
             self.runs.serve_anew(self.name)
 
-    async def _release_traffic(self) -> None:
+    async def _remove_traffic(self) -> None:
         if self._traffic is not None:
-            await self._traffic.release()
+            await self._traffic.remove()
 
     def _hang_up(self) -> None:
         if self._connection is not None:

@@ -8,8 +8,8 @@ from contextlib import suppress
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.host.held_frames import HeldFrames, open_held_frames, wait_drained
-from weft.model.errors import WeftError
-from weft.model.wiring import HOLD_SLOT, AddFilter, DeleteFilter, FilterKind
+from weft.model.errors import NotFound, WeftError
+from weft.model.wiring import HOLD_SLOT, AddFilter, DeleteFilter, Filter, FilterKind
 from weft.plan.linknames import held_tap_name, tap_name
 
 DRAIN_TIMEOUT = 0.05
@@ -34,7 +34,8 @@ class Traffic:
             self._frames.append(await open_held_frames(links, self._site.namespace, keeper, target, alias))
         by_target = {frames.target: frames for frames in self._frames}
         for link in await links.list_links():
-            targets = {found.target for found in await links.list_filters(link) if found.kind is FilterKind.REDIRECT}
+            filters = await _find_filters(self._site, link)
+            targets = {found.target for found in filters if found.kind is FilterKind.REDIRECT}
             self._senders += [(link, by_target[target]) for target in targets & by_target.keys()]
 
     async def hold(self, taps: list[int]) -> None:
@@ -45,19 +46,27 @@ class Traffic:
         )
         await wait_drained(taps, DRAIN_TIMEOUT)
 
-    async def release(self) -> None:
-        """Let the frames through, those that have waited first, and remove the taps. No effect when that is done."""
+    async def let_through(self) -> None:
+        """Those that have waited first. No effect when that is done."""
+        self._hand_on()
+        if self._holding:
+            self._holding = False
+            with suppress(WeftError):  # what is left goes with the links
+                await self._site.links.apply_filters([DeleteFilter(link, HOLD_SLOT) for link, _ in self._senders])
+        self._hand_on()
+
+    async def remove(self) -> None:
+        """Let them through, and remove the taps. No effect when that is done."""
+        await self.let_through()
         frames, self._frames = self._frames, []
         for each in frames:
-            each.hand_on()
-        with suppress(WeftError):  # told below: what is left goes with the links
-            if self._holding:
-                await self._site.links.apply_filters([DeleteFilter(link, HOLD_SLOT) for link, _ in self._senders])
-        for each in frames:
-            each.hand_on()
             each.close()
         if frames:
             await drop_held_links(self._site, self._machine)
+
+    def _hand_on(self) -> None:
+        for each in self._frames:
+            each.hand_on()
 
 
 async def drop_held_links(site: Site, machine: MachineRecord) -> None:
@@ -67,8 +76,15 @@ async def drop_held_links(site: Site, machine: MachineRecord) -> None:
     if not keepers:
         return
     for link in present:
-        for found in await site.links.list_filters(link):
+        for found in await _find_filters(site, link):
             if found.slot == HOLD_SLOT and found.target in keepers:
                 await site.links.delete_filter(link, HOLD_SLOT)
     for keeper in keepers:
         await site.links.delete_link(keeper)
+
+
+async def _find_filters(site: Site, link: str) -> list[Filter]:
+    """Those of a link, which may be another machine's and gone by now."""
+    with suppress(NotFound):
+        return await site.links.list_filters(link)
+    return []

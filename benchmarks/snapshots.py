@@ -10,13 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.harness.damage import count_refused
+from benchmarks.harness.damage import count_refused, ignore
 from benchmarks.harness.fabric import BenchFabric, open_bench_fabric
 from benchmarks.harness.report import Report, say, summarize
-
-
-def ignore(_text: str, _part: float | None) -> None:
-    """Progress of work that is timed."""
 
 
 def time_call(act: Callable[[], Any]) -> float:

@@ -43,12 +43,13 @@ def flip(path: Path, at: int, by: int) -> None:
         file.write(bytes([byte ^ by]))
 
 
-def _is_refused(fabric: BenchFabric, snapshot: str) -> bool:
-    def say_nothing(_text: str, _part: float | None) -> None:
-        pass
+def ignore(_text: str, _part: float | None) -> None:
+    """Progress that nobody watches."""
 
+
+def _is_refused(fabric: BenchFabric, snapshot: str) -> bool:
     try:
-        made: Json = fabric.client.restore(snapshot, say_nothing, name="damaged")
+        made: Json = fabric.client.restore(snapshot, ignore, name="damaged")
     except Unavailable as err:
         return "is damaged" in err.message
     fabric.client.remove_machine(made["name"], force=True)

@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from weft.model.elastic import ElasticSpec
 from weft.model.errors import Invalid
 from weft.model.image import USER_PATTERN, Health, NicRole
 from weft.model.mount import MountSpec
@@ -144,6 +145,17 @@ class MachineSpec(Spec):
     floppy: str | None = Field(default=None, description="a floppy image of the host; None: one of the machine's own")
     remove: bool = Field(default=False, description="remove the machine when it ends")
     cold: bool = Field(default=False, description="it boots, though there may be a template to go on from")
+    elastic: ElasticSpec | None = Field(
+        default=None, description="how far it may grow beyond `cpus` and `memory`; None: its size is fixed"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_profile(cls, value: object) -> object:
+        """A machine that is to grow is of the profile that can, unless another was asked for."""
+        if isinstance(value, dict) and value.get("elastic") is not None and "profile" not in value:
+            return {**value, "profile": Profile.Q35}
+        return value
 
     @field_validator("name")
     @classmethod
@@ -156,6 +168,14 @@ class MachineSpec(Spec):
             raise Invalid(
                 f"machine {self.name!r}: a microvm has at most {MICROVM_NICS} NICs", hint="profile q35 takes more"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> "MachineSpec":
+        if self.elastic is not None and (most := self.elastic.max_cpus) is not None and most < self.cpus:
+            raise Invalid(f"machine {self.name!r}: {self.cpus} CPUs are more than the {most} it may grow to")
+        if self.elastic is not None and (top := self.elastic.max_memory) is not None and top < (self.memory or 0):
+            raise Invalid(f"machine {self.name!r}: its memory is more than it may grow to")
         return self
 
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "files.h"
@@ -59,6 +60,22 @@ static void add_memory(struct text *text)
 		if (found)
 			add(text, "%s %llu\n", names[i][1], 1024 * strtoull(found + strlen(names[i][0]), NULL, 10));
 	}
+}
+
+static unsigned long long read_count(const char *text, const char *name)
+{
+	char *found = strstr(text, name);
+	return found ? strtoull(found + strlen(name), NULL, 10) : 0;
+}
+
+/* Memory that the balloon has taken is still counted as the kernel's. */
+static void add_balloon(struct text *text)
+{
+	static char file[16 * 1024];
+	if (read_file("/proc/vmstat", file, sizeof file) < 0 || !strstr(file, "\nballoon_inflate "))
+		return;
+	unsigned long long pages = read_count(file, "\nballoon_inflate ") - read_count(file, "\nballoon_deflate ");
+	add(text, "memory_ballooned %llu\n", pages * (unsigned long long)sysconf(_SC_PAGESIZE));
 }
 
 /* `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`; a kernel without PSI has no such file. */
@@ -119,6 +136,7 @@ size_t facts_write(char *out, size_t room)
 	add(&text, "uptime_ns %llu\n", (unsigned long long)clock_ns(CLOCK_BOOTTIME));
 	add_load(&text);
 	add_memory(&text);
+	add_balloon(&text);
 	if (read_line("/sys/devices/system/cpu/online", cpus, sizeof cpus) > 0)
 		add(&text, "cpus_online %s\n", cpus);
 	add_pressure(&text, "cpu");

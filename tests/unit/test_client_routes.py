@@ -86,6 +86,16 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
         {"count": 1, "name": "api", "remove": False, "shadow": False},
     ),
     (
+        "scale_machine",
+        ("web",),
+        {"cpus": 2},
+        "POST",
+        "/v1/machines/web/scale",
+        {},
+        {"cpus": 2, "wait": True, "by": "weft scale"},
+    ),
+    ("elastic", ("web",), {}, "GET", "/v1/machines/web/elastic", {}, None),
+    (
         "fork_room",
         ("prod", "staging"),
         {"uplink": True},

@@ -27,6 +27,7 @@ from weft.api import (
     networks,
     pools,
     rooms,
+    scaling,
     snapshots,
     sniffing,
     streams,
@@ -46,6 +47,7 @@ SHARED = (system, rooms, fabric_files, images, kernels, floppies)
 OF_A_ROOM = (
     machines,
     forks,
+    scaling,
     updates,
     files,
     insight,

@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "start": "weft.cli.lifecycle:start",
         "restart": "weft.cli.lifecycle:restart",
         "update": "weft.cli.update:update",
+        "scale": "weft.cli.scale:scale",
         "kill": "weft.cli.lifecycle:kill",
         "fork": "weft.cli.forking:fork",
         "rm": "weft.cli.lifecycle:rm",

@@ -11,6 +11,7 @@ from weft.client.forks import ForkRoutes
 from weft.client.http import Answer, Disconnected
 from weft.client.pools import PoolRoutes
 from weft.client.rooms import RoomRoutes
+from weft.client.scaling import ScalingRoutes
 from weft.client.snapshots import SnapshotRoutes
 from weft.client.templates import TemplateRoutes
 from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Progress, quote_image, quote_name
@@ -28,6 +29,7 @@ class Client(
     ForkRoutes,
     TemplateRoutes,
     SnapshotRoutes,
+    ScalingRoutes,
 ):
     """One fabric's API. Every call is a connection of its own, so one client may be used from several threads.
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from weft.fabric.elastic.beginning import boot_elastic
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
 from weft.fabric.moments.moment import Moment, differences, shape_of
@@ -104,9 +105,10 @@ async def hold(
         shares = hold_shares(stack, plan, files, errors)
         paths = _Files(site, machine, image, files)
         qemu = site.facts.choose_qemu(machine.spec.profile, folders=bool(plan.shares))
-        memory = moment.memory if moment else create_memory(machine.memory)
+        memory = moment.memory if moment else create_memory(machine.boot_memory)
         if moment is None:
             stack.callback(os.close, memory)
+        region = _create_region(stack, machine)
         boot = replace(
             _boot(site, machine, fds, paths),
             disks=disks.devices,
@@ -115,6 +117,7 @@ async def hold(
             memory_shared=moment is None,
             incoming=moment is not None,
             own_filter=qemu == site.facts.qemu,
+            elastic=boot_elastic(machine, region[0] if region else None),
         )
         command = [qemu, *plan_boot(boot)]
         devices = [KVM] if site.facts.accel == "kvm" else []
@@ -130,7 +133,11 @@ async def hold(
         )
         group = site.cgroups.create(machine.group_name, limits_of(site, machine, servers=len(shares.servers)))
         latched = start_latched(
-            argv, fds=[*fds.all, *shares.fds, memory, filter_fd], doors=group.doors, stdout=errors, stderr=errors
+            argv,
+            fds=[*fds.all, *shares.fds, memory, *region, filter_fd],
+            doors=group.doors,
+            stdout=errors,
+            stderr=errors,
         )
         shares.keep()
     for server in shares.servers:
@@ -235,6 +242,15 @@ async def _open_descriptors(
     return _Descriptors(qmp, serial, agent, tuple(taps), floppy_fd)
 
 
+def _create_region(stack: ExitStack, machine: MachineRecord) -> list[int]:
+    """The memory that an elastic machine can get beside its own: a descriptor, or none."""
+    if machine.elastic is None or not machine.elastic.region:
+        return []
+    region = create_memory(machine.elastic.region)
+    stack.callback(os.close, region)
+    return [region]
+
+
 class _Files:
     """The files a machine sees."""
 
@@ -259,7 +275,7 @@ def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) 
         uuid=machine.uuid,
         profile=machine.spec.profile,
         accel=site.facts.accel,
-        memory=machine.memory,
+        memory=machine.boot_memory,
         cpus=machine.spec.cpus,
         kernel=str(paths.kernel.inside),
         initrd=str(paths.initrd.inside),
@@ -276,9 +292,14 @@ def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) 
 
 
 def limits_of(site: Site, machine: MachineRecord, *, servers: int = 0, emulators: int = 1) -> Limits:
-    """What the processes of a machine may use. With a second QEMU: twice the memory, since it keeps what it writes."""
+    """What the processes of a machine may use. With a second QEMU: twice the memory, since it keeps what it writes.
+
+    Of an elastic one all boot memory: what its balloon holds it takes back by itself before its kernel ends a process.
+    """
+    memory = max(machine.boot_memory, machine.granted_memory)
+    threads = machine.spec.elastic.max_cpus or 0 if machine.spec.elastic else 0
     return Limits(
-        cpus=machine.spec.cpus + IO_CPUS,
-        memory_bytes=(machine.memory + site.settings.memory_overhead) * emulators,
-        pids=PIDS * emulators + SERVER_PIDS * servers,
+        cpus=machine.granted_cpus + IO_CPUS,
+        memory_bytes=(memory + site.settings.memory_overhead) * emulators,
+        pids=PIDS * emulators + threads + SERVER_PIDS * servers,
     )

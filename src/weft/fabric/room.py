@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from weft.fabric.adopting import Adopting
 from weft.fabric.checks import Checks
 from weft.fabric.consoles import Consoles
+from weft.fabric.elastic.memory import MemoryLever
+from weft.fabric.elastic.scaling import Scaling
 from weft.fabric.files import Files
 from weft.fabric.firewalls.changing import FirewallChanges
 from weft.fabric.firewalls.looking import Firewalls
@@ -42,6 +44,7 @@ from weft.fabric.templates.templates import Templates
 from weft.fabric.trials import Trials
 from weft.fabric.updates import Updates
 from weft.fabric.volumes import Volumes
+from weft.model.elastic import Resource
 from weft.model.errors import NotFound, WrongState
 from weft.model.room import Isolation
 
@@ -78,6 +81,7 @@ class Room:
     firewall_changes: FirewallChanges
     pools: Pools
     keeping: Keeping
+    scaling: Scaling
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
@@ -147,6 +151,10 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     telling = Telling(site.events, site.clock)
     hooks.on_event = telling.on_event
     hooks.on_end.append(telling.on_end)
+    scaling = Scaling(site, runs, {Resource.MEMORY: MemoryLever(site, runs)})
+    hooks.before_ready.append(scaling.prepare)
+    hooks.on_ready.append(scaling.on_ready)
+    hooks.on_end.append(scaling.on_end)
     copies = Copies(site, machines, ports, lifecycle, volumes)
     hooks.before_ready.insert(0, copies.join)
     hooks.on_end.append(copies.on_end)
@@ -180,4 +188,5 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
         firewall_changes=FirewallChanges(site, firewalls, configs),
         pools=Pools(site, machines, keeping),
         keeping=keeping,
+        scaling=scaling,
     )

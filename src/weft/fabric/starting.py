@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
+from weft.fabric.elastic.beginning import begin_elastic
 from weft.fabric.endings import processes_of, remove_group, remove_sockets
 from weft.fabric.hooks import Hooks
 from weft.fabric.launch import hold, introduce, load_settings
@@ -56,7 +57,8 @@ class Starting:
         """
         now = self._site.clock()
         resuming = machine.state is State.SUSPENDED and moment is None
-        fresh = {"exit": None, "reason": "", "ready": None, "monitor": None, "qemu": None, "origin": origin}
+        fresh: dict[str, object] = {"exit": None, "reason": "", "ready": None, "monitor": None, "qemu": None}
+        fresh |= {"origin": origin, "elastic": begin_elastic(self._site, machine)}
         if instead is not None:
             fresh["reason"] = f"booted, since it could not go on from {machine.origin}: {instead.stuck}"
         machine = await self._shelf.save(machine.with_(state=State.STARTING, started=now, resuming=resuming, **fresh))

@@ -42,6 +42,7 @@ class Facts:
     memory_total: int = 0
     memory_free: int = 0
     memory_available: int = 0
+    memory_ballooned: int = 0
     swap_total: int = 0
     swap_free: int = 0
     oom_kills: int = 0
@@ -83,7 +84,10 @@ def _read_address(facts: Facts, key: str, values: list[str]) -> None:
     facts.nics[name].addresses.append(address)
 
 
-_NUMBERS = ("uptime_ns", "memory_total", "memory_free", "memory_available", "swap_total", "swap_free", "oom_kills")
+_NUMBERS = (
+    *("uptime_ns", "memory_total", "memory_free", "memory_available", "memory_ballooned"),
+    *("swap_total", "swap_free", "oom_kills"),
+)
 
 _READERS: dict[str, Callable[[Facts, str, list[str]], None]] = {
     **dict.fromkeys(_NUMBERS, _read_number),

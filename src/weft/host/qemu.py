@@ -48,6 +48,26 @@ class Qmp:
         """Press the power button; only machines with ACPI notice."""
         await self.execute("system_powerdown")
 
+    async def balloon(self) -> int:
+        """Bytes of its boot memory that the balloon leaves to the machine."""
+        return int((await self.execute("query-balloon"))["actual"])
+
+    async def set_balloon(self, size: int) -> None:
+        """Have the balloon leave so many bytes of the boot memory; a guest with a driver does that bit by bit."""
+        await self.execute("balloon", {"value": size})
+
+    async def plugged_memory(self) -> int:
+        """Bytes that the machine's virtio-mem device has plugged. Raises Internal when it has no such device."""
+        for device in await self.execute("query-memory-devices"):
+            if device["type"] == "virtio-mem":
+                return int(device["data"]["size"])
+        raise Internal("this QEMU has no virtio-mem device")
+
+    async def request_memory(self, device: str, size: int) -> None:
+        """Have the guest plug or unplug until it has so many bytes plugged; it does that bit by bit, if it can."""
+        path = f"/machine/peripheral/{device}"
+        await self.execute("qom-set", {"path": path, "property": "requested-size", "value": size})
+
     async def pause(self) -> None:
         """Halt the machine's processors."""
         await self.execute("stop")

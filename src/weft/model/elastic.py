@@ -22,7 +22,7 @@ class PolicyMode(StrEnum):
 
 
 class ElasticPolicy(BaseModel):
-    """When a machine grows and shrinks by itself. The reasons for the defaults are in docs/guide/elastic.md."""
+    """When a machine grows and shrinks by itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -40,6 +40,18 @@ class BootShare:
 
 
 @dataclass(frozen=True, slots=True)
+class BootElastic:
+    """What a machine can get beyond what it boots with: processors up to `max_cpus`, which are all there but `parked`
+    by its kernel, or come by hot-plug; `region` bytes of memory, in the memfd `region_fd`.
+    """
+
+    max_cpus: int
+    parked: bool
+    region: int = 0
+    region_fd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Boot:
     """All that decides QEMU's arguments. Memory in bytes, `tsc_khz` the host's rate if it is known.
 
@@ -71,6 +83,7 @@ class Boot:
     memory_shared: bool = True
     incoming: bool = False
     own_filter: bool = True
+    elastic: BootElastic | None = None
 
 
 ROOT_SERIAL = "weft-root"
@@ -80,6 +93,8 @@ FLOPPY_SET = 1
 AGENT_PORT = "weft.agent"
 MEMORY = "memory"
 """What QEMU calls a machine's memory."""
+REGION, PLUG, BALLOON = "region", "plug", "balloon"
+"""What QEMU calls the memory that an elastic machine can get, the device that it comes by, and what takes some away."""
 TCG_BUFFER_MB = 16
 """Translation buffer: the default of a quarter of the RAM costs resident memory and boots slower (docs: Footguns)."""
 
@@ -116,6 +131,11 @@ def kernel_line(boot: Boot) -> str:
         if boot.tsc_khz:
             # Without `reliable` four of ten guests on a loaded host drop the TSC for a clock that ticks every 10 ms.
             args += [f"tsc_early_khz={boot.tsc_khz}", "tsc=reliable"]
+    if boot.elastic is not None and boot.elastic.region:
+        # Memory that programs alone may use can be taken away again.
+        args.append("memhp_default_state=online_movable")
+    if boot.elastic is not None and boot.elastic.parked:
+        args.append(f"maxcpus={boot.cpus}")
     return " ".join([*args, *boot.kernel_args])
 
 
@@ -141,7 +161,7 @@ def _board(boot: Boot) -> Iterator[str]:
         yield from ("-M", f"q35,smm=off,vmport=off,hpet=off{memory}", "-boot", "strict=on")
         # Each process has another number: the kernel of a copy gets new random numbers in the moment it goes on.
         yield from ("-device", "vmgenid,guid=auto")
-    yield from ("-m", f"{boot.memory >> 20}M", "-smp", str(boot.cpus))
+    yield from ("-m", _memory(boot), "-smp", _processors(boot))
     if boot.memory_fd is not None:
         share = "on" if boot.memory_shared else "off"
         path = f"/proc/self/fd/{boot.memory_fd}"  # QEMU takes no descriptor here, and a memfd has no other name
@@ -149,6 +169,25 @@ def _board(boot: Boot) -> Iterator[str]:
             "-object",
             f"memory-backend-file,id={MEMORY},size={boot.memory >> 20}M,mem-path={path},share={share}",
         )
+
+
+def _memory(boot: Boot) -> str:
+    region = boot.elastic.region if boot.elastic else 0
+    return f"{boot.memory >> 20}M" + (f",maxmem={boot.memory + region >> 20}M" if region else "")
+
+
+def _processors(boot: Boot) -> str:
+    if boot.elastic is None:
+        return str(boot.cpus)
+    return str(boot.elastic.max_cpus) if boot.elastic.parked else f"{boot.cpus},maxcpus={boot.elastic.max_cpus}"
+
+
+def _region(elastic: BootElastic) -> Iterator[str]:
+    """None of it is plugged until the guest's driver is told so."""
+    path = f"/proc/self/fd/{elastic.region_fd}"
+    size = f"size={elastic.region >> 20}M"
+    yield from ("-object", f"memory-backend-file,id={REGION},{size},mem-path={path},share=on,reserve=off")
+    yield from ("-device", f"virtio-mem-pci,id={PLUG},memdev={REGION},requested-size=0,block-size=2M")
 
 
 def _channels(boot: Boot) -> Iterator[str]:
@@ -172,7 +211,9 @@ def _devices(boot: Boot) -> Iterator[str]:
     yield from ("-object", "rng-random,id=rng,filename=/dev/urandom", "-device", f"virtio-rng-{bus},rng=rng")
     # Pages that it gives back may read as anything later: a guest that wants them to be zero does not report any.
     balloon = f"virtio-balloon-{bus},free-page-reporting=on,page-poison=off,deflate-on-oom=on"
-    yield from ("-device", balloon)
+    yield from ("-device", balloon + (f",id={BALLOON}" if boot.elastic else ""))
+    if boot.elastic is not None and boot.elastic.region:
+        yield from _region(boot.elastic)
     if boot.floppy_fd is not None:
         # The descriptor was opened for reading, and stays on this floppy when another takes its name.
         yield from ("-add-fd", f"fd={boot.floppy_fd},set={FLOPPY_SET}")

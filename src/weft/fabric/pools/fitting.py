@@ -31,9 +31,10 @@ def describe_copy(site: Site, checked: Checked, isolation: Isolation) -> str:
 
 
 def want_copy(site: Site, spec: MachineSpec) -> bool:
-    """Whether a copy could become such a machine at all: one with disks, folders or a floppy of its own boots."""
+    """Whether a copy could become such a machine at all: one with disks, folders or a floppy of its own boots, and
+    one that is elastic."""
     mounts = plan_mounts(spec, site.images.get(spec.image))
-    return not (spec.cold or mounts.disks or mounts.shares or spec.floppy)
+    return not (spec.cold or spec.elastic or mounts.disks or mounts.shares or spec.floppy)
 
 
 def find_copy(site: Site, fits: str) -> CopyRecord | None:

@@ -4,6 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from weft.fabric.records.record import Record, Stamp
+from weft.model.elastic import CpuMode, ScaleRequest
 from weft.model.image import NicRole, have_sides
 from weft.model.machine import Exit, MachineSpec, PublishedPort, State
 from weft.plan.linknames import patch_name, tap_name
@@ -69,6 +70,25 @@ class Holding(Record):
     macs: tuple[str, ...]
 
 
+class ElasticRecord(Record):
+    """How elastic a machine's present run is. Memory in bytes.
+
+    `boot` is what its QEMU was started with, `region` what can be plugged beside it. `memory` and `cpus` are granted:
+    reserved on the host before it grows, and released when it is known to have shrunk. `total`: what its kernel said it
+    had when none of the region was plugged. `requests`: the last one of each resource. `lost`: why its size cannot
+    change any more.
+    """
+
+    boot: int
+    region: int
+    mode: CpuMode
+    memory: int
+    cpus: int
+    total: int | None = None
+    requests: tuple[ScaleRequest, ...] = ()
+    lost: str = ""
+
+
 class MachineRecord(Record):
     """A machine: what was asked, what it was given, and its present run."""
 
@@ -128,9 +148,27 @@ class MachineRecord(Record):
     resuming: bool = False
     """It has not gone on yet from what lies on disk, and is suspended again if it does not come to that."""
 
+    elastic: ElasticRecord | None = None
+    """How far its present run can grow; None: its size is fixed."""
+
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def boot_memory(self) -> int:
+        """Bytes that its QEMU is started with."""
+        return self.elastic.boot if self.elastic else self.memory
+
+    @property
+    def granted_memory(self) -> int:
+        """Bytes that the host keeps for it."""
+        return self.elastic.memory if self.elastic else self.memory
+
+    @property
+    def granted_cpus(self) -> int:
+        """Processors that the host keeps for it."""
+        return self.elastic.cpus if self.elastic else self.spec.cpus
 
     @property
     def hears(self) -> bool:

@@ -19,10 +19,10 @@ KEY_DIGITS = 12
 def find_spec(machine: MachineRecord, image: ImageManifest) -> TemplateSpec | None:
     """What a template has to be for, that a machine goes on from; None: it has to boot.
 
-    A disk or a folder of the host would be the template's own.
+    A disk or a folder of the host would be the template's own, and memory that comes and goes is in no moment.
     """
     mounts = plan_mounts(machine.spec, image)
-    if machine.spec.cold or machine.failsafe or mounts.disks or mounts.shares:
+    if machine.spec.cold or machine.failsafe or machine.spec.elastic or mounts.disks or mounts.shares:
         return None
     return TemplateSpec(
         image=image.name,

@@ -1,0 +1,25 @@
+"""The routes of elastic machines' sizes as methods."""
+
+from weft.client.transport import WORK_TIMEOUT, Json, Transport, quote_name
+
+
+class ScalingRoutes(Transport):
+    """How much machines have, and how much they can."""
+
+    def scale_machine(
+        self,
+        name: str,
+        *,
+        cpus: int | None = None,
+        memory: int | None = None,
+        wait: bool = True,
+        by: str = "weft scale",
+    ) -> Json:
+        """Gives a machine so many processors, or so many bytes of memory; with `wait`, when that has an outcome."""
+        wanted = {"cpus": cpus, "memory": memory}
+        body = {key: value for key, value in wanted.items() if value is not None} | {"wait": wait, "by": by}
+        return self._ask_object("POST", f"/v1/machines/{quote_name(name)}/scale", body=body, timeout=WORK_TIMEOUT)
+
+    def elastic(self, name: str) -> Json:
+        """How elastic a machine is, and what it has now."""
+        return self._ask_object("GET", f"/v1/machines/{quote_name(name)}/elastic")

@@ -1,0 +1,1 @@
+"""Elastic machines: levers that change their sizes, and requests that use them."""

@@ -98,6 +98,19 @@ async def test_a_dead_keeper_is_replaced(tmp_path: Path):
     await second.stop()
 
 
+@pytest.mark.parametrize("moment", [0.0, 0.002, 0.01, 0.03])
+async def test_a_keeper_that_is_just_being_replaced_ends_with_the_namespace(tmp_path: Path, moment: float):
+    opened = await open_namespace(tmp_path)
+    keeping = asyncio.create_task(opened.keep())
+    await asyncio.sleep(0)
+    opened.keeper.process.send(signal.SIGKILL)
+    await asyncio.sleep(moment)
+    await opened.stop()
+    await asyncio.wait_for(keeping, 5)
+    assert not opened.keeper.process.alive()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("record", ["", "[]", '{"pid": "x"}', json.dumps({"pid": 1, "start_time": 1})])
 def test_a_bad_record_is_no_keeper(tmp_path: Path, record: str):
     (tmp_path / "keeper.json").write_text(record)

@@ -54,6 +54,7 @@ class Namespace:
         self._gate = gate_process
         self._control = control
         self._stopping = False
+        self._replacing = asyncio.Lock()
 
     @property
     def rootless(self) -> bool:
@@ -71,10 +72,11 @@ class Namespace:
         """Replace the keeper whenever somebody ends it, until `stop`: the gate still holds the namespace then."""
         while True:
             await watch_exit(self.keeper.process).wait()
-            if self._stopping:
-                return
-            enter = _enter(self._gate.process, self.rootless, [])
-            self.keeper = await _start_keeper(self._record, enter, self.rootless, self.mark)
+            async with self._replacing:
+                if self._stopping:
+                    return
+                enter = _enter(self._gate.process, self.rootless, [])
+                self.keeper = await _start_keeper(self._record, enter, self.rootless, self.mark)
 
     async def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """A socket that lives inside. Raises Unavailable."""
@@ -110,8 +112,9 @@ class Namespace:
     async def stop(self) -> None:
         """End the gate and the keeper: the kernel removes the links when the last process inside has gone."""
         self._stopping = True
-        await self.close()
-        await stop_processes([self.keeper.process], term_for=1.0)
+        async with self._replacing:  # a keeper that is just being started would stay
+            await self.close()
+            await stop_processes([self.keeper.process], term_for=1.0)
         self._record.unlink(missing_ok=True)
 
     def _ask(self, request: str, what: str) -> int:

@@ -117,6 +117,7 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
     ),
     ("kill_machine", ("web",), {}, "POST", "/v1/machines/web/kill", {}, {"wait": True}),
     ("stats", (["web"],), {}, "GET", "/v1/stats", {"machine": "web"}, None),
+    ("history", ("web",), {"since": 5.0}, "GET", "/v1/machines/web/history", {"since": "5.0"}, None),
     ("processes", ("web",), {}, "GET", "/v1/machines/web/processes", {}, None),
     ("file", ("web", "/a b"), {}, "GET", "/v1/machines/web/file", {"path": "/a b"}, None),
     ("send_archive", ("web", "/s", [b"a", b"", b"b"]), {}, "PUT", "/v1/machines/web/archive", {"path": "/s"}, b"ab"),

@@ -5,9 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from weft.api.deps import TheRoom
+from weft.model.history import HistoryView
 from weft.model.stats import ProcessView, StatsView
 
 router = APIRouter(tags=["insight"])
+_HOUR = 3600.0
 
 
 @router.get("/stats")
@@ -16,6 +18,18 @@ async def get_stats(
 ) -> list[StatsView]:
     """What machines use now. Shares of a processor come from two answers."""
     return await room.insight.stats(machine or ())
+
+
+@router.get("/machines/{name}/history")
+async def get_history(
+    room: TheRoom,
+    name: str,
+    since: Annotated[float | None, Query(description="seconds since the epoch; an hour ago if none")] = None,
+    until: Annotated[float | None, Query(description="seconds since the epoch; now if none")] = None,
+) -> HistoryView:
+    """What a machine used: steps of ten seconds for the last hour, of a minute for the last day."""
+    end = room.site.clock() if until is None else until
+    return room.recording.view(name, end - _HOUR if since is None else since, end)
 
 
 @router.get("/machines/{name}/processes")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from weft.cli.face import Face, format_option
-from weft.cli.params import MACHINE
+from weft.cli.params import MACHINE, MOMENT
 from weft.cli.printing import dump_bytes, dump_table, print_json, print_table
+from weft.model.errors import Invalid
 
 if TYPE_CHECKING:
     from weft.client import Client
@@ -50,16 +51,28 @@ def _top_row(view: Mapping[str, Any]) -> tuple[object, ...]:
 
 @click.command(short_help="Show what machines use.")
 @click.option("--stream/--no-stream", default=True, help="Go on (default), or show it once.")
+@click.option("--history", is_flag=True, help="Draw what they used until now, and end.")
+@click.option("--since", type=MOMENT, metavar="TIME", help="With --history: since then, like 10m. Default: 1h.")
 @click.argument("names", nargs=-1, type=MACHINE, metavar="[NAME...]")
 @format_option
 @click.pass_obj
-def stats(face: Face, stream: bool, names: tuple[str, ...], output: str) -> None:
+def stats(face: Face, stream: bool, history: bool, since: float | None, names: tuple[str, ...], output: str) -> None:
     """Show what machines use: all that run, or those that are named. As JSON: one object a line.
 
     CPU is a share of one processor of the host. MEMORY is what the guest uses OF what it has, ON HOST what its QEMU
     holds there, COSTS what of that it does not share: its own, and its part of what several machines have together.
     NET and DISK count bytes since the machine was made or started.
+
+    With --history, a chart of each machine: the last hour in steps of ten seconds, the last day in minutes. What only
+    the guest knows is in it where somebody asked while it ran, and of machines that are elastic. As JSON: one document.
     """
+    if history:
+        from weft.cli.history import show_history
+
+        show_history(face.client(), names, since, output)
+        return
+    if since is not None:
+        raise Invalid("--since is of --history only")
     for views in take_samples(face.client(), list(names)):
         if output == "json":
             for view in views:

@@ -1,6 +1,5 @@
 """Chains as pictures."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,7 @@ import click
 
 from weft.cli.face import Face, format_option
 from weft.cli.params import PORT
-from weft.cli.printing import print_json
+from weft.cli.printing import can_print, print_json
 from weft.model.names import parse_port
 
 _LINE, _CUT, _TAP = "──", "─✕─", "─┴─"
@@ -60,7 +59,7 @@ def links(face: Face, port: str | None, output: str) -> None:
         return
     for view in ports:
         drawing = draw_chain(view)
-        print(drawing if _can_encode(drawing) else drawing.translate(_PLAIN))
+        print(drawing if can_print(drawing) else drawing.translate(_PLAIN))
 
 
 def _ask(face: Face, port: str | None) -> list[dict[str, Any]]:
@@ -69,11 +68,3 @@ def _ask(face: Face, port: str | None) -> list[dict[str, Any]]:
     place = parse_port(port)
     ports = face.client().ports(place.machine or None, network=place.network)
     return [view for view in ports if ":" not in port or view["port"] == port]
-
-
-def _can_encode(text: str) -> bool:
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True

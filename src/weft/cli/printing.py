@@ -1,6 +1,8 @@
 """Output: aligned columns for people, JSON for programs."""
 
 import json
+import locale
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,6 +10,16 @@ from typing import Any
 _TIMES = {"created", "started", "ready", "expires", "again", "used"}
 _SIZES = {"memory", "resident", "size", "stored"}
 _AGE_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def can_print(text: str) -> bool:
+    """Whether standard output and the locale have all of its characters."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(locale.nl_langinfo(locale.CODESET) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def print_json(value: object) -> None:

@@ -235,6 +235,10 @@ class Client(
         """What machines use now: these, or all that run. Shares of a processor come from two answers."""
         return self._ask_list("GET", "/v1/stats", query={"machine": list(machines)})
 
+    def history(self, name: str, *, since: float | None = None, until: float | None = None) -> Json:
+        """What the machine used between two times, seconds since the epoch; in the last hour if none are given."""
+        return self._ask_object("GET", f"{_machine(name)}/history", query={"since": since, "until": until})
+
     def processes(self, name: str) -> list[Json]:
         """What runs in the machine."""
         return self._ask_list("GET", f"{_machine(name)}/processes")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
+from weft.fabric.history.recording import Recording
 from weft.fabric.pins import Pins
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.runs import Runs
@@ -27,9 +28,10 @@ _PATIENCE = 2.0
 class Insight:
     """Questions to running machines and to the host about them."""
 
-    def __init__(self, site: Site, runs: Runs, pins: Pins) -> None:
+    def __init__(self, site: Site, runs: Runs, pins: Pins, recording: Recording) -> None:
         self._site = site
         self._pins = pins
+        self._recording = recording
         self._runs = runs
         self._additional = AdditionalMemory(time.monotonic)
 
@@ -61,12 +63,12 @@ class Insight:
         return StatsView(
             name=machine.name,
             time=self._site.clock(),
-            cpus=machine.spec.cpus,
+            cpus=machine.granted_cpus,
             cpu_seconds=_find_cpu(group, usage),
             resident=usage.resident if usage else None,
             additional=await self._additional.find(stamp.id) if stamp else None,
-            memory_total=facts.memory_total if facts else None,
-            memory_used=facts.memory_total - facts.memory_available if facts else None,
+            memory_total=facts.memory_own if facts else None,
+            memory_used=facts.memory_used if facts else None,
             processes=facts.processes if facts else None,
             read_bytes=usage.read_bytes if usage else None,
             written_bytes=usage.written_bytes if usage else None,
@@ -75,9 +77,11 @@ class Insight:
 
     async def _ask(self, name: str) -> Facts | None:
         try:
-            return await self._runs.agent(name).facts(timeout=_PATIENCE)
+            facts = await self._runs.agent(name).facts(timeout=_PATIENCE)
         except WeftError:
             return None
+        self._recording.note(name, facts)
+        return facts
 
 
 def _find_cpu(group: Usage | None, process: ProcessUsage | None) -> float | None:

@@ -91,6 +91,11 @@ class MachineFiles:
         return self.folder / "qemu.log"
 
     @property
+    def history(self) -> Path:
+        """What it used, minute by minute."""
+        return self.folder / "history"
+
+    @property
     def disk(self) -> Path:
         """What the image wants kept from run to run, as long as there is the machine."""
         return self.folder / "volumes.img"

@@ -80,6 +80,7 @@ async def open_room(shared: Shared, record: RoomRecord, shelves: Shelves) -> Asy
         site.tasks.start(room.hearts.watch_carriers(), "watch-carriers")
         site.tasks.start(watch_forgeries(site, room.ports.pins), "watch-forgeries")
         site.tasks.start(room.keeping.keep(), "keep-pools")
+        site.tasks.start(room.recording.keep(), "keep-history")
         site.tasks.start(site.namespace.keep(), "keep-namespace")
         yield room
 

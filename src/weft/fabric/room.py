@@ -17,6 +17,7 @@ from weft.fabric.forks.copies import Copies
 from weft.fabric.forks.forking import Forks
 from weft.fabric.forks.instants import Instants
 from weft.fabric.hearts import Hearts
+from weft.fabric.history.recording import Recording
 from weft.fabric.inserts import Inserts
 from weft.fabric.insight import Insight
 from weft.fabric.lifecycle import Lifecycle
@@ -73,6 +74,7 @@ class Room:
     confirming: Confirming
     files: Files
     insight: Insight
+    recording: Recording
     updates: Updates
     templates: Templates
     snapshots: Snapshots
@@ -147,6 +149,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     hooks.on_ready += [placing.on_ready, keeping.on_ready]
     hooks.on_commit = configs.on_commit
     capturing = Capturing(site, runs)
+    recording = Recording(site)
     firewalls = Firewalls(site, runs, changes)
     telling = Telling(site.events, site.clock)
     hooks.on_event = telling.on_event
@@ -178,7 +181,8 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
         configs=configs,
         confirming=confirming,
         files=Files(runs),
-        insight=Insight(site, runs, ports.pins),
+        insight=Insight(site, runs, ports.pins, recording),
+        recording=recording,
         updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks),
         templates=templates,
         snapshots=assemble_snapshots(site, machines, lifecycle, volumes, capturing),

@@ -49,6 +49,16 @@ class Facts:
     pressure: dict[tuple[str, str], Pressure] = field(default_factory=dict)
     nics: dict[str, NicFacts] = field(default_factory=dict)
 
+    @property
+    def memory_own(self) -> int:
+        """What it has for itself: its kernel counts as its own what the balloon holds."""
+        return self.memory_total - self.memory_ballooned
+
+    @property
+    def memory_used(self) -> int:
+        """What of it it cannot give up."""
+        return self.memory_own - self.memory_available
+
 
 def _read_number(facts: Facts, key: str, values: list[str]) -> None:
     (value,) = values

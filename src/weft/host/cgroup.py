@@ -82,6 +82,12 @@ class Cgroup:
             return None
         return _read_v2(self.paths[0]) if self.mode == CgroupMode.V2 else _read_v1(self.paths)
 
+    def cpu_seconds(self) -> float | None:
+        """Processor time since its start, with one look; None where that is not counted."""
+        if not self.paths:
+            return None
+        return _read_seconds_v2(self.paths[0]) if self.mode == CgroupMode.V2 else _read_seconds_v1(self.paths[0])
+
     def remove(self) -> None:
         """Remove the group. Raises WrongState while a process is in it. Fine when it is gone already."""
         for path in self.paths:
@@ -209,17 +215,25 @@ def _plan_v1(limits: Limits) -> list[tuple[str, str]]:
 
 
 def _read_v2(path: Path) -> Usage:
+    memory, pids = _read_number(path / "memory.current"), _read_number(path / "pids.current")
+    return Usage(_read_seconds_v2(path), memory, pids)
+
+
+def _read_seconds_v2(path: Path) -> float:
     stat = dict(line.split() for line in _read(path / "cpu.stat").splitlines())
-    seconds = int(stat.get("usage_usec", 0)) / 1e6
-    return Usage(seconds, _read_number(path / "memory.current"), _read_number(path / "pids.current"))
+    return int(stat.get("usage_usec", 0)) / 1e6
 
 
 def _read_v1(paths: Sequence[Path]) -> Usage:
     cpu, memory, pids = paths
+    used = _read_number(memory / "memory.usage_in_bytes")
+    return Usage(_read_seconds_v1(cpu), used, _read_number(pids / "pids.current"))
+
+
+def _read_seconds_v1(cpu: Path) -> float:
     # The time is counted by cpuacct, which may or may not be mounted together with cpu.
     accounts = cpu.parents[1].with_name("cpuacct") / cpu.relative_to(cpu.parents[1])
-    nanoseconds = _read_number(cpu / "cpuacct.usage") or _read_number(accounts / "cpuacct.usage")
-    return Usage(nanoseconds / 1e9, _read_number(memory / "memory.usage_in_bytes"), _read_number(pids / "pids.current"))
+    return (_read_number(cpu / "cpuacct.usage") or _read_number(accounts / "cpuacct.usage")) / 1e9
 
 
 def _number(value: int | None, unlimited: str) -> str:

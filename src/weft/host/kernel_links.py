@@ -151,7 +151,7 @@ class KernelLinks:
 
     async def count_traffic(self) -> dict[str, Traffic]:
         bodies = await self._slowly(lambda: self._slow.dump(rtnl.GET_LINK, rtnl.dump_link(0)), "links")
-        return {link.name: Traffic(link.received, link.sent) for link in map(rtnl.parse_link, bodies)}
+        return {link.name: _traffic_of(link) for link in map(rtnl.parse_link, bodies)}
 
     async def ensure_hook(self, link: str) -> None:
         try:
@@ -317,6 +317,10 @@ def _own_mac(name: str, alias: str) -> bytes:
 def _check_slot(slot: int) -> None:
     if not TRAP_SLOT < slot <= MAX_SLOT:
         raise Invalid(f"slot {slot} is not between {TRAP_SLOT + 1} and {MAX_SLOT}")
+
+
+def _traffic_of(link: rtnl.RawLink) -> Traffic:
+    return Traffic(link.received, link.sent, link.frames_received, link.frames_sent)
 
 
 def _describe(raw: rtnl.RawLink, master: str | None) -> LinkInfo:

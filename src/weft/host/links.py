@@ -38,10 +38,12 @@ class LinkInfo:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Bytes that have come in at a link and gone out by it since it was made."""
+    """Bytes and frames that have come in at a link and gone out by it since it was made."""
 
     received: int
     sent: int
+    frames_received: int = 0
+    frames_sent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix, flags, scope, i
 _UP, _LOWER_UP = 0x1, 0x10000
 _MAC, _NAME, _MTU, _QUEUE, _MASTER, _INFO, _ALIAS = 1, 3, 4, 6, 10, 18, 20
 _STATS = 23
-_TRAFFIC = struct.Struct("=16xQQ")
+_TRAFFIC = struct.Struct("=QQQQ")
 _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
 _NAMESPACE = 28  # IFLA_NET_NS_FD
@@ -41,7 +41,7 @@ class RawLink:
     """A link as the kernel numbers it; `master` is the index of its bridge, or zero.
 
     `active`: it has a queue, so that frames can leave by it, which takes the kernel a moment after the carrier came.
-    `received` and `sent` count bytes.
+    `received` and `sent` count bytes, the last two frames.
     """
 
     index: int
@@ -56,6 +56,8 @@ class RawLink:
     active: bool
     received: int
     sent: int
+    frames_received: int
+    frames_sent: int
 
 
 def dump_bridge(name: str, *, mtu: int, mac: bytes) -> bytes:
@@ -147,12 +149,12 @@ def _dump_info(kind: str, data: bytes) -> bytes:
     return nest(_INFO, attribute(_INFO_KIND, kind), data)
 
 
-def _parse_traffic(value: bytes | None) -> tuple[int, int]:
-    """Bytes in and out: the third and fourth of rtnl_link_stats64, behind packets in and out."""
+def _parse_traffic(value: bytes | None) -> tuple[int, int, int, int]:
+    """Bytes in and out, frames in and out; rtnl_link_stats64 begins with the frames."""
     if value is None or len(value) < _TRAFFIC.size:
-        return 0, 0
-    received, sent = _TRAFFIC.unpack_from(value)
-    return received, sent
+        return 0, 0, 0, 0
+    frames_received, frames_sent, received, sent = _TRAFFIC.unpack_from(value)
+    return received, sent, frames_received, frames_sent
 
 
 def _parse_number(value: bytes | None) -> int:

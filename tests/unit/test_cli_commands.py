@@ -145,7 +145,7 @@ def test_wait_prints_exit_statuses(fake: FakeDaemon, weft: Weft) -> None:
 def test_run_detached_says_only_what_was_said(fake: FakeDaemon, weft: Weft) -> None:
     fake.on("POST", "/v1/machines", MACHINE)
     assert weft("run", "-d", "base") == (0, "web\n", "")
-    spec = {"image": "base", "cpus": 1, "profile": "microvm", "command": [], "env": {}}
+    spec = {"image": "base", "command": [], "env": {}}
     assert fake.last().body == {"spec": spec, "start": True, "wait": True}
 
 

@@ -1,15 +1,19 @@
 """Changes of a machine's spec: what is live, what needs a start, and which NIC takes over which place."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from weft.model.elastic import ElasticPolicy, ElasticSpec, PolicyMode
 from weft.model.errors import Invalid
 from weft.model.image import NicRole
-from weft.model.machine import MachineRestart, MachineSpec, NicSpec
-from weft.plan.update import LIVE, SpecChange, match_nics, plan_update
+from weft.model.machine import MachineRestart, MachineSpec, NicSpec, Profile
+from weft.plan.update import LIVE, SpecChange, change_spec, match_nics, name_parts, plan_update
 
 SPEC = MachineSpec(name="web", image="base")
+ELASTIC = MachineSpec(name="web", image="base", elastic=ElasticSpec(max_cpus=4, max_memory=1 << 30))
 nics = st.lists(
     st.builds(NicSpec, network=st.sampled_from(["lan", "dmz", "wan"]), role=st.just(NicRole.LAN)), max_size=4
 )
@@ -31,6 +35,52 @@ def test_what_only_the_fabric_uses_is_live_and_the_rest_waits_for_a_start() -> N
 
 def test_what_is_live_are_parts_of_a_spec() -> None:
     assert set(MachineSpec.model_fields) > LIVE
+
+
+def change(spec: MachineSpec, **changes: Any) -> MachineSpec:
+    return MachineSpec.model_validate(change_spec(spec, changes))
+
+
+def test_how_far_it_grows_waits_for_a_start_and_by_which_policy_does_not() -> None:
+    auto = change(ELASTIC, elastic={"policy": {"mode": "auto"}})
+    assert auto.elastic == ElasticSpec(max_cpus=4, max_memory=1 << 30, policy=ElasticPolicy(mode=PolicyMode.AUTO))
+    assert plan_update(ELASTIC, auto) == SpecChange(live=("elastic",))
+    assert plan_update(auto, change(auto, elastic={"max_cpus": 2})) == SpecChange(restart=("elastic",))
+    both = change(ELASTIC, elastic={"max_cpus": 2, "policy": {"mode": "auto"}})
+    assert plan_update(ELASTIC, both) == SpecChange(restart=("elastic",))
+    assert name_parts(("memory", "elastic")) == "memory, elasticity"
+
+
+def test_of_how_elastic_it_is_stays_what_is_not_named() -> None:
+    auto = change(ELASTIC, elastic={"policy": {"mode": "auto"}})
+    further = change(auto, elastic={"max_memory": 2 << 30})
+    assert further.elastic == ElasticSpec(max_cpus=4, max_memory=2 << 30, policy=ElasticPolicy(mode=PolicyMode.AUTO))
+    assert change(further, elastic={"max_cpus": None}).elastic == ElasticSpec(
+        max_memory=2 << 30, policy=ElasticPolicy(mode=PolicyMode.AUTO)
+    )
+
+
+def test_a_machine_becomes_elastic_with_the_profile_that_can_and_fixed_again_without_another() -> None:
+    elastic = change(SPEC, cpus=1, elastic={"max_cpus": 4})
+    assert (elastic.profile, elastic.elastic) == (Profile.Q35, ElasticSpec(max_cpus=4))
+    assert set(plan_update(SPEC, elastic).restart) == {"profile", "elastic"}
+    assert change(SPEC, elastic={"max_cpus": 4}, profile="microvm").profile is Profile.MICROVM
+    fixed = change(elastic, cpus=2, elastic={"max_cpus": None})
+    assert (fixed.cpus, fixed.elastic, fixed.profile) == (2, None, Profile.Q35)
+    assert change(elastic, elastic=None).elastic is None
+
+
+def test_a_size_alone_leaves_a_fixed_machine_fixed() -> None:
+    assert change(SPEC, cpus=2, elastic={"max_cpus": None}) == SPEC.model_copy(update={"cpus": 2})
+
+
+def test_a_policy_without_room_to_grow_is_refused() -> None:
+    for spec, elastic in (
+        (SPEC, {"policy": {"mode": "auto"}}),
+        (ELASTIC, {"max_cpus": None, "max_memory": None, "policy": {"mode": "auto"}}),
+    ):
+        with pytest.raises(Invalid, match="needs room to grow"):
+            change(spec, elastic=elastic)
 
 
 def test_a_name_stays() -> None:

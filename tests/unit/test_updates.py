@@ -16,6 +16,7 @@ from weft.fabric.records.insert import InsertRecord
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.records.network import NetworkRecord
 from weft.fabric.room import Room
+from weft.model.elastic import ElasticPolicy, ElasticSpec
 from weft.model.errors import Invalid, NotFound, WrongState
 from weft.model.insert import InsertSpec
 from weft.model.machine import MachineRestart, MachineSpec, NicSpec, State
@@ -159,3 +160,33 @@ async def test_the_api_changes_parts(fabric: Fabric, room: Room) -> None:
         for changes in ({"memori": 1}, {"memory": 1}, {"name": "other"}):
             refused = await http.patch("/v1/machines/web", json={"changes": changes})
             assert refused.status_code == 422, refused.text
+
+
+async def test_a_machine_becomes_elastic_by_an_update_and_its_policy_changes_while_it_runs(
+    fabric: Fabric, room: Room
+) -> None:
+    await make(room, "lan")
+    app = make_app(fabric, lambda _machines: None)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://weft") as http:
+
+        async def patch(**changes: Any) -> Any:
+            return (await http.patch("/v1/machines/web", json={"changes": changes})).json()
+
+        assert set((await patch(elastic={"max_memory": 1 << 30}))["restart"]) == {"profile", "elastic"}
+        await room.site.shelves.machines.save(find(room).with_(state=State.RUNNING))
+        assert (await patch(elastic={"policy": {"mode": "auto"}}))["live"] == ["elastic"]
+        error = (await patch(elastic={"max_memory": 2 << 30}))["error"]
+        assert error["message"] == "machine 'web' would have to be restarted for another elasticity"
+        assert find(room).spec.elastic == ElasticSpec(max_memory=1 << 30, policy=ElasticPolicy())
+        assert "needs room to grow" in (await patch(elastic={"max_memory": None, "policy": {}}))["error"]["message"]
+
+
+async def test_a_machine_that_cannot_have_what_its_image_needs_is_not_made(room: Room) -> None:
+    with pytest.raises(Invalid) as caught:
+        await make(room, "lan", elastic=ElasticSpec(max_memory=48 << 20))
+    assert str(caught.value) == (
+        "machine 'web': it may grow to 48M of memory, and its image needs 64M"
+        " (raise the maximum, or say a smaller minimum)"
+    )
+    assert room.site.shelves.machines.find("web") is None
+    await make(room, "lan", memory=32 << 20, elastic=ElasticSpec(max_memory=48 << 20))

@@ -11,7 +11,7 @@ from weft.api.specs import dump_problems
 from weft.fabric.room import Room
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, MachineUpdate
-from weft.plan.update import SpecChange
+from weft.plan.update import SpecChange, change_spec
 
 router = APIRouter(prefix="/machines", tags=["machines"])
 
@@ -25,7 +25,7 @@ class UpdateRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    changes: dict[str, Any] = Field(description="as in a machine's spec; what is left out stays")
+    changes: dict[str, Any] = Field(description="as in a machine's spec; what is left out stays, also within `elastic`")
     restart: bool = False
     wait: bool = True
     plan: bool = False
@@ -45,7 +45,7 @@ async def update_machine(room: TheRoom, name: str, body: UpdateRequest) -> Machi
 
 def _merge(spec: MachineSpec, changes: dict[str, Any]) -> MachineSpec:
     try:
-        return MachineSpec.model_validate({**spec.model_dump(), **changes})
+        return MachineSpec.model_validate(change_spec(spec, changes))
     except ValidationError as err:
         raise Invalid(dump_problems(err.errors())) from err
 

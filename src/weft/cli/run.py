@@ -11,10 +11,11 @@ import click
 
 from weft.cli.face import Face, format_option, wait_option
 from weft.cli.nic_options import network_options
-from weft.cli.params import IMAGE, KERNEL, SIZE
+from weft.cli.params import IMAGE, KERNEL
 from weft.cli.printing import print_json
 from weft.cli.run_options import container_options, make_spec
 from weft.cli.setting_options import read_settings, settings_options
+from weft.cli.size_options import size_options
 from weft.cli.statuses import find_status
 from weft.model.errors import WrongState
 
@@ -33,10 +34,11 @@ _STOP_GRACE = 10.0
 @click.option("--rm", "remove", is_flag=True, help="Remove it when it ends.")
 @click.option("--name", help="Its name. Default: made up.")
 @network_options
-@click.option("--memory", type=SIZE, help="Its memory, like 64M. Default: what the image says.")
-@click.option("--cpus", type=click.IntRange(min=1), default=1, show_default=True, help="Its number of CPUs.")
-@click.option("--profile", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True,
-              help="The cheapest kind of machine, or one with PCI that can grow.")  # fmt: skip
+@size_options(
+    memory="Default: what the image says.",
+    cpus="Default: 1.",
+    profile="Default: microvm, or q35 where its size may change.",
+)
 @click.option("--kernel", type=KERNEL, help="Its kernel. Default: the default kernel.")
 @click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing", show_default=True,
               help="When to fetch IMAGE; what is missing is only fetched if it begins with a registry.")  # fmt: skip
@@ -66,6 +68,9 @@ def run(
     Ctrl-C stops the machine. With -i and -t its program has our input and our terminal instead, as with `weft attach`;
     Ctrl-C is the program's then. Options come before IMAGE. An IMAGE such as
     docker.io/library/nginx is pulled.
+
+    With a range of CPUs or of memory the machine is elastic: it starts with the least, and `weft scale` changes that
+    while it runs.
     """
     policy = wanted.pop("pull")
     settings = read_settings(wanted.pop("values"), wanted.pop("settings_file"))

@@ -18,6 +18,7 @@ from weft.model.options import (
     parse_tmpfs,
     parse_volume,
 )
+from weft.model.ranges import make_sizes
 from weft.model.signals import parse_signal
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -84,6 +85,7 @@ def make_spec(
         spec["entrypoint"] = [entrypoint] if entrypoint else []
     if health := parse_health(wanted.pop("health_cmd"), **{key: wanted.pop(f"health_{key}") for key in _HEALTH}):
         spec["health"] = health
+    spec |= make_sizes(*(wanted.pop(key) for key in ("cpus", "memory", "elastic")))
     spec |= wanted.pop("restart") or {}
     if floppy := wanted.pop("floppy"):
         spec["floppy"] = str(Path.cwd() / floppy)

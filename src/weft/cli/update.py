@@ -7,13 +7,14 @@ import click
 
 from weft.cli.face import Face, format_option, wait_option
 from weft.cli.lifecycle import for_each
-from weft.cli.params import DURATION, IMAGE, KERNEL, MACHINE, SIZE, Parsed
+from weft.cli.params import DURATION, IMAGE, KERNEL, MACHINE, Parsed
+from weft.cli.size_options import size_options
 from weft.model.options import parse_label, parse_restart
+from weft.model.ranges import change_sizes
 
 
 @click.command(short_help="Change machines that are there.")
-@click.option("--memory", type=SIZE, help="Its memory, like 128M.")
-@click.option("--cpus", type=click.IntRange(min=1), help="Its number of CPUs.")
+@size_options(memory="", cpus="", profile="One that becomes elastic gets q35.")
 @click.option("--restart", "policy", type=Parsed("policy", parse_restart), metavar="POLICY",
               help="When it is started again: `no`, `on-failure[:N]`, `always`, `unless-stopped`.")  # fmt: skip
 @click.option("--label", "labels", multiple=True, type=Parsed("label", parse_label), metavar="KEY[=VALUE]",
@@ -41,11 +42,14 @@ def update(
 ) -> None:
     """Change machines NAME. They keep their names, addresses, volumes and settings.
 
-    Labels, the restart policy and the time of a stop change at once. Memory, CPUs, image and kernel need a start: of a
-    machine that runs they are refused without --restart-now; on a terminal it asks.
+    Labels, the restart policy, the time of a stop and whether it grows and shrinks by itself change at once. Memory,
+    CPUs, their ranges, image and kernel need a start: of a machine that runs they are refused without --restart-now; on
+    a terminal it asks. A range makes the machine elastic, a size alone fixes it. Within its range `weft scale` gives a
+    machine that runs more or less.
     """
     client = face.client()
-    changes = {key: value for key, value in wanted.items() if value is not None}
+    changes = change_sizes(*(wanted.pop(key) for key in ("cpus", "memory", "elastic")))
+    changes |= {key: value for key, value in wanted.items() if value is not None}
     changes |= {"max_restarts": None, **policy} if policy else {}
 
     def collect(name: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from weft.model.machine import Address, HealthView, MachineSpec, MachineView, Ni
 from weft.model.names import DEFAULT_KERNEL, DEFAULT_NETWORK
 from weft.model.publish import PublishSpec
 from weft.model.reference import find_stem
+from weft.plan.elastic.growth import check_growth
 from weft.plan.mounts import check_slots, plan_mounts
 
 log = logging.getLogger(__name__)
@@ -166,7 +167,9 @@ class Machines:
         disks, shares, floppy = len(mounts.disks), len(mounts.shares), spec.floppy is not None
         check_slots(spec.name, spec.profile, nics=len(wanted), disks=disks, shares=shares, floppy=floppy)
         check_folders(self._site, spec)
-        return Checked(spec, kernel.name, spec.memory or image.memory, wanted)
+        memory = spec.memory or image.memory
+        check_growth(spec, memory)
+        return Checked(spec, kernel.name, memory, wanted)
 
     async def remove(self, name: str, *, force: bool = False) -> None:
         """Take a machine away with everything it had. Raises WrongState while it runs, unless `force`."""

@@ -18,7 +18,7 @@ from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 from weft.model.errors import WeftError, WrongState
 from weft.model.machine import MachineSpec, NicSpec, State
-from weft.plan.update import SpecChange, match_nics, plan_update
+from weft.plan.update import SpecChange, match_nics, name_parts, plan_update
 
 
 class Updates:
@@ -146,7 +146,7 @@ class Updates:
         return give_nics(self._site, machine.name, wanted, places)
 
     def _check_running(self, machine: MachineRecord, change: SpecChange, *, restart: bool) -> None:
-        parts = ", ".join(change.restart)
+        parts = name_parts(change.restart)
         if machine.state is State.SUSPENDED:
             what = f"machine {machine.name!r} is suspended, and could not go on with another {parts}"
             raise WrongState(what, hint="weft stop discards what it was")
@@ -173,7 +173,7 @@ class Updates:
         return {"again_at": self._site.clock(), "wanted": True} if update.start else {"again_at": machine.again_at}
 
     def _tell(self, name: str, change: SpecChange) -> None:
-        text = f"machine {name} has another {', '.join(change.parts)}"
+        text = f"machine {name} has another {name_parts(change.parts)}"
         self._site.events.publish("machine.changed", name, text, parts=list(change.parts))
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from weft.model.errors import Invalid
+from weft.model.ranges import NO_ROOM
 
 
 class Resource(StrEnum):
@@ -32,19 +33,19 @@ class ElasticPolicy(BaseModel):
 class ElasticSpec(BaseModel):
     """How far a machine may grow. The least it has, and starts with, is what its spec says; None: that does not change.
 
-    Memory is in bytes.
+    Memory is in bytes. Without a policy nobody but `weft scale` changes its size.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_cpus: int | None = Field(default=None, ge=1, le=64)
     max_memory: int | None = Field(default=None, ge=1)
-    policy: ElasticPolicy = ElasticPolicy()
+    policy: ElasticPolicy = ElasticPolicy(mode=PolicyMode.MANUAL)
 
     @model_validator(mode="after")
     def _check(self) -> "ElasticSpec":
         if self.max_cpus is None and self.max_memory is None:
-            raise Invalid("an elastic machine needs room to grow", hint="--cpus 1..4 or --memory 128M..2G")
+            raise Invalid(NO_ROOM, hint="say how far: --cpus 1..4, or --memory ..2G")
         return self
 
 

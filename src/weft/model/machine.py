@@ -11,6 +11,7 @@ from weft.model.image import USER_PATTERN, Health, NicRole
 from weft.model.mount import MountSpec
 from weft.model.names import DEFAULT_ROOM, parse_name
 from weft.model.publish import PublishSpec
+from weft.model.units import dump_size
 
 MIN_MEMORY = 32 << 20
 MAX_MEMORY = 1 << 40
@@ -174,8 +175,12 @@ class MachineSpec(Spec):
     def _check_ranges(self) -> "MachineSpec":
         if self.elastic is not None and (most := self.elastic.max_cpus) is not None and most < self.cpus:
             raise Invalid(f"machine {self.name!r}: {self.cpus} CPUs are more than the {most} it may grow to")
-        if self.elastic is not None and (top := self.elastic.max_memory) is not None and top < (self.memory or 0):
-            raise Invalid(f"machine {self.name!r}: its memory is more than it may grow to")
+        if self.elastic is not None and (top := self.elastic.max_memory) is not None:
+            if top < (self.memory or MIN_MEMORY):
+                least = dump_size(self.memory or MIN_MEMORY)
+                raise Invalid(f"machine {self.name!r}: it may grow to {dump_size(top)} of memory, and has {least}")
+            if top > MAX_MEMORY:
+                raise Invalid(f"machine {self.name!r}: no machine has more memory than {dump_size(MAX_MEMORY)}")
         return self
 
 

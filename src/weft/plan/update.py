@@ -1,14 +1,16 @@
 """What a change of a machine's spec asks for: what is done while it runs, and what has to wait for a start. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from weft.model.elastic import ElasticSpec
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, NicSpec
 
 LIVE = frozenset({"labels", "restart", "max_restarts", "stop_timeout", "health", "no_health", "remove", "cold"})
 """Parts of a spec that only the fabric uses: a machine that runs need not know of a change. All others are told to it
-at its start, or are what it is started with."""
+at its start, or are what it is started with. Of `elastic` only the policy is like that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +26,50 @@ class SpecChange:
         return self.live + self.restart
 
 
+def name_parts(parts: Iterable[str]) -> str:
+    """Parts of a spec in a sentence, like `another memory, elasticity`."""
+    return ", ".join("elasticity" if part == "elastic" else part for part in parts)
+
+
 def plan_update(before: MachineSpec, after: MachineSpec) -> SpecChange:
     """What leads from one spec to the other. Raises Invalid for another name: that is another machine."""
     if before.name != after.name:
         raise Invalid(f"machine {before.name!r} cannot become {after.name!r}", hint="names stay")
     changed = [part for part in MachineSpec.model_fields if getattr(before, part) != getattr(after, part)]
+    live = LIVE | {"elastic"} if has_same_ends(before.elastic, after.elastic) else LIVE
     return SpecChange(
-        live=tuple(part for part in changed if part in LIVE),
-        restart=tuple(part for part in changed if part not in LIVE),
+        live=tuple(part for part in changed if part in live),
+        restart=tuple(part for part in changed if part not in live),
     )
+
+
+def has_same_ends(before: ElasticSpec | None, after: ElasticSpec | None) -> bool:
+    """Whether machines could grow as far, by whichever policy."""
+    if before is None or after is None:
+        return before is after
+    return (before.max_cpus, before.max_memory) == (after.max_cpus, after.max_memory)
+
+
+def change_spec(spec: MachineSpec, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec with other values, as yet unchecked. Of `elastic` what the changes do not name stays, too.
+
+    One that becomes elastic is of the profile that can grow, unless another is asked for.
+    """
+    wanted = {**spec.model_dump(), **changes}
+    if isinstance(growth := changes.get("elastic"), Mapping):
+        wanted["elastic"] = _change_growth(spec.elastic, growth)
+    if spec.elastic is None and wanted["elastic"] is not None and "profile" not in changes:
+        del wanted["profile"]
+    return wanted
+
+
+def _change_growth(now: ElasticSpec | None, changes: Mapping[str, Any]) -> dict[str, Any] | None:
+    """None: nothing is left that could grow. To say a policy for that is wrong, which the check of the spec tells."""
+    growth: dict[str, Any] = {**(now.model_dump() if now else {}), **changes}
+    if now is not None and isinstance(policy := changes.get("policy"), Mapping):
+        growth["policy"] = {**now.policy.model_dump(), **policy}
+    can_grow = growth.get("max_cpus") is not None or growth.get("max_memory") is not None
+    return growth if can_grow or "policy" in changes else None
 
 
 def match_nics(before: Sequence[NicSpec], after: Sequence[NicSpec]) -> list[int | None]:

@@ -29,6 +29,21 @@ class Settings(BaseSettings):
     log_bytes: int = Field(4 << 20, ge=65536, description="size at which a machine's serial log is rotated")
     uid_base: int = Field(0x77000000, ge=1000, description="first of the user ids that machines run as (root only)")
     memory_overhead: int = Field(192 << 20, ge=0, description="what QEMU itself may use beside the machine's memory")
+    memory_overcommit: float = Field(
+        1.0, gt=0, description="how much memory may be promised to machines: so many times what the host has for them"
+    )
+    cpu_overcommit: float | None = Field(
+        None,
+        gt=0,
+        description="how many processors may be promised, for each that the host has; no bound by default, since time "
+        "of processors is shared out anew at every moment",
+    )
+    host_memory: int | None = Field(
+        None, gt=0, description="the part of the host's memory that is counted with, `host_reserve` included; all"
+    )
+    host_reserve: int | None = Field(
+        None, ge=0, description="memory kept for the host itself; a sixteenth by default, from 128 MiB to 1 GiB"
+    )
     pool_limit: int = Field(16, ge=0, description="how many copies the pools of a room may keep ready, all together")
     templates: bool = Field(
         True, description="whether machines go on from templates where they can, and appliances get some by themselves"

@@ -15,6 +15,8 @@ from weft.fabric.events import EventLog, RoomEvents
 from weft.fabric.fabric import Fabric
 from weft.fabric.images import Images
 from weft.fabric.layout import Layout
+from weft.fabric.ledger.host import assemble_host
+from weft.fabric.ledger.host_ledger import HostLedger
 from weft.fabric.reconciling.reconciler import Reconciler
 from weft.fabric.records.network import NetworkRecord
 from weft.fabric.records.room import RoomRecord
@@ -56,11 +58,11 @@ async def open_paper_fabric(home: Path) -> AsyncIterator[Fabric]:
     layout.create()
     _add_files(home)
     store = SqliteStore(layout.store)
-    ticks = itertools.count(1000)
+    ticks, settings = itertools.count(1000), load_settings(home)
     shared = Shared(
         id="0badcafe",
         layout=layout,
-        settings=load_settings(home),
+        settings=settings,
         facts=FACTS,
         images=ImageStore(home),
         kernels=KernelStore(home),
@@ -70,11 +72,12 @@ async def open_paper_fabric(home: Path) -> AsyncIterator[Fabric]:
         same_boot=True,
         init=b"",
         templates=open_library(home / "templates", lambda: float(next(ticks))),
+        ledger=HostLedger(FACTS, settings, lambda: FACTS.memory_bytes),
     )
     rooms = Rooms(shared, partial(_open_paper_room, shared))
     await rooms.open()
     images = Images(shared, rooms)
-    yield Fabric(shared, rooms, images, Reconciler(shared, rooms, images))
+    yield Fabric(shared, rooms, images, Reconciler(shared, rooms, images), assemble_host(shared, rooms))
     await rooms.close()
     await store.close()
 
@@ -108,6 +111,7 @@ async def _open_paper_room(shared: Shared, record: RoomRecord, shelves: Shelves)
         clock=shared.clock,
         tasks=Tasks(),
         init=shared.init,
+        ledger=shared.ledger,
     )
     if shelves.networks.find("lan") is None:
         lan = NetworkSpec(name="lan", subnet=IPv4Network("10.0.0.0/29"))

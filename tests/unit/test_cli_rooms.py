@@ -18,7 +18,9 @@ from weft.cli.insight import sum_samples
 from weft.client import Client
 from weft.model.room import RoomView
 
-ROOM = {"name": "acme", "description": "a customer", "isolation": "normal", "created": 1.0e9, "file": "/srv/acme.yaml",
+ROOM = {"name": "acme", "description": "a customer", "isolation": "normal",
+        "resources": {"memory": None, "max_memory": None, "cpus": None, "max_cpus": None, "cpu_weight": 100},
+        "created": 1.0e9, "file": "/srv/acme.yaml",
         "networks": ["lan", "dmz"], "machines": 3, "running": 2, "inserts": 1, "volumes": 1,
         "memory": 128 << 20, "broken": None}  # fmt: skip
 

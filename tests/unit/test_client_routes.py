@@ -30,6 +30,7 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
     ("doctor", (), {}, "GET", "/v1/doctor", {}, None),
     ("shutdown", (), {"machines": True}, "POST", "/v1/shutdown", {}, {"machines": True}),
     ("rooms", (), {}, "GET", "/v1/rooms", {}, None),
+    ("host", (), {}, "GET", "/v1/host", {}, None),
     ("room_view", ("acme",), {}, "GET", "/v1/rooms/acme", {}, None),
     (
         "create_room",

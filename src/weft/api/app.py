@@ -18,6 +18,7 @@ from weft.api import (
     firewalls,
     floppies,
     forks,
+    host,
     images,
     inserts,
     insight,
@@ -42,7 +43,7 @@ from weft.fabric.fabric import Fabric
 from weft.model.errors import Invalid, NotFound, WeftError
 
 API_VERSION = "v1"
-SHARED = (system, rooms, fabric_files, images, kernels, floppies)
+SHARED = (system, host, rooms, fabric_files, images, kernels, floppies)
 """Routes of what all rooms have in common."""
 OF_A_ROOM = (
     machines,

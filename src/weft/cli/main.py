@@ -77,6 +77,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "The fabric": {
         "room": "weft.cli.rooms:room",
+        "host": "weft.cli.host:host",
         "doctor": "weft.cli.doctor:doctor",
         "events": "weft.cli.fabric:events",
         "serve": "weft.cli.fabric:serve",

@@ -8,6 +8,7 @@ from weft.client.configs import ConfigRoutes
 from weft.client.fabric_files import FabricFileRoutes
 from weft.client.firewalls import FirewallRoutes
 from weft.client.forks import ForkRoutes
+from weft.client.host import HostRoutes
 from weft.client.http import Answer, Disconnected
 from weft.client.pools import PoolRoutes
 from weft.client.rooms import RoomRoutes
@@ -30,6 +31,7 @@ class Client(
     TemplateRoutes,
     SnapshotRoutes,
     ScalingRoutes,
+    HostRoutes,
 ):
     """One fabric's API. Every call is a connection of its own, so one client may be used from several threads.
 

@@ -50,6 +50,8 @@ KINDS = {
     "insert.bypassed": "It died or hangs and its policy is `open`: frames go past it.",
     "insert.blocked": "It died or hangs and its policy is `closed`: nothing passes.",
     "insert.expired": "Its time is up; `insert.ejected` follows.",
+    "host.tight": "The host is short of memory: machines are asked to give back what they were lent.",
+    "host.calm": "It has memory enough again: who gave gets back.",
     "adoption.failed": "After a start of the daemon something of a machine or insert could not be repaired.",
     "template.created": "A template was made, by itself or because somebody wanted it.",
     "template.failed": "A template could not be made, or no machine can go on from it: thrown away. The text says why.",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from weft.fabric.forks.rooms import RoomForks
 from weft.fabric.images import Images
+from weft.fabric.ledger.host import Host
 from weft.fabric.reconciling.reconciler import Reconciler
 from weft.fabric.room import Room
 from weft.fabric.rooms import Rooms
@@ -18,6 +19,7 @@ class Fabric:
     rooms: Rooms
     images: Images
     reconciler: Reconciler
+    host: Host
 
     @property
     def room_forks(self) -> RoomForks:

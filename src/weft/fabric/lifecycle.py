@@ -51,28 +51,27 @@ class Lifecycle:
 
         It goes on from `moment`, which is the caller's to close and has the name `origin`, or else from a template, if
         there is one, or else it boots. Raises WrongState when it runs already, or the moment is of another shape;
-        Unavailable for what the host lacks.
+        Unavailable for what the host lacks, NoRoom for memory.
         """
         async with self._starting.locked(name):
             machine = self._shelf.get(name)
             if machine.state not in STARTABLE or machine.removing:
                 raise WrongState(f"machine {name!r} is {machine.state}")
             machine = machine.with_(wanted=True, again_at=None, tries=0, failsafe=failsafe)
-            if (
-                machine.held is not None
-                and not failsafe
-                and moment is None
-                and await self._starting.become(machine, machine.held)
-            ):
-                return
-            await self._starting.launch(await self._starting.let_go(machine), moment, origin)
+            held = None if failsafe or moment else machine.held
+            async with self._starting.admitted(machine):
+                if held is not None and await self._starting.become(machine, held):
+                    return
+                await self._starting.launch(await self._starting.let_go(machine), moment, origin)
 
     async def start_again(self, name: str, at: float) -> None:
         """Carry out a restart that was planned for this time, unless something else has happened meanwhile."""
         async with self._starting.locked(name):
             machine = self._shelf.find(name)
             if machine and machine.again_at == at and machine.state in STARTABLE and not machine.removing:
-                await self._starting.launch(machine.with_(again_at=None, restarts=machine.restarts + 1))
+                machine = machine.with_(again_at=None, restarts=machine.restarts + 1)
+                async with self._starting.admitted(machine):
+                    await self._starting.launch(machine)
 
     async def wait_ready(self, name: str) -> None:
         """Until the agent answers; a machine that is not live is started. Raises Unavailable saying why it does not."""

@@ -14,6 +14,8 @@ from weft.fabric.fabric import Fabric
 from weft.fabric.forgeries import watch_forgeries
 from weft.fabric.images import Images
 from weft.fabric.layout import Layout
+from weft.fabric.ledger.host import assemble_host
+from weft.fabric.ledger.host_ledger import HostLedger
 from weft.fabric.logs import keep_logs
 from weft.fabric.reconciling.reconciler import Reconciler
 from weft.fabric.records.room import RoomRecord
@@ -23,7 +25,7 @@ from weft.fabric.shared import Shared
 from weft.fabric.site import Shelves, Site, Tasks
 from weft.fabric.templates.library import open_library
 from weft.host.cgroup import find_cgroups
-from weft.host.facts import find_facts
+from weft.host.facts import find_facts, read_stalled
 from weft.host.kernel_links import open_links
 from weft.host.namespace import open_namespace
 from weft.image.store import ImageStore, KernelStore
@@ -42,11 +44,12 @@ async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncItera
     async with AsyncExitStack() as stack:
         store = SqliteStore(layout.store)
         stack.push_async_callback(store.close)
+        facts = await find_facts(layout.run, settings.accel)
         shared = Shared(
             id=hashlib.sha256(bytes(home)).hexdigest()[:8],
             layout=layout,
             settings=settings,
-            facts=await find_facts(layout.run, settings.accel),
+            facts=facts,
             images=ImageStore(home),
             kernels=KernelStore(home),
             store=store,
@@ -55,12 +58,15 @@ async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncItera
             same_boot=await note_boot(store),
             init=init,
             templates=open_library(layout.home / "templates", time.time),
+            ledger=HostLedger(facts, settings),
         )
         rooms = Rooms(shared, partial(open_room, shared))
         stack.push_async_callback(rooms.close)
         await rooms.open()
-        images = Images(shared, rooms)
-        yield Fabric(shared, rooms, images, Reconciler(shared, rooms, images))
+        images, host, tasks = Images(shared, rooms), assemble_host(shared, rooms), Tasks()
+        stack.push_async_callback(tasks.cancel)
+        tasks.start(host.reclaiming.watch(read_stalled), "watch-host")
+        yield Fabric(shared, rooms, images, Reconciler(shared, rooms, images), host)
         shared.events.close()
 
 
@@ -111,4 +117,5 @@ async def _open_site(stack: AsyncExitStack, shared: Shared, record: RoomRecord, 
         clock=shared.clock,
         tasks=Tasks(),
         init=shared.init,
+        ledger=shared.ledger,
     )

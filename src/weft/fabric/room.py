@@ -20,6 +20,7 @@ from weft.fabric.hearts import Hearts
 from weft.fabric.history.recording import Recording
 from weft.fabric.inserts import Inserts
 from weft.fabric.insight import Insight
+from weft.fabric.ledger.room_accounts import RoomAccounts
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.machines import Machines
 from weft.fabric.moments.capturing import Capturing
@@ -155,6 +156,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     hooks.on_event = telling.on_event
     hooks.on_end.append(telling.on_end)
     scaling = Scaling(site, runs, {Resource.MEMORY: MemoryLever(site, runs)})
+    scaling.accounts = RoomAccounts(site.ledger, site.room)
     hooks.before_ready.append(scaling.prepare)
     hooks.on_ready.append(scaling.on_ready)
     hooks.on_end.append(scaling.on_end)

@@ -44,6 +44,7 @@ class Rooms:
         self._closing: dict[str, AsyncExitStack] = {}
         self._broken: dict[str, WeftError] = {}
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        shared.ledger.find_entries = self._entries
 
     @property
     def default(self) -> Room:
@@ -114,6 +115,7 @@ class Rooms:
             if self._shelf.find(spec.name):
                 raise Exists(f"room {spec.name!r} exists already")
             block = self._choose_block(spec.name)
+            self._shared.ledger.check_room(spec)
             record = RoomRecord(spec=spec, block=block, created=self._shared.clock(), forking=forking)
             await self._shelf.save(record)
             try:
@@ -140,8 +142,13 @@ class Rooms:
         await self._finish_removal(name)
 
     async def change(self, spec: RoomSpec) -> RoomRecord:
-        """Give a room another description, or from the next starts on another isolation. Raises NotFound."""
-        record = await self._shelf.save(self.record(spec.name).with_(spec=spec))
+        """Give a room another description, other resources, or from the next starts on another isolation.
+
+        Raises NotFound, NoRoom.
+        """
+        record = self.record(spec.name)
+        self._shared.ledger.check_room(spec)
+        record = await self._shelf.save(record.with_(spec=spec))
         if room := self._open.get(spec.name):
             room.templates.isolation = spec.isolation
         return record
@@ -163,6 +170,7 @@ class Rooms:
             name=record.name,
             description=record.spec.description,
             isolation=record.spec.isolation,
+            resources=record.spec.resources,
             created=record.created,
             file=record.file,
             networks=[network.name for network in sorted(shelves.networks, key=lambda network: network.created)],
@@ -173,6 +181,12 @@ class Rooms:
             memory=sum(machine.memory for machine in live),
             broken=broken.message if broken else None,
         )
+
+    def _entries(self) -> Iterator[tuple[RoomRecord, Shelf[MachineRecord]]]:
+        """All rooms, broken ones too: what runs in them has its memory all the same."""
+        for record in self._shelf:
+            if shelves := self._shelves.get(record.name):
+                yield record, shelves.machines
 
     def _get_open(self, name: str) -> Room:
         if broken := self._broken.get(name):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from weft.fabric.events import EventLog
 from weft.fabric.layout import Layout
+from weft.fabric.ledger.host_ledger import HostLedger
 from weft.fabric.templates.library import Library
 from weft.host.facts import HostFacts
 from weft.image.store import ImageStore, KernelStore
@@ -31,3 +32,4 @@ class Shared:
     same_boot: bool
     init: bytes
     templates: Library
+    ledger: HostLedger

@@ -10,6 +10,7 @@ from typing import Any
 
 from weft.fabric.events import RoomEvents
 from weft.fabric.layout import Layout
+from weft.fabric.ledger.host_ledger import HostLedger
 from weft.fabric.records.insert import InsertRecord
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.records.network import NetworkRecord
@@ -82,8 +83,8 @@ class Shelves:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a room is built on. Settings, facts, images, kernels, the clock (seconds since the epoch) and the guest's
-    init are those of the whole fabric, whose folder is `home`; everything else is the room's own.
+    """What a room is built on. Settings, facts, images, kernels, the ledger, the clock (seconds since the epoch) and
+    the guest's init are those of the whole fabric, whose folder is `home`; everything else is the room's own.
 
     `block` is the number of its user ids' block.
     """
@@ -104,6 +105,7 @@ class Site:
     clock: Callable[[], float]
     tasks: "Tasks"
     init: bytes
+    ledger: HostLedger
 
     def identity(self, number: int) -> Identity | None:
         """A user id for the `number`th thing of this room, where the daemon may give one away."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 
 from weft.fabric.elastic.beginning import begin_elastic
 from weft.fabric.endings import processes_of, remove_group, remove_sockets
@@ -20,7 +20,7 @@ from weft.fabric.settling import Settling
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 from weft.host.pids import stop_processes, watch_exit
-from weft.model.errors import Unavailable, WeftError
+from weft.model.errors import NoRoom, Unavailable, WeftError
 from weft.model.machine import Exit, State
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,20 @@ class Starting:
     async def locked(self, name: str) -> AsyncIterator[None]:
         """Nothing starts this machine meanwhile, but who has locked it."""
         async with self._locks[name]:
+            yield
+
+    @asynccontextmanager
+    async def admitted(self, machine: MachineRecord) -> AsyncIterator[None]:
+        """The host promises a machine that is about to start its memory. Raises NoRoom, which is on record then as the
+        end of this run."""
+        async with AsyncExitStack() as promise:
+            try:
+                await promise.enter_async_context(self._site.ledger.starting(self._site.room, machine))
+            except NoRoom as err:
+                resuming = machine.state is State.SUSPENDED
+                machine = (await self.let_go(machine)).with_(started=self._site.clock(), resuming=resuming)
+                await self._settling.settle(await self._shelf.save(machine), Exit(reason=err.message))
+                raise
             yield
 
     async def launch(

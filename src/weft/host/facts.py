@@ -91,6 +91,18 @@ def read_available() -> int:
     return int(found[1]) * 1024 if found else 0
 
 
+def read_stalled() -> float | None:
+    """Percent of the last ten seconds in which something waited for memory; None where that is not counted.
+
+    See https://docs.kernel.org/accounting/psi.html.
+    """
+    try:
+        found = re.match(r"some avg10=(\d+\.\d+)", Path("/proc/pressure/memory").read_text())
+    except OSError:  # not built in, or switched off
+        return None
+    return float(found[1]) if found else None
+
+
 def parse_khz(cpuinfo: str) -> int:
     """The first processor's clock from /proc/cpuinfo, in kHz; zero when it is not told."""
     found = re.search(r"^cpu MHz\s*:\s*(\d+\.?\d*)", cpuinfo, re.MULTILINE)

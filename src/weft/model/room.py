@@ -2,8 +2,9 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from weft.model.errors import Invalid
 from weft.model.machine import Spec
 from weft.model.names import parse_name
 
@@ -18,12 +19,36 @@ class Isolation(StrEnum):
     STRICT = "strict"
 
 
+class RoomResources(Spec):
+    """What a room is guaranteed of its host, and the most that it gets. None: nothing, or as much as there is.
+
+    Memory is in bytes; processors are counted, and may be fractions of one.
+    """
+
+    memory: int | None = Field(default=None, ge=1, description="kept for its machines, whether or not they run")
+    max_memory: int | None = Field(default=None, ge=1, description="its machines have no more, all together")
+    cpus: float | None = Field(default=None, gt=0, description="it gets so many when all want more than there is")
+    max_cpus: float | None = Field(default=None, gt=0, description="it gets no more, whether or not others want any")
+    cpu_weight: int = Field(default=100, ge=1, le=10_000, description="its share of what nobody is guaranteed")
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> "RoomResources":
+        for what, least, most in (
+            ("memory", self.memory, self.max_memory),
+            ("cpus", self.cpus, self.max_cpus),
+        ):
+            if least is not None and most is not None and least > most:
+                raise Invalid(f"max_{what}: a room cannot have less at most than it is guaranteed")
+        return self
+
+
 class RoomSpec(Spec):
     """What a user asks a room to be."""
 
     name: str
     description: str = ""
     isolation: Isolation = Isolation.NORMAL
+    resources: RoomResources = RoomResources()
 
     @field_validator("name")
     @classmethod
@@ -37,6 +62,7 @@ class RoomView(BaseModel):
     name: str
     description: str = ""
     isolation: Isolation = Isolation.NORMAL
+    resources: RoomResources = RoomResources()
     created: float
     file: str | None = Field(default=None, description="the fabric file that describes it")
     networks: list[str] = Field(default_factory=list)

@@ -56,7 +56,10 @@ class RoomForks:
             check_relays(source)
         record = self._rooms.record(name)
         description = record.spec.description if wanted.description is None else wanted.description
-        spec = record.spec.model_copy(update={"name": wanted.name, "description": description})
+        # What a room is guaranteed it is guaranteed once.
+        resources = record.spec.resources.model_copy(update={"memory": None, "cpus": None})
+        noted = {"name": wanted.name, "description": description, "resources": resources}
+        spec = record.spec.model_copy(update=noted)
         await self._rooms.create(RoomSpec.model_validate(spec.model_dump()), forking=True)
         try:
             work = _RoomFork(source, self._rooms.get(wanted.name))

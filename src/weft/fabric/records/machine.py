@@ -76,7 +76,7 @@ class ElasticRecord(Record):
     `boot` is what its QEMU was started with, `region` what can be plugged beside it. `memory` and `cpus` are granted:
     reserved on the host before it grows, and released when it is known to have shrunk. `total`: what its kernel said it
     had when none of the region was plugged. `requests`: the last one of each resource. `lost`: why its size cannot
-    change any more.
+    change any more. `gave_from`: what it had when the host last asked it to give memory back.
     """
 
     boot: int
@@ -87,6 +87,7 @@ class ElasticRecord(Record):
     total: int | None = None
     requests: tuple[ScaleRequest, ...] = ()
     lost: str = ""
+    gave_from: int = 0
 
 
 class MachineRecord(Record):

@@ -1,0 +1,1 @@
+"""The host's ledger, kept: what rooms and machines were promised and have, by their records."""

@@ -1,0 +1,274 @@
+"""Memory that was lent comes back, on a fabric on paper whose machines do as they are told, or do not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.unit.paper_fabric import FACTS, open_paper_fabric
+
+from weft.api.app import make_app
+from weft.fabric.elastic.levers import Effective, Floor, Outcome
+from weft.fabric.elastic.scaling import Scaling
+from weft.fabric.fabric import Fabric
+from weft.fabric.ledger.entries import Seen
+from weft.fabric.ledger.host_ledger import SOON, HostLedger
+from weft.fabric.ledger.reclaiming import Reclaiming
+from weft.fabric.records.machine import ElasticRecord, MachineRecord
+from weft.fabric.site import Site
+from weft.model.elastic import CpuMode, ElasticSpec, Resource, ScaleState
+from weft.model.errors import NoRoom
+from weft.model.machine import MachineSpec, NicSpec, State
+from weft.model.room import RoomResources, RoomSpec
+from weft.plan.ledger.tension import CALM, PLENTY
+
+MIB, GIB = 1 << 20, 1 << 30
+
+
+class Host:
+    """A host of 4 GiB that may promise 3.75, as it is said to be."""
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.fabric = fabric
+        self.available = FACTS.memory_bytes
+        self.now = 100.0
+        self.refusing: set[str] = set()
+        settings = fabric.default.site.settings
+        self.ledger = HostLedger(FACTS, settings, lambda: self.available, lambda: self.now)
+        self.ledger.find_entries = fabric.shared.ledger.find_entries
+        self.reclaiming = Reclaiming(self, self.ledger, self, fabric.shared.events, lambda: self.now)  # type: ignore[arg-type]
+        self.ledger.collect = self.reclaiming.collect
+
+    def get(self, name: str) -> Any:
+        """A room whose machines are as large as their records say."""
+        return PaperRoom(self, self.fabric.room(name).site)
+
+    async def ask(self, *, elastic: bool) -> None:
+        """Everybody has been seen already."""
+        assert elastic
+
+    def glance(self) -> None:
+        """Nothing is new."""
+
+    def size(self, name: str, room: str = "default") -> int:
+        """What a machine is granted, in MiB."""
+        return self.machine(name, room).granted_memory // MIB
+
+    def machine(self, name: str, room: str = "default") -> MachineRecord:
+        return self.fabric.room(room).site.shelves.machines.get(name)
+
+
+class PaperRoom:
+    """A room, and requests that are carried out at once."""
+
+    def __init__(self, host: Host, site: Site) -> None:
+        self.site = site
+        runs: Any = PaperRuns()
+        self.scaling = Scaling(site, runs, {Resource.MEMORY: PaperLever(host)})
+        self.scaling.accounts = Accounts(host.ledger, site.room)
+
+
+class PaperRuns:
+    """Every agent answers."""
+
+    def find(self, _name: str) -> None:
+        """No run is watched."""
+
+    async def reach(self, _name: str) -> None:
+        """It is there."""
+
+
+class PaperLever:
+    """Changes nothing, and says so where it is told to."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def prepare(self, machine: MachineRecord) -> MachineRecord:
+        return machine
+
+    async def read(self, machine: MachineRecord) -> Effective:
+        return Effective(qemu=machine.granted_memory)
+
+    async def find_floor(self, _machine: MachineRecord) -> Floor:
+        return Floor(0)
+
+    async def move(self, machine: MachineRecord, _size: int, _seconds: float) -> Outcome:
+        refuses = machine.name in self._host.refusing
+        return Outcome(ScaleState.FAILED, "it does not want to") if refuses else Outcome(ScaleState.APPLIED)
+
+
+class Accounts:
+    """Those of one room."""
+
+    def __init__(self, ledger: HostLedger, room: str) -> None:
+        self._ledger, self._room = ledger, room
+
+    async def reserve(self, machine: MachineRecord, resource: Resource, size: int) -> None:
+        await self._ledger.reserve((self._room, machine.name), resource, size)
+
+    async def release(self, machine: MachineRecord, resource: Resource, _size: int) -> None:
+        self._ledger.release((self._room, machine.name), resource)
+
+
+@pytest.fixture
+async def host(tmp_path: Path) -> AsyncIterator[Host]:
+    async with open_paper_fabric(tmp_path / "home") as fabric:
+        yield Host(fabric)
+
+
+async def run(host: Host, name: str, granted: int, used: int | None = 32, room: str = "default") -> None:
+    """A machine of 128 MiB that may have 4 GiB, and has so many MiB."""
+    elastic = ElasticSpec(max_memory=4 * GIB)
+    nics = (NicSpec(network="lan"),)
+    spec = MachineSpec(name=name, image="base", memory=128 * MIB, nics=nics, elastic=elastic)
+    machine = await host.fabric.room(room).machines.create(spec)
+    noted = ElasticRecord(boot=512 * MIB, region=4 * GIB, mode=CpuMode.PARKED, memory=granted * MIB, cpus=1)
+    await host.fabric.room(room).site.shelves.machines.save(machine.with_(state=State.RUNNING, elastic=noted))
+    host.ledger.seen[room, name] = Seen(used=None if used is None else used * MIB, idle=True)
+
+
+async def scale(host: Host, name: str, size: int, by: str = "weft scale") -> ScaleState:
+    room = host.get("default")
+    await room.scaling.scale(name, Resource.MEMORY, size * MIB, by)
+    state: ScaleState = (await room.scaling.settled(name, Resource.MEMORY)).state
+    return state
+
+
+async def test_what_is_reserved_counts_until_it_is_on_record_or_long_ago(host: Host) -> None:
+    await run(host, "one", 128)
+    await host.ledger.reserve(("default", "one"), Resource.MEMORY, 256 * MIB)
+    await host.ledger.reserve(("default", "one"), Resource.CPUS, 3)
+    assert (host.ledger.read().granted, host.ledger.read().cpus_granted) == (256 * MIB, 3)
+    host.ledger.release(("default", "one"), Resource.CPUS)
+    assert host.ledger.read().cpus_granted == 1
+    host.now += SOON
+    assert host.ledger.read().granted == 128 * MIB
+
+
+async def test_a_machine_grows_as_far_as_the_host_has_memory(host: Host) -> None:
+    await run(host, "one", 128, used=None)
+    await run(host, "two", 128)
+    assert await scale(host, "one", 3000) is ScaleState.APPLIED
+    assert await scale(host, "two", 1024) is ScaleState.REFUSED
+    request = host.machine("two").elastic.requests[0]  # type: ignore[union-attr]
+    assert request.reason.startswith("the host has no memory to grant: 896 MiB are wanted, 3128 MiB of 3840 MiB are")
+    assert host.size("two") == 128
+    with pytest.raises(NoRoom):
+        await host.ledger.reserve(("default", "two"), Resource.MEMORY, 4 * GIB)
+
+
+async def test_growth_asks_back_what_idle_machines_do_not_need(host: Host) -> None:
+    await run(host, "idle", 3000)
+    await run(host, "busy", 128)
+    assert await scale(host, "busy", 1500) is ScaleState.APPLIED
+    assert (host.size("busy"), host.size("idle")) == (1500, 3840 - 1500)
+
+
+async def test_a_start_asks_back_what_was_lent(host: Host) -> None:
+    await run(host, "idle", 3000)
+    host.available = 256 * MIB + 32 * MIB
+    with pytest.raises(NoRoom):  # giving back frees nothing on this host
+        async with host.ledger.starting("default", host.machine("idle").with_(state=State.STOPPED)):
+            pass
+    assert host.size("idle") == 3000 - 96
+
+
+async def test_a_host_that_is_short_takes_and_gives_back_when_it_is_not(host: Host) -> None:
+    await run(host, "one", 1024)
+    await run(host, "two", 512)
+    await run(host, "unknown", 512, used=None)
+    await host.reclaiming.look(None)
+    host.available = 100 * MIB
+    await host.reclaiming.look(None)
+    assert host.reclaiming.tension.tight
+    taken = 512 - 100
+    assert (1024 - host.size("one")) + (512 - host.size("two")) == taken
+    assert host.size("two") == 512 - round(taken * 384 / (384 + 896) / 2) * 2
+    assert host.size("unknown") == 512
+    host.available = 3 * GIB
+    await host.reclaiming.look(None)
+    assert host.size("one") < 1024, "not yet"
+    host.now += CALM
+    await host.reclaiming.look(None)
+    assert (host.size("one"), host.size("two"), host.reclaiming.tension.tight) == (1024, 512, False)
+    kinds = [event.kind for event in host.fabric.shared.events.since(0)]
+    assert kinds.count("host.tight") == kinds.count("host.calm") == 1
+
+
+async def test_who_asked_for_another_size_since_has_that_for_good(host: Host) -> None:
+    await run(host, "one", 1024)
+    host.available = 0
+    await host.reclaiming.look(None)
+    assert await scale(host, "one", 256, by="policy") is ScaleState.APPLIED
+    host.available, host.now = 3 * GIB, host.now + 2 * CALM
+    await host.reclaiming.look(None)
+    host.now += CALM
+    await host.reclaiming.look(None)
+    assert host.size("one") == 256
+
+
+async def test_who_refuses_is_left_alone_for_a_while_and_others_give(host: Host) -> None:
+    await run(host, "stubborn", 1024)
+    await run(host, "kind", 1024)
+    host.refusing.add("stubborn")
+    host.available = 256 * MIB * PLENTY - 100 * MIB
+    await host.reclaiming.collect(100 * MIB)
+    assert (host.size("stubborn"), host.size("kind")) == (1024, 1024 - 50)
+    await host.reclaiming.collect(100 * MIB)
+    assert (host.size("stubborn"), host.size("kind")) == (1024, 1024 - 150)
+    host.refusing.clear()
+    host.now += 60
+    await host.reclaiming.collect(100 * MIB)
+    assert host.size("stubborn") < 1024
+
+
+async def test_a_request_on_its_way_is_not_interrupted(host: Host) -> None:
+    await run(host, "one", 1024)
+    shelf = host.fabric.default.site.shelves.machines
+    await scale(host, "one", 1024)
+    machine = shelf.get("one")
+    assert machine.elastic is not None
+    (request,) = machine.elastic.requests
+    open_again = request.model_copy(update={"state": ScaleState.CONVERGING})
+    await shelf.save(machine.with_(elastic=machine.elastic.with_(requests=(open_again,))))
+    await host.reclaiming.collect(100 * MIB)
+    assert host.size("one") == 1024
+
+
+async def test_the_watch_goes_on_until_it_is_cancelled(host: Host) -> None:
+    await run(host, "one", 1024)
+    host.available = 0
+    looks = 0
+
+    async def sleep(_seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks > 2:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await host.reclaiming.watch(lambda: None, sleep)
+    assert host.size("one") < 1024
+
+
+async def test_the_host_is_shown_with_who_has_lent_what_to_whom(host: Host) -> None:
+    await host.fabric.rooms.create(RoomSpec(name="acme", resources=RoomResources(memory=GIB, cpus=1.5)))
+    await run(host, "big", 3500)
+    await run(host, "small", 128, room="acme")
+    host.fabric.shared.ledger.seen = host.ledger.seen
+    transport = httpx.ASGITransport(make_app(host.fabric, lambda _machines: None))
+    async with httpx.AsyncClient(transport=transport, base_url="http://weft") as http:
+        answer = await http.get("/v1/host")
+    assert answer.status_code == 200
+    view = answer.json()
+    assert (view["promised"], view["granted"]) == (GIB + 128 * MIB, 3628 * MIB)
+    assert view["free"] == view["capacity"] - view["granted"] == (3840 - 3628) * MIB
+    lent = 3500 - 128 - (3840 - 1024 - 128)
+    assert view["loans"] == [{"lender": "acme", "borrower": "default", "memory": lent * MIB}]
+    acme, default = view["rooms"]
+    assert (acme["lends"], default["borrows"]) == (lent * MIB, lent * MIB)
+    assert acme["cpus_promised"] == 1.5
+    assert [machine["name"] for machine in view["machines"]] == ["small", "big"]

@@ -6,13 +6,11 @@ cold boot, and with a bare QEMU that goes on from a moment of the same machine, 
 """
 
 import argparse
-from collections.abc import Callable
 
-from benchmarks.harness.fabric import BenchFabric, open_bench_fabric
-from benchmarks.harness.report import Report, say
+from benchmarks.harness.sections import Section, run_sections
 from benchmarks.instants import damage, forks, idle, starts
 
-SECTIONS: dict[str, Callable[[BenchFabric, argparse.Namespace, Report], None]] = {
+SECTIONS: dict[str, Section] = {
     "run": starts.measure_run,
     "insert": starts.measure_insert,
     "fork": forks.measure_fork,
@@ -23,30 +21,13 @@ SECTIONS: dict[str, Callable[[BenchFabric, argparse.Namespace, Report], None]] =
 }
 
 
-def parse_sections(text: str) -> list[str]:
-    """Names with commas between them. Raises ArgumentTypeError."""
-    names = text.split(",")
-    if unknown := [name for name in names if name not in SECTIONS]:
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: there are {', '.join(SECTIONS)}")
-    return names
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Templates, forks, snapshots: how soon, how much, how safe.")
-    parser.add_argument(
-        "--only", type=parse_sections, default=list(SECTIONS), help="sections, with commas between them"
-    )
     parser.add_argument("--count", type=int, default=20, help="rounds of starts, inserts and forks")
     parser.add_argument("--many", type=int, default=25, help="forks at once")
     parser.add_argument("--idle", type=int, default=100, help="idle machines")
     parser.add_argument("--damages", type=int, default=100, help="damaged snapshots")
-    options = parser.parse_args()
-    report = Report("instant", vars(options))
-    for name in options.only:
-        say(name)
-        with open_bench_fabric() as fabric:
-            SECTIONS[name](fabric, options, report)
-    report.publish()
+    run_sections("instant", parser, SECTIONS)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ PARTS = {
     "MachineFile": "A machine",
     "NicFile": "A NIC",
     "HealthFile": "A health check",
+    "LimitsFile": "Limits",
     "InsertFile": "An insert",
     "VolumeFile": "A volume",
 }

@@ -1,5 +1,6 @@
 """Control groups: the kernel's own where we may, and the shapes of other hosts as plain folders."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 from tests.host.waiting import wait_until
 
-from weft.host.cgroup import CgroupMode, Cgroups, Limits, find_cgroups
-from weft.host.pids import stop_processes
+from weft.host.cgroup import Cgroup, CgroupMode, Cgroups, Limits, find_cgroups
+from weft.host.pids import ProcessId, stop_processes
 from weft.host.process import start_latched
+from weft.host.usage import find_usage
 from weft.model.errors import Unavailable, WrongState
 
 
@@ -60,12 +62,22 @@ def test_version_2_limits(tmp_path: Path):
     found = find_cgroups("f", tmp_path, "0::/", uid=0)
     base = found.bases[0]
     make_v2(base)
-    for file in ("cpu.max", "memory.max", "pids.max", "cgroup.procs"):
+    for file in ("cpu.max", "cpu.weight", "memory.max", "pids.max", "cgroup.procs"):
         (base / "web").mkdir(exist_ok=True)
         (base / "web" / file).write_text("")
-    group = found.create("web", Limits(cpus=1.5, memory_bytes=64 << 20, pids=None))
+    group = found.create("web", Limits(cpus=1.5, memory_bytes=64 << 20, pids=None, weight=300))
     read = {path.name: path.read_text() for path in (base / "web").iterdir()}
-    assert read == {"cpu.max": "150000 100000", "memory.max": "67108864", "pids.max": "max", "cgroup.procs": ""}
+    assert read == {
+        "cpu.max": "150000 100000",
+        "cpu.weight": "300",
+        "memory.max": "67108864",
+        "pids.max": "max",
+        "cgroup.procs": "",
+    }
+    (base / "cpu.weight").write_text("100")
+    group.set_weight(1)
+    found.set_weight(400)
+    assert [(path / "cpu.weight").read_text() for path in (base / "web", base)] == ["1", "400"]
     assert (tmp_path / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     assert (base / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     (base / "web" / "cpu.stat").write_text("usage_usec 1500000\nuser_usec 1\n")
@@ -88,6 +100,8 @@ def test_a_delegated_group_makes_way(tmp_path: Path):
     assert (own / "daemon" / "cgroup.procs").read_text() == str(os.getpid())
 
 
+WORTH = 3.0
+"""Seconds of processor time that tell shares apart."""
 real = find_cgroups("test")
 
 
@@ -140,6 +154,60 @@ async def test_the_limit_of_processes_holds(groups: Cgroups):
     latched.release()
     assert await latched.watch.wait() != 0
     group.remove()
+
+
+def test_version_1_counts_weights_in_shares(tmp_path: Path):
+    make_v1(tmp_path)
+    found = find_cgroups("f", tmp_path, "", uid=0)
+    (tmp_path / "cpu" / "weft-f" / "web").mkdir(parents=True)
+    for place in (found.bases[0], found.bases[0] / "web"):
+        (place / "cpu.shares").write_text("")
+    group = found.create("web", Limits(weight=300))
+    found.set_weight(1)
+    assert [(path / "cpu.shares").read_text() for path in (group.paths[0], found.bases[0])] == ["3072", "10"]
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("change_live", [False, True])
+async def test_two_greedy_groups_get_a_processor_by_their_weights(groups: Cgroups, change_live: bool):
+    weights, processor = {"light": 100, "heavy": 300}, str(min(os.sched_getaffinity(0)))
+    found = {name: groups.create(name, Limits(weight=100 if change_live else of)) for name, of in weights.items()}
+    for group in found.values():
+        start_latched(["taskset", "-c", processor, "sh", "-c", "while :; do :; done"], doors=group.doors).release()
+    await wait_until(lambda: all(group.pids() for group in found.values()))
+    if change_live:
+        for name, weight in weights.items():
+            found[name].set_weight(weight)
+    try:
+        light, heavy = await measure_shares([found["light"], found["heavy"]])
+    finally:
+        processes = [find_process(pid) for group in found.values() for pid in group.pids()]
+        await stop_processes(processes, term_for=0)
+        await wait_until(lambda: not any(group.pids() for group in found.values()))
+        for group in found.values():
+            group.remove()
+    assert heavy / light == pytest.approx(3, rel=0.1)
+
+
+async def measure_shares(groups: list[Cgroup]) -> list[float]:
+    """Processor time of each, while all of them together have used much more than what one tick is."""
+    before = [cpu_seconds(group) for group in groups]
+    used = [0.0]
+    while sum(used) < WORTH:
+        await asyncio.sleep(0.05)
+        used = [cpu_seconds(group) - begin for group, begin in zip(groups, before, strict=True)]
+    return used
+
+
+def cpu_seconds(group: Cgroup) -> float:
+    """By the processes' own word: in version 1 another controller counts, which may have no groups of ours."""
+    return sum(usage.cpu_seconds for pid in group.pids() if (usage := find_usage(pid)))
+
+
+def find_process(pid: int) -> ProcessId:
+    process = ProcessId.find(pid)
+    assert process is not None
+    return process
 
 
 @pytest.mark.host

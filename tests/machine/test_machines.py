@@ -81,7 +81,7 @@ def test_qemu_has_no_rights_and_sees_only_its_files(fabric: TestFabric) -> None:
     root = Path(f"/proc/{machine['pid']}/root")
     assert sorted(path.name for path in (root / "machine").iterdir()) == ["initrd", "root", "serial.log", "vmlinux"]
     assert not (root / "etc" / "shadow").exists()
-    assert machine["limits"].startswith(("cgroup v", "not enforced: "))
+    assert machine["enforced"].startswith(("cgroup v", "not enforced: "))
 
 
 def test_the_serial_log_is_kept_followed_and_rotated(fabric: TestFabric) -> None:

@@ -36,6 +36,7 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12) | s
 VARIABLES = st.dictionaries(st.from_regex(r"[A-Z_]{1,5}", fullmatch=True), TEXTS, max_size=3)
 SECONDS = st.integers(1, 10**6).map(float) | st.floats(0.01, 1e5).map(lambda value: round(value, 3))
 SIZES = st.integers(32 << 20, 1 << 34)
+RATES = st.integers(4096, 1 << 34)
 VALUES = st.booleans() | st.integers(-(10**9), 10**9) | TEXTS | st.lists(TEXTS, max_size=3)
 
 
@@ -79,6 +80,9 @@ MACHINES = optional(
     stop_timeout=SECONDS,
     health=optional(command=st.lists(TEXTS, min_size=1) | TEXTS.filter(str.strip), interval=SECONDS),
     no_healthcheck=st.booleans(),
+    limits=optional(
+        cpu_weight=st.integers(1, 10000), disk_read=RATES, net_in=RATES, net_out_packets=st.integers(1, 99)
+    ),
     cold=st.booleans(),
     publish=st.lists(PORTS, max_size=2),
     volumes=st.lists(MOUNTS, max_size=2),

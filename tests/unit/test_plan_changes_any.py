@@ -55,6 +55,7 @@ MACHINE = st.fixed_dictionaries(
         "networks": st.lists(NIC, max_size=2),
         "memory": st.sampled_from(["64M", "128M"]),
         "labels": st.just({"a": "1"}),
+        "limits": st.sampled_from([None, {"cpu_weight": 300}, {"disk_read": "10M", "net_in": "1M"}]),
         "publish": st.lists(st.sampled_from(["8080:80", "8081:80", "80"]), max_size=1),
         "volumes": st.lists(st.sampled_from(["u:/u", "v:/v", "v:/w"]), max_size=1),
         "settings": st.sampled_from([{"mode": "shut"}, {"names": "a, b"}, {"lan": {"mtu": 1400}}]),

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from weft.cli.environment import environment_options, read_environment
+from weft.cli.limit_options import limit_options, make_limits, take_limits
 from weft.cli.nic_options import make_nics
 from weft.cli.params import DURATION, Mount, Parsed
 from weft.cli.sessions import parse_command
@@ -66,7 +67,7 @@ def container_options(command: Command) -> Command:
     """All of them, in this order; their values are what `make_spec` takes."""
     for option in reversed(_OPTIONS):
         command = option(command)
-    return environment_options(command)
+    return environment_options(limit_options(command))
 
 
 def make_spec(
@@ -87,6 +88,8 @@ def make_spec(
         spec["health"] = health
     spec |= make_sizes(*(wanted.pop(key) for key in ("cpus", "memory", "elastic")))
     spec |= wanted.pop("restart") or {}
+    if limits := make_limits(take_limits(wanted)):
+        spec["limits"] = limits
     if floppy := wanted.pop("floppy"):
         spec["floppy"] = str(Path.cwd() / floppy)
     return spec | _make_lists(wanted) | {key: value for key, value in wanted.items() if value not in (None, False)}

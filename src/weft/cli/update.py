@@ -7,6 +7,7 @@ import click
 
 from weft.cli.face import Face, format_option, wait_option
 from weft.cli.lifecycle import for_each
+from weft.cli.limit_options import limit_options, make_limits, take_limits
 from weft.cli.params import DURATION, IMAGE, KERNEL, MACHINE, Parsed
 from weft.cli.size_options import size_options
 from weft.model.options import parse_label, parse_restart
@@ -23,6 +24,7 @@ from weft.model.ranges import change_sizes
 @click.option("--stop-timeout", type=DURATION, help="Kill it when a stop takes longer.")
 @click.option("--image", type=IMAGE, help="What it boots.")
 @click.option("--kernel", type=KERNEL, help="Its kernel.")
+@limit_options
 @click.option("--restart-now", is_flag=True, help="Stop and start those that run, where a change needs that.")
 @click.argument("names", nargs=-1, required=True, type=MACHINE, metavar="NAME...")
 @wait_option
@@ -42,23 +44,28 @@ def update(
 ) -> None:
     """Change machines NAME. They keep their names, addresses, volumes and settings.
 
-    Labels, the restart policy, the time of a stop and whether it grows and shrinks by itself change at once. Memory,
-    CPUs, their ranges, image and kernel need a start: of a machine that runs they are refused without --restart-now; on
-    a terminal it asks. A range makes the machine elastic, a size alone fixes it. Within its range `weft scale` gives a
-    machine that runs more or less.
+    Labels, limits, the restart policy, the time of a stop and whether it grows and shrinks by itself change at once;
+    `none` takes a limit away. Memory, CPUs, their ranges, image and kernel need a start: of a machine that runs they
+    are refused without --restart-now; on a terminal it asks. A range makes the machine elastic, a size alone fixes it.
+    Within its range `weft scale` gives a machine that runs more or less.
     """
     client = face.client()
+    limits = take_limits(wanted)
     changes = change_sizes(*(wanted.pop(key) for key in ("cpus", "memory", "elastic")))
     changes |= {key: value for key, value in wanted.items() if value is not None}
     changes |= {"max_restarts": None, **policy} if policy else {}
 
     def collect(name: str) -> dict[str, Any]:
-        if not labels and not unlabel:
-            return changes
-        kept = {**client.machine(name)["labels"], **dict(labels)}
-        return {**changes, "labels": {key: value for key, value in kept.items() if key not in unlabel}}
+        before = client.machine(name) if labels or unlabel or limits else {}
+        found = dict(changes)
+        if labels or unlabel:
+            kept = {**before["labels"], **dict(labels)}
+            found["labels"] = {key: value for key, value in kept.items() if key not in unlabel}
+        if limits:
+            found["limits"] = make_limits(limits, before["limits"])
+        return found
 
-    if not changes and not labels and not unlabel:
+    if not (changes or labels or unlabel or limits):
         raise click.UsageError("nothing to change", click.get_current_context())
     wanted_for = {name: collect(name) for name in names}
     if not restart_now and sys.stdin.isatty():

@@ -34,6 +34,8 @@ class Hooks:
     """A machine could not go on from its template, and is booted instead."""
     load_suspended: Callable[[MachineRecord], Awaitable[Moment]] = _find_nothing
     """What a machine that is suspended goes on from."""
+    on_begin: list[Hook] = field(default_factory=list)
+    """A machine's QEMU runs, and nobody has talked to its agent yet; told again after an adoption."""
     before_ready: list[Callable[[MachineRecord, Agent], Awaitable[None]]] = field(default_factory=list)
     """A machine that has just been started answers, and nobody has been told of it."""
     on_ready: list[Hook] = field(default_factory=list)

@@ -31,6 +31,7 @@ from weft.host.seccomp import open_filter
 from weft.host.sockets import listen_unix
 from weft.model.errors import WrongState
 from weft.model.image import ImageManifest
+from weft.model.limits import NO_LIMITS
 from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
 from weft.plan.entry import plan_program
 from weft.plan.linknames import tap_name
@@ -302,4 +303,5 @@ def limits_of(site: Site, machine: MachineRecord, *, servers: int = 0, emulators
         cpus=machine.granted_cpus + IO_CPUS,
         memory_bytes=(memory + site.settings.memory_overhead) * emulators,
         pids=PIDS * emulators + threads + SERVER_PIDS * servers,
+        weight=(machine.spec.limits or NO_LIMITS).weight,
     )

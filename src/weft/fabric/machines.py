@@ -1,5 +1,6 @@
 """Machines as a whole: made, looked at, removed. Their life between start and end is in `lifecycle`."""
 
+import asyncio
 import itertools
 import logging
 import shutil
@@ -40,7 +41,7 @@ from weft.plan.mounts import check_slots, plan_mounts
 
 log = logging.getLogger(__name__)
 
-_SHOWN = {"profile", "cpus", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove"}
+_SHOWN = {"profile", "cpus", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove", "limits"}
 """What is shown of a spec as it stands in it."""
 
 
@@ -84,6 +85,7 @@ class Machines:
         self._volumes = volumes
         self._publishing = publishing
         self.find_health: Callable[[str], HealthView | None] = lambda _name: None
+        self.find_enforced: Callable[[MachineRecord], str] = lambda machine: machine.limits
         self.before_remove: list[Callable[[str], Awaitable[None]]] = []
         self.on_change: list[Callable[[], None]] = []
         self.stand_in: StandIn | None = None
@@ -184,7 +186,7 @@ class Machines:
             await self._ports.detach(machine)
             shutil.rmtree(self._site.layout.machine(name).folder, ignore_errors=True)
             await self._shelf.drop(name)
-        await self._ports.pins.sync()
+        await asyncio.gather(self._ports.pins.sync(), self._ports.limits.sync())
         self.tell_networks(machine)
         self._site.events.publish("machine.removed", name, f"machine {name} removed")
 
@@ -216,7 +218,7 @@ class Machines:
             exit=machine.exit,
             accel=self._site.facts.accel if machine.state.is_live else None,
             origin=machine.origin,
-            limits=machine.limits,
+            enforced=self.find_enforced(machine),
             resident=_resident(pid.pid) if pid else None,
             **machine.spec.model_dump(include=_SHOWN),
             floppy=self._find_floppy(machine),

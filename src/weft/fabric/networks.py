@@ -93,7 +93,7 @@ class Networks:
                 await self._shelf.drop(record.name)
         if len(self._shelf):
             await self._apply_routes()
-            await self._ports.pins.load()
+            await asyncio.gather(self._ports.pins.load(), self._ports.limits.load())
         await asyncio.gather(*(self._bring_up(record) for record in self._shelf))
 
     async def take_down_all(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from weft.fabric.net_limits import NetLimits
 from weft.fabric.pins import Pins
 from weft.fabric.records.insert import InsertRecord
 from weft.fabric.records.machine import MachineRecord
@@ -37,6 +38,7 @@ class Ports:
 
     def __init__(self, site: Site) -> None:
         self.pins = Pins(site)
+        self.limits = NetLimits(site)
         self._site = site
         self._lock = asyncio.Lock()
 
@@ -45,7 +47,7 @@ class Ports:
 
         `splice_all` joins them. A port that is there before it is pinned lets nothing in.
         """
-        await asyncio.gather(self.pins.sync(), self._attach_links(machine))
+        await asyncio.gather(self.pins.sync(), self.limits.sync(), self._attach_links(machine))
 
     async def _attach_links(self, machine: MachineRecord) -> None:
         present = await self._site.links.find_links(_own_links(machine))

@@ -22,6 +22,7 @@ from weft.fabric.inserts import Inserts
 from weft.fabric.insight import Insight
 from weft.fabric.ledger.room_accounts import RoomAccounts
 from weft.fabric.lifecycle import Lifecycle
+from weft.fabric.limiting import Limiting
 from weft.fabric.machines import Machines
 from weft.fabric.moments.capturing import Capturing
 from weft.fabric.networks import Networks
@@ -133,6 +134,9 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     machines = Machines(site, networks, ports, lifecycle, volumes, publishing)
     keeping = Keeping(site, machines, Making(site, ports, templates, volumes), templates)
     machines.stand_in = Taking(site, ports, keeping)
+    limiting = Limiting(site, runs, ports.limits)
+    hooks.on_begin.append(limiting.begin)
+    machines.find_enforced = limiting.describe
     checks, restarts = Checks(site, runs), Restarts(site, lifecycle, machines.remove)
     machines.find_health = checks.view
     inserts = Inserts(site, machines, ports, lifecycle, hearts)
@@ -185,7 +189,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
         files=Files(runs),
         insight=Insight(site, runs, ports.pins, recording),
         recording=recording,
-        updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks),
+        updates=Updates(site, machines, ports, lifecycle, volumes, publishing, checks, limiting),
         templates=templates,
         snapshots=assemble_snapshots(site, machines, lifecycle, volumes, capturing),
         firewalls=firewalls,

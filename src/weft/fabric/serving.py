@@ -40,6 +40,8 @@ class Serving:
         timeout = self._site.settings.boot_timeout
         if waking is not None and machine.origin.startswith(ORIGIN):
             timeout = min(timeout, WAKE_TIMEOUT)
+        for hook in self._hooks.on_begin:
+            await hook(machine)
         try:
             async with open_agent(
                 path,

@@ -9,6 +9,7 @@ from collections import defaultdict
 
 from weft.fabric.checks import Checks
 from weft.fabric.lifecycle import Lifecycle
+from weft.fabric.limiting import Limiting
 from weft.fabric.machines import Checked, Machines
 from weft.fabric.nics import give_nics
 from weft.fabric.ports import Ports
@@ -33,6 +34,7 @@ class Updates:
         volumes: Volumes,
         publishing: Publishing,
         checks: Checks,
+        limiting: Limiting,
     ) -> None:
         self._site = site
         self._shelf = site.shelves.machines
@@ -42,6 +44,7 @@ class Updates:
         self._volumes = volumes
         self._publishing = publishing
         self._checks = checks
+        self._limiting = limiting
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def plan(self, name: str, spec: MachineSpec) -> SpecChange:
@@ -85,6 +88,8 @@ class Updates:
             machine = await self._shelf.save(self._shelf.get(name).with_(spec=checked.spec))
         if {"health", "no_health"} & set(change.live):
             await self._checks.renew(machine)
+        if "limits" in change.live:
+            await self._limiting.change(machine)
         self._tell(name, change)
 
     async def _carry_out(self, name: str, update: SpecUpdate) -> None:

@@ -26,11 +26,15 @@ class CgroupMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a group may use at most; None is no limit. `cpus` counts processors and may be a fraction."""
+    """What a group may use at most; None is no limit. `cpus` counts processors and may be a fraction.
+
+    `weight`, between 1 and 10000: its share of processors that groups beside it want too.
+    """
 
     cpus: float | None = None
     memory_bytes: int | None = None
     pids: int | None = None
+    weight: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,15 @@ class Cgroup:
 
     def set_limits(self, limits: Limits) -> None:
         """Change the limits. Raises Unavailable when the kernel refuses."""
-        plan = _plan_v2 if self.mode == CgroupMode.V2 else _plan_v1
+        self._set((_plan_v2 if self.mode == CgroupMode.V2 else _plan_v1)(limits))
+
+    def set_weight(self, weight: int) -> None:
+        """Change its share of processors alone. Raises Unavailable when the kernel refuses."""
+        self._set([_plan_weight(self.mode, weight)])
+
+    def _set(self, values: Sequence[tuple[str, str]]) -> None:
         for path in self.paths:
-            for file, value in plan(limits):
+            for file, value in values:
                 if (path / file).exists():
                     _write(path / file, value)
 
@@ -112,15 +122,23 @@ class Cgroups:
     def create(self, name: str, limits: Limits) -> Cgroup:
         """Make a group, or take the one that is there, with these limits. Raises Unavailable."""
         group = self.group(name)
-        for base, path in zip(self.bases, group.paths, strict=True):
+        self._make(group.paths)
+        group.set_limits(limits)
+        return group
+
+    def set_weight(self, weight: int) -> None:
+        """The share of processors that all its groups have together beside those of others. Raises Unavailable."""
+        self._make(self.bases)
+        Cgroup("of the fabric", self.mode, self.bases).set_weight(weight)
+
+    def _make(self, paths: Sequence[Path]) -> None:
+        for base, path in zip(self.bases, paths, strict=True):
             try:
                 path.mkdir(parents=True, exist_ok=True)
                 if self.mode == CgroupMode.V2:
                     _enable(base)
             except OSError as err:
                 raise Unavailable(f"control group {path} cannot be made: {err.strerror}") from err
-        group.set_limits(limits)
-        return group
 
     def group(self, name: str) -> Cgroup:
         """A group by name, whether or not it is there."""
@@ -199,6 +217,7 @@ def _plan_v2(limits: Limits) -> list[tuple[str, str]]:
     quota = "max" if limits.cpus is None else str(max(1000, round(limits.cpus * _PERIOD)))
     return [
         ("cpu.max", f"{quota} {_PERIOD}"),
+        _plan_weight(CgroupMode.V2, limits.weight),
         ("memory.max", _number(limits.memory_bytes, "max")),
         ("pids.max", _number(limits.pids, "max")),
     ]
@@ -209,9 +228,15 @@ def _plan_v1(limits: Limits) -> list[tuple[str, str]]:
     return [
         ("cpu.cfs_period_us", str(_PERIOD)),
         ("cpu.cfs_quota_us", quota),
+        _plan_weight(CgroupMode.V1, limits.weight),
         ("memory.limit_in_bytes", _number(limits.memory_bytes, "-1")),
         ("pids.max", _number(limits.pids, "max")),
     ]
+
+
+def _plan_weight(mode: CgroupMode, weight: int) -> tuple[str, str]:
+    """Version 1 counts shares: 1024 is what a weight of 100 is."""
+    return ("cpu.weight", str(weight)) if mode == CgroupMode.V2 else ("cpu.shares", str(max(2, weight * 1024 // 100)))
 
 
 def _read_v2(path: Path) -> Usage:

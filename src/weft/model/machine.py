@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from weft.model.elastic import ElasticSpec
 from weft.model.errors import Invalid
 from weft.model.image import USER_PATTERN, Health, NicRole
+from weft.model.limits import NO_LIMITS, LimitsSpec
 from weft.model.mount import MountSpec
 from weft.model.names import DEFAULT_ROOM, parse_name
 from weft.model.publish import PublishSpec
@@ -149,6 +150,9 @@ class MachineSpec(Spec):
     elastic: ElasticSpec | None = Field(
         default=None, description="how far it may grow beyond `cpus` and `memory`; None: its size is fixed"
     )
+    limits: LimitsSpec | None = Field(
+        default=None, description="what it may take of the host beside its `cpus` and `memory`"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -162,6 +166,12 @@ class MachineSpec(Spec):
     @classmethod
     def _check_name(cls, name: str) -> str:
         return parse_name(name, "machine")
+
+    @field_validator("limits")
+    @classmethod
+    def _check_limits(cls, limits: LimitsSpec | None) -> LimitsSpec | None:
+        """Limits that limit nothing are none."""
+        return None if limits == NO_LIMITS else limits
 
     @model_validator(mode="after")
     def _check_nics(self) -> "MachineSpec":
@@ -253,7 +263,8 @@ class MachineView(BaseModel):
     exit: Exit | None = None
     accel: str | None = None
     origin: str = Field(default="", description="what its run goes on from, like `fork of web`; empty: it was booted")
-    limits: str = Field(default="", description="how limits are enforced: cgroup v2, cgroup v1, or why not")
+    limits: LimitsSpec | None = Field(default=None, description="what else it may take of the host")
+    enforced: str = Field(default="", description="how its limits are enforced: cgroup v2, cgroup v1, or why not")
     resident: int | None = Field(default=None, description="bytes of host memory its QEMU holds now")
     floppy: str | None = Field(default=None, description="the file with an appliance's floppy")
     settings: str = Field(default="", description="which settings it was started with, and why not with those saved")

@@ -28,6 +28,7 @@ from weft.model.file_words import (
     read_list,
 )
 from weft.model.image import USER_PATTERN
+from weft.model.limits_file import LimitsFile
 from weft.model.machine import (
     MAC_PATTERN,
     MAX_MEMORY,
@@ -121,6 +122,7 @@ class MachineFile(Part):
     floppy: Path | None = Field(default=None, description="a floppy image for its settings; one of its own without")
     settings: Settings = Field(default_factory=dict, description="an appliance's settings, by its schema")
     settings_file: Path | None = Field(default=None, description="a settings.toml; `settings` go over it")
+    limits: LimitsFile | None = Field(default=None, description="what else it may take of the host")
     cold: bool = Field(default=False, description="it boots, though there may be a template to go on from")
     after: tuple[MachineName, ...] = Field(default=(), description="machines that are up before it is started")
     state: Literal["running", "stopped"] = Field(default="running", description="whether it is to run")
@@ -168,6 +170,7 @@ class MachineFile(Part):
             image=self.image_name,
             nics=nics,
             cwd=self.workdir,
+            limits=self.limits.to_spec() if self.limits else None,
             health=self.health.to_spec() if self.health else None,
             no_health=self.no_healthcheck,
             mounts=(*self.volumes, *self.tmpfs),

@@ -14,6 +14,7 @@ from weft.fabric.moments.subject import Captured, Subject
 from weft.fabric.moments.traffic import Traffic
 from weft.fabric.records.machine import CaptureRecord
 from weft.fabric.records.record import Stamp
+from weft.host.disk_limits import limit_disks
 from weft.host.memory import open_memory, seal_memory
 from weft.host.migration import load_device, save_device
 from weft.host.pids import stop_processes, watch_exit
@@ -72,6 +73,8 @@ class Succession(Subject):
         # Else it would read the first frame that is let through, and take it along.
         for process in self._former.id.children():
             process.send(signal.SIGSTOP)
+        if before.spec.limits is not None and before.spec.limits.of_disks:
+            await limit_disks(receiver.qmp, before.spec.limits)
         await receiver.qmp.resume()
         self._went_on = True
         if self._traffic is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, RoomFile, VolumeFile
 from weft.model.insert import InsertState
+from weft.model.limits_file import LimitsFile
 from weft.model.machine import MachineSpec, NicSpec
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.mount import MountKind
@@ -90,6 +91,7 @@ def _export_machine(machine: MachineNow, image: Image, *, exact: bool) -> Machin
         workdir=spec.cwd,
         health=HealthFile(**_health(spec)) if spec.health else None,
         no_healthcheck=spec.no_health,
+        limits=LimitsFile(**spec.limits.model_dump()) if spec.limits else None,
         volumes=tuple(mount for mount in spec.mounts if mount.kind is not MountKind.TMPFS),
         tmpfs=tuple(mount for mount in spec.mounts if mount.kind is MountKind.TMPFS),
         settings=settings,

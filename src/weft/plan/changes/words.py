@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from weft.model.limits import LimitsSpec
+from weft.model.limits_file import RATES
 from weft.model.machine import NicSpec, Spec
 from weft.model.mount import MountSpec
 from weft.model.publish import PublishSpec
@@ -19,7 +21,7 @@ _NAMES = {
     "lifetime": "for",
     "position": "at",
 }
-_SIZES = ("memory", "size")
+_SIZES = ("memory", "size", *RATES)
 _TIMES = ("lifetime", "stop_timeout")
 LONGEST = 60
 
@@ -86,6 +88,8 @@ def _dump_one(value: Any) -> str:
         return dump_mount(value)
     if isinstance(value, PublishSpec):
         return dump_publish(value)
+    if isinstance(value, LimitsSpec):
+        return ", ".join(f"{key} {dump_value(key, item)}" for key, item in value.model_dump(exclude_none=True).items())
     if isinstance(value, BaseModel):
         return ", ".join(f"{key} {_dump_one(item)}" for key, item in value.model_dump(exclude_none=True).items())
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

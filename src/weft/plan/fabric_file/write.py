@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from weft.model.fabric_file import FabricFile, InsertFile, RoomFile
 from weft.model.file_part import Part
+from weft.model.limits_file import RATES
 from weft.model.machine import MachineRestart
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.mount import MountKind, MountSpec
@@ -23,7 +24,7 @@ from weft.model.units import dump_duration, dump_size, parse_duration
 LEFT_OUT = "a secret, left out"
 """Stands for a secret in what is dumped, and becomes a remark in the text."""
 _WIDTH = 110
-_SIZES = ("memory", "size")
+_SIZES = ("memory", "size", *RATES)
 _DURATIONS = ("lifetime", "interval", "timeout", "start_period", "stop_timeout")
 _SAID_OTHERWISE = ("max_restarts",)
 
@@ -160,6 +161,7 @@ _DUMPS: dict[tuple[type[Part], str], Callable[..., Any]] = {
     (MachineFile, "volumes"): lambda machine, _: [dump_mount(mount) for mount in machine.volumes],
     (MachineFile, "tmpfs"): lambda machine, _: [dump_mount(mount) for mount in machine.tmpfs],
     (MachineFile, "health"): lambda machine, defaults: _dump_part(machine.health, defaults),
+    (MachineFile, "limits"): lambda machine, defaults: _dump_part(machine.limits, defaults),
     (HealthFile, "command"): _dump_command,
     (InsertFile, "before"): lambda insert, _: insert.before.removesuffix(":0"),
     (NicFile, "pinned"): lambda nic, _: nic.pinned,

@@ -1,0 +1,101 @@
+"""Limits of real machines: what they hold back, live, and through captures and the deaths of daemons."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from tests.machine.fabrics import TestFabric, wait_for
+
+from weft.client.starting import is_answering
+
+CLOCK = "cut -d' ' -f1 /proc/uptime"
+READ = f"echo 3 >/proc/sys/vm/drop_caches; a=$({CLOCK}); head -c {2 << 20} /dev/vda | wc -c; {CLOCK}; echo $a"
+RATE = 1 << 20
+
+
+def read_rate(fabric: TestFabric, machine: str) -> float:
+    """Bytes a second from its root, with nothing of it in its page cache, by its own clock."""
+    size, end, begin = map(float, fabric.exec(machine, "sh", "-c", READ).split())
+    return size / max(end - begin, 0.01)
+
+
+def receive(fabric: TestFabric, machine: str, size: int) -> float:
+    """Bytes a second from `web`, by the receiver's clock."""
+    fetch = f"a=$({CLOCK}); wget -qO- http://web/zeros | wc -c; {CLOCK}; echo $a"
+    got, end, begin = fabric.exec(machine, "sh", "-c", fetch).split()
+    assert int(got) == size
+    return size / max(float(end) - float(begin), 0.01)
+
+
+def enforced(fabric: TestFabric, machine: str) -> str:
+    return str(fabric.client.machine(machine)["enforced"])
+
+
+def test_a_disk_is_held_back_and_let_go_live(room: TestFabric) -> None:
+    room.run("run", "-d", "--name", "reader", "--network", "none", "--disk-read", "1M", "base")
+    assert read_rate(room, "reader") < 1.2 * RATE
+    room.run("update", "--disk-read", "none", "reader")
+    assert room.client.machine("reader")["limits"] is None
+    assert read_rate(room, "reader") > 2 * RATE
+    room.run("update", "--disk-read-ops", "8", "reader")
+    assert read_rate(room, "reader") < 1.5 * RATE
+    assert room.refusal("update", "--disk-read", "1", "reader") == "invalid"
+    assert room.client.machine("reader")["limits"]["disk_read_ops"] == 8
+
+
+def test_it_stays_held_back_when_it_goes_on_elsewhere_and_under_another_daemon(room: TestFabric) -> None:
+    room.run("update", "--disk-read", "1M", "--disk-read-ops", "none", "reader")
+    pid = room.client.machine("reader")["pid"]
+    (copy,) = room.client.fork_machine("reader")["machines"]
+    assert room.client.machine("reader")["pid"] != pid
+    assert read_rate(room, "reader") < 1.2 * RATE
+    assert read_rate(room, copy["name"]) < 1.2 * RATE
+    os.kill(room.daemon_pid(), signal.SIGKILL)
+    wait_for(lambda: not is_answering(room.home), "the daemon is dead")
+    assert read_rate(room, "reader") < 1.2 * RATE
+    room.run("update", "--disk-read", "none", "reader")
+    assert read_rate(room, "reader") > 2 * RATE
+    room.run("rm", "-f", "reader", copy["name"])
+
+
+@pytest.mark.parametrize(("machine", "option"), [("web", "--net-out"), ("client", "--net-in")])
+def test_a_nic_is_held_back_each_way(room: TestFabric, machine: str, option: str) -> None:
+    size = 1 << 20
+    room.exec("web", "sh", "-c", f"head -c {size} /dev/zero >/srv/www/zeros")
+    room.run("update", option, "128K", machine)
+    assert room.client.machine(machine)["limits"][option[2:].replace("-", "_")] == 128 << 10
+    assert receive(room, "client", size) < 2 * (128 << 10)
+    assert "not enforced: nft" not in enforced(room, machine)
+    room.run("update", option, "none", machine)
+    assert receive(room, "client", size) > 2 * (128 << 10)
+
+
+def test_packets_are_counted(room: TestFabric) -> None:
+    room.run("update", "--net-out-packets", "20", "client")
+    said = room.exec("client", "ping", "-c", "200", "-i", "0.005", "-W", "1", "web", check=False)
+    room.run("update", "--net-out-packets", "none", "client")
+    got = next(int(words.split()[0]) for words in said.split(", ") if "received" in words)
+    assert 16 <= got < 180, said
+    assert "10 packets received" in room.exec("client", "ping", "-c", "10", "-i", "0.01", "web")
+
+
+def test_a_weight_is_the_groups(room: TestFabric) -> None:
+    if not enforced(room, "web").startswith("cgroup v"):
+        pytest.skip(enforced(room, "web"))
+    room.run("update", "--cpu-weight", "300", "web")
+    assert find_weight(room) == 300
+    room.run("restart", "web")
+    assert find_weight(room) == 300
+    room.run("update", "--cpu-weight", "none", "web")
+    assert find_weight(room) == 100
+
+
+def find_weight(fabric: TestFabric) -> int:
+    """Of the group that its QEMU is in, as version 2 counts."""
+    lines = Path(f"/proc/{fabric.client.machine('web')['pid']}/cgroup").read_text().splitlines()
+    groups = {kinds: path for _, kinds, path in (line.split(":", 2) for line in lines)}
+    place = next((kinds for kinds in groups if "cpu" in kinds.split(",")), "")
+    root = Path("/sys/fs/cgroup") / place / groups[place].strip("/")
+    weight = root / "cpu.weight"
+    return int(weight.read_text()) if weight.exists() else int((root / "cpu.shares").read_text()) * 100 // 1024

@@ -1,7 +1,7 @@
 """`python -m scripts.reference [--check] FILE...`: writes the generated parts of pages, or says which are not current.
 
-The name of a file says what belongs into it: api.md, settings.md, errors.md, events.md, fabric-file.md, or
-fabric-file.schema.json, which is written as a whole.
+The name of a file says what belongs into it: api.md, settings.md, errors.md, events.md, metrics.md,
+fabric-file.md, or fabric-file.schema.json, which is written as a whole.
 """
 
 import sys
@@ -11,13 +11,14 @@ from pathlib import Path
 from scripts.reference.api import dump_routes, dump_types
 from scripts.reference.fabric_file import dump_keys, dump_schema
 from scripts.reference.page import fill_parts
-from scripts.reference.tables import dump_errors, dump_events, dump_settings
+from scripts.reference.tables import dump_errors, dump_events, dump_metrics, dump_settings
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "api.md": {"routes": dump_routes, "types": dump_types},
     "settings.md": {"settings": dump_settings},
     "errors.md": {"errors": dump_errors},
     "events.md": {"events": dump_events},
+    "metrics.md": {"metrics": dump_metrics},
     "fabric-file.md": {"keys": dump_keys},
 }
 """What each page's generated parts are made by."""

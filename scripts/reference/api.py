@@ -78,6 +78,8 @@ def _dump_answer(responses: Schema) -> str:
     status, answer = next((status, answer) for status, answer in responses.items() if status.startswith("2"))
     if status == "204":
         return "204, nothing"
+    if "text/plain" in answer.get("content", {}):
+        return f"{status}, text"
     schema = answer.get("content", {}).get("application/json", {}).get("schema")
     return f"{status}, {_dump_kind(schema) if schema else STREAM}"
 

@@ -1,4 +1,4 @@
-"""Settings, error codes and event kinds, each from the one table in the code that has them."""
+"""Settings, error codes, kinds of events and metrics, each from the one table in the code that has them."""
 
 import re
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from scripts.reference.page import dump_table
 
+from weft.api.metrics.survey import list_families
 from weft.fabric.events import KINDS
 from weft.model import errors
 from weft.settings import Settings
@@ -31,6 +32,15 @@ def dump_errors() -> str:
 def dump_events() -> str:
     """A row per kind of event."""
     return dump_table(("kind", "what it tells"), [(f"`{kind}`", meaning) for kind, meaning in KINDS.items()])
+
+
+def dump_metrics() -> str:
+    """A row per family of metrics."""
+    rows = [
+        (f"`{family.name}`", family.kind, ", ".join(f"`{label}`" for label in family.labels) or "none", family.meaning)
+        for family in list_families()
+    ]
+    return dump_table(("name", "type", "labels", "what it is"), rows)
 
 
 def _dump_default(field: FieldInfo) -> str:

@@ -1,11 +1,13 @@
-"""What machines used, as the daemon saw it."""
+"""What machines used and use, as the daemon sees it."""
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 
 BUSY = "while :; do :; done"
@@ -50,3 +52,57 @@ def test_the_file_outlives_the_daemon(fabric: TestFabric) -> None:
     wait_for(kept.exists, "a minute is over", seconds=150)
     os.kill(fabric.daemon_pid(), signal.SIGKILL)
     wait_for(lambda: any(point["seconds"] == 60 for point in points(fabric, "busy")), "the next daemon knows of it")
+
+
+# Numbers for Prometheus
+
+
+def scrape(*where: str) -> dict[tuple[str, str], float]:
+    """Samples of all machines by metric and machine, as curl gets them and Prometheus' own parser reads them."""
+    done = subprocess.run(["curl", "-sS", "--fail", "--max-time", "30", *where], capture_output=True, check=True)
+    families = list(text_string_to_metric_families(done.stdout.decode()))
+    assert {family.type for family in families} <= {"counter", "gauge", "unknown"}
+    samples = [sample for family in families for sample in family.samples]
+    return {(sample.name, sample.labels.get("machine", "")): sample.value for sample in samples}
+
+
+def test_prometheus_scrapes_the_daemon(fabric: TestFabric) -> None:
+    samples = scrape("--unix-socket", str(fabric.home / "weft.sock"), "http://weft/metrics")
+    assert samples["weft_machine_running", "busy"] == samples["weft_machine_agent_up", "idle"] == 1
+    assert samples["weft_machine_memory_used_bytes", "busy"] > 1 << 20
+    assert samples["weft_machine_memory_additional_bytes", "idle"] > 1 << 20
+    before = samples["weft_machine_cpu_seconds_total", "busy"]
+    again = scrape("--unix-socket", str(fabric.home / "weft.sock"), "http://weft/metrics?ask=no")
+    assert again["weft_machine_cpu_seconds_total", "busy"] > before
+
+
+def test_a_machine_that_hangs_holds_up_no_scrape(fabric: TestFabric) -> None:
+    pid = fabric.client.machine("busy")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: scrape_agent(fabric, "busy") == 0, "what it said last is too old")
+        assert scrape_agent(fabric, "idle") == 1
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: scrape_agent(fabric, "busy") == 1, "it answers again")
+
+
+def scrape_agent(fabric: TestFabric, name: str) -> float:
+    samples = scrape("--unix-socket", str(fabric.home / "weft.sock"), "http://weft/metrics")
+    return samples["weft_machine_agent_up", name]
+
+
+def test_an_exporter_outlives_the_daemon(fabric: TestFabric) -> None:
+    exporter = fabric.start("metrics", "--listen", "127.0.0.1:0")
+    try:
+        assert exporter.stderr
+        url = exporter.stderr.readline().decode().split()[-1]
+        assert scrape(url)["weft_machine_running", "busy"] == 1
+        fabric.client.shutdown()
+        away = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url]
+        wait_for(lambda: subprocess.run(away, capture_output=True).stdout == b"503", "it tells that there is no daemon")
+        fabric.run("ps")
+        assert scrape(url)["weft_machine_running", "busy"] == 1
+    finally:
+        exporter.terminate()
+        exporter.communicate(timeout=30)

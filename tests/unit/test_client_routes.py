@@ -255,6 +255,7 @@ STREAMS = {
     "wait_machine",
     "export_config",
     "read_floppy",
+    "metrics",
     "open_logs",
     "open_room_logs",
     "open_sniff",

@@ -38,8 +38,10 @@ from weft.api import (
     updates,
     volumes,
 )
+from weft.api.metrics import routes as metrics_routes
 from weft.api.specs import dump_problems
 from weft.fabric.fabric import Fabric
+from weft.fabric.metering import Metering
 from weft.model.errors import Invalid, NotFound, WeftError
 
 API_VERSION = "v1"
@@ -101,12 +103,14 @@ def make_app(fabric: Fabric, on_shutdown: "system.Shutdown") -> FastAPI:
     app.state.fabric = fabric
     app.state.shutdown = on_shutdown
     app.state.started = time.time()
+    app.state.metering = Metering(fabric)
     for module in SHARED:
         app.include_router(module.router, prefix=f"/{API_VERSION}")
     for module in OF_A_ROOM:
         app.include_router(module.router, prefix=f"/{API_VERSION}")
         # Not in the OpenAPI document: the same routes again, which would say nothing new twice over.
         app.include_router(module.router, prefix=f"/{API_VERSION}/rooms/{{room}}", include_in_schema=False)
+    app.include_router(metrics_routes.router)
     app.add_exception_handler(WeftError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_no_route)

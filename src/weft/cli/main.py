@@ -80,6 +80,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "host": "weft.cli.host:host",
         "doctor": "weft.cli.doctor:doctor",
         "events": "weft.cli.fabric:events",
+        "metrics": "weft.cli.metrics:metrics",
         "serve": "weft.cli.fabric:serve",
         "shutdown": "weft.cli.fabric:shutdown",
         "version": "weft.cli.fabric:version",

@@ -10,6 +10,7 @@ from weft.client.firewalls import FirewallRoutes
 from weft.client.forks import ForkRoutes
 from weft.client.host import HostRoutes
 from weft.client.http import Answer, Disconnected
+from weft.client.metrics import MetricRoutes
 from weft.client.pools import PoolRoutes
 from weft.client.rooms import RoomRoutes
 from weft.client.scaling import ScalingRoutes
@@ -28,6 +29,7 @@ class Client(
     FabricFileRoutes,
     FirewallRoutes,
     ForkRoutes,
+    MetricRoutes,
     TemplateRoutes,
     SnapshotRoutes,
     ScalingRoutes,

@@ -45,8 +45,8 @@ class Transport:
         self._timeout = timeout
 
     def _locate(self, path: str) -> str:
-        """A route of `/v1/` as it is for our room."""
-        if self.room == DEFAULT_ROOM or path.split("/", 3)[2] in _SHARED:
+        """A route of `/v1/` as it is for our room; every other one belongs to all."""
+        if self.room == DEFAULT_ROOM or not path.startswith("/v1/") or path.split("/", 3)[2] in _SHARED:
             return path
         return f"/v1/rooms/{quote_name(self.room)}{path.removeprefix('/v1')}"
 

@@ -144,6 +144,10 @@ class Cgroups:
         """A group by name, whether or not it is there."""
         return Cgroup(name, self.mode, tuple(base / name for base in self.bases))
 
+    def cpu_seconds(self) -> float | None:
+        """Processor time of all groups there have been since the fabric's own was made; None where nobody counts."""
+        return Cgroup("of the fabric", self.mode, self.bases).cpu_seconds()
+
     def names(self) -> list[str]:
         """The groups that are there."""
         found = {path.name for base in self.bases if base.is_dir() for path in base.iterdir() if path.is_dir()}
@@ -257,7 +261,8 @@ def _read_v1(paths: Sequence[Path]) -> Usage:
 
 def _read_seconds_v1(cpu: Path) -> float:
     # The time is counted by cpuacct, which may or may not be mounted together with cpu.
-    accounts = cpu.parents[1].with_name("cpuacct") / cpu.relative_to(cpu.parents[1])
+    top = next(parent for parent in cpu.parents if parent.name == "cpu")
+    accounts = top.with_name("cpuacct") / cpu.relative_to(top)
     return (_read_number(cpu / "cpuacct.usage") or _read_number(accounts / "cpuacct.usage")) / 1e9
 
 

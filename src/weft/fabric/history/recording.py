@@ -78,7 +78,8 @@ class Recording:
         return kept.noted[1]
 
     def view(self, name: str, since: float, until: float) -> HistoryView:
-        """What a machine used between two times. Raises NotFound."""
+        """What a machine used between two times, of which the second is now at the latest. Raises NotFound."""
+        until = min(until, self._site.clock())
         history = self._open(self._site.shelves.machines.get(name)).history
         points = history.points(since, until)
         return HistoryView(

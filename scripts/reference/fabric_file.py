@@ -17,6 +17,7 @@ PARTS = {
     "NicFile": "A NIC",
     "HealthFile": "A health check",
     "LimitsFile": "Limits",
+    "ElasticPolicy": "A policy",
     "InsertFile": "An insert",
     "VolumeFile": "A volume",
 }
@@ -41,7 +42,7 @@ def _parts() -> dict[str, Schema]:
 
 
 def _dump_part(title: str, part: Schema) -> str:
-    long: Schema = part["anyOf"][0]
+    long: Schema = part["anyOf"][0] if "anyOf" in part else part
     needed = long.get("required", ())
     rows = [
         (f"`{key}`", _dump_values(field), _dump_default(field, key in needed), field.get("description", ""))

@@ -37,6 +37,7 @@ VARIABLES = st.dictionaries(st.from_regex(r"[A-Z_]{1,5}", fullmatch=True), TEXTS
 SECONDS = st.integers(1, 10**6).map(float) | st.floats(0.01, 1e5).map(lambda value: round(value, 3))
 SIZES = st.integers(32 << 20, 1 << 34)
 RATES = st.integers(4096, 1 << 34)
+RANGES = st.tuples(SIZES, SIZES).map(lambda ends: f"{min(ends)}..{max(ends)}") | SIZES.map("..{}".format)
 VALUES = st.booleans() | st.integers(-(10**9), 10**9) | TEXTS | st.lists(TEXTS, max_size=3)
 
 
@@ -67,8 +68,10 @@ MOUNTS = st.builds(
 MACHINES = optional(
     image=st.just("base"),
     build=st.just("/recipes/it"),
-    memory=SIZES,
-    cpus=st.integers(1, 64),
+    memory=SIZES | RANGES,
+    cpus=st.integers(1, 64) | st.sampled_from(["1..4", "..64", "2..2"]),
+    elastic=st.booleans() | st.sampled_from(["auto", "manual", {}, {"mode": "manual"}]),
+    profile=st.sampled_from(["microvm", "q35"]),
     networks=NICS,
     command=st.lists(TEXTS, max_size=3),
     entrypoint=st.lists(TEXTS, max_size=2),

@@ -29,6 +29,8 @@ def test_short_and_long_forms_fit() -> None:
     machine = "{ image: base, networks: none, health: none, restart: on-failure:3, publish: 80, env: [A=1], after: b }"
     assert fits(SCHEMA, read(f"machines: {{ a: {machine}, b: base }}"))
     assert fits(SCHEMA, read("machines: { a: { image: base, networks: { lan: { mac: '02:00:00:00:00:01' }, dmz: } } }"))
+    for growth in ("true", "false", "manual", "auto", "{ mode: auto }"):
+        assert fits(SCHEMA, read(f"machines: {{ a: {{ image: base, cpus: 1..4, memory: ..1G, elastic: {growth} }} }}"))
     assert fits(SCHEMA, {"x-mine": [1], "rooms": {"a": None}})
 
 
@@ -52,6 +54,9 @@ def test_what_is_written_fits(file: FabricFile) -> None:
         "networks: { lan: { mtu: 100 } }",
         "machines: { a: { image: base, profile: pc } }",
         "machines: { a: { image: base, networks: lan } }",
+        "machines: { a: { image: base, cpus: [1] } }",
+        "machines: { a: { image: base, elastic: often } }",
+        "machines: { a: { image: base, elastic: { mod: auto } } }",
         "machines: { a: { image: base, restart: sometimes } }",
         "inserts: { tap: { appliance: sniffer } }",
         "inserts: { tap: { appliance: sniffer, before: web, mode: outline } }",

@@ -88,6 +88,12 @@ def test_settings_that_may_name_machines_are_saved_when_all_that_are_new_are_the
         ("image: base, networks", "image: base, memory: 128M, networks",
          ["machine/job/change"], ("memory default → 128M needs a start",)),
         ("image: base, networks", "image: base, memory: 64M, hostname: job, kernel: default, networks", [], ()),
+        ("image: base, networks", "image: base, memory: ..1G, cpus: 2..4, networks", ["machine/job/change"],
+         ("profile microvm → q35 needs a start", "cpus 1 → 2..4 needs a start", "memory default → ..1G needs a start")),
+        ("image: base, networks", "image: base, memory: 128M..1G, elastic: true, profile: microvm, networks",
+         ["machine/job/change"],
+         ("memory default → 128M..1G needs a start", "elastic manual → true needs a start")),
+        ("image: base, networks", "image: base, elastic: false, networks", [], ()),
         ('names: "a, b"', 'names: "a, c", mode: open', ["machine/fw/configure"], ("names: -b, +c",)),
         ('settings: { names: "a, b" }', "settings: { mode: shut }",
          ["machine/fw/configure"], ("mode default → shut", "names a, b → default")),
@@ -112,6 +118,26 @@ def test_only_what_differs_changes(
     assert keys(plan) == steps
     assert (why(plan, steps[0]) if steps else ()) == reasons
     assert rooms.plan(file).steps == ()
+
+
+def test_of_an_elastic_machine_only_the_policy_changes_while_it_runs(rooms: PaperRooms) -> None:
+    def write(text: str) -> FabricFile:
+        return read(ACME.replace("image: base, networks", f"image: base, {text}, networks"))
+
+    rooms.apply(write("cpus: 1..4, memory: ..1G"))
+    assert rooms.plan(write("cpus: ..4, memory: 64M..1G, elastic: manual")).steps == ()
+    for said, lines, restarts in (
+        ("cpus: 1..4, memory: ..1G, elastic: true", ("elastic manual → true",), ()),
+        ("cpus: 1..4, memory: ..2G, elastic: true", ("memory ..1G → ..2G needs a start",), ("job",)),
+        ("cpus: 2..4, memory: ..2G, elastic: { mode: manual }",
+         ("elastic true → manual", "cpus 1..4 → 2..4 needs a start"), ("job",)),
+        ("cpus: 2, memory: ..2G", ("cpus 2..4 → 2 needs a start",), ("job",)),
+        ("cpus: 2", ("profile q35 → microvm needs a start", "memory ..2G → default needs a start"), ("job",)),
+    ):  # fmt: skip
+        plan = rooms.apply(write(said))
+        (step,) = plan.steps
+        assert (step.why, step.restarts) == (lines, restarts)
+        assert rooms.plan(write(said)).steps == ()
 
 
 def test_a_room_is_told_its_isolation(rooms: PaperRooms) -> None:

@@ -53,7 +53,10 @@ MACHINE = st.fixed_dictionaries(
     {"image": st.sampled_from(["base", "web", "gate", "docker.io/library/nginx:1", "docker.io/library/other"])},
     optional={
         "networks": st.lists(NIC, max_size=2),
-        "memory": st.sampled_from(["64M", "128M"]),
+        "memory": st.sampled_from(["64M", "128M", "64M..1G", "128M..2G", "..1G"]),
+        "cpus": st.sampled_from([2, "1..4", "..4", "2..4"]),
+        "elastic": st.sampled_from([True, False, "manual", "auto", {}, {"mode": "manual"}]),
+        "profile": st.sampled_from(["microvm", "q35"]),
         "labels": st.just({"a": "1"}),
         "limits": st.sampled_from([None, {"cpu_weight": 300}, {"disk_read": "10M", "net_in": "1M"}]),
         "publish": st.lists(st.sampled_from(["8080:80", "8081:80", "80"]), max_size=1),

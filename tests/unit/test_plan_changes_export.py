@@ -5,7 +5,9 @@ from dataclasses import replace
 from tests.unit.paper_rooms import PaperRooms
 from tests.unit.test_plan_changes import ACME, read
 
+from weft.model.machine import MachineSpec
 from weft.plan.changes.export import export_rooms
+from weft.plan.fabric_file.check import check_file
 
 
 def make_rooms() -> PaperRooms:
@@ -87,3 +89,43 @@ def test_what_a_file_cannot_describe_is_told() -> None:
     rooms.rooms["acme"] = replace(rooms.rooms["acme"], machines={"job": parked})
     text = export_rooms(rooms.rooms.values(), rooms)
     assert text.startswith("# acme: job is a parked appliance, which a file cannot describe\n")
+
+
+def test_ranges_come_back_as_they_are_written() -> None:
+    rooms = PaperRooms()
+    said = (
+        "job: { image: base, cpus: ..4, elastic: true }",
+        "web: { image: base, cpus: 2, memory: 64M..1G, profile: microvm }",
+        "db: { image: base, memory: ..1G, elastic: manual }",
+    )
+    rooms.apply(read("machines:\n  " + "\n  ".join(said)))
+    text = export_rooms(rooms.rooms.values(), rooms)
+    assert (
+        text.partition("machines:\n")[2]
+        == """\
+      db:
+        image: base
+        memory: ..1G
+      job:
+        image: base
+        cpus: 1..4
+        elastic: true
+      web:
+        image: base
+        profile: microvm
+        memory: 64M..1G
+        cpus: 2
+"""
+    )
+
+
+def test_a_range_without_room_is_a_size() -> None:
+    """The API takes it, and nobody can tell it from one that is fixed."""
+    rooms = PaperRooms()
+    rooms.apply(read("machines: { job: { image: base, cpus: 1..4, memory: 64M..1G } }"))
+    machine = rooms.rooms["acme"].machines["job"]
+    spec = MachineSpec.model_validate({**machine.spec.model_dump(), "cpus": 4})
+    rooms.rooms["acme"] = replace(rooms.rooms["acme"], machines={"job": replace(machine, spec=spec)})
+    text = export_rooms(rooms.rooms.values(), rooms)
+    assert "cpus: 4\n" in text
+    assert rooms.plan(check_file(text, "/", rooms).file).steps == ()

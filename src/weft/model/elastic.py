@@ -30,17 +30,21 @@ class ElasticPolicy(BaseModel):
     mode: PolicyMode = PolicyMode.AUTO
 
 
+MANUAL = ElasticPolicy(mode=PolicyMode.MANUAL)
+"""Nobody but `weft scale` changes a machine's size."""
+
+
 class ElasticSpec(BaseModel):
     """How far a machine may grow. The least it has, and starts with, is what its spec says; None: that does not change.
 
-    Memory is in bytes. Without a policy nobody but `weft scale` changes its size.
+    Memory is in bytes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_cpus: int | None = Field(default=None, ge=1, le=64)
     max_memory: int | None = Field(default=None, ge=1)
-    policy: ElasticPolicy = ElasticPolicy(mode=PolicyMode.MANUAL)
+    policy: ElasticPolicy = MANUAL
 
     @model_validator(mode="after")
     def _check(self) -> "ElasticSpec":

@@ -5,6 +5,7 @@ An editor cannot know names that one part has and another means, nor an applianc
 
 from typing import Any
 
+from weft.model.elastic import PolicyMode
 from weft.model.fabric_file import FabricFile
 from weft.model.file_words import NAME_PATTERN
 from weft.model.json_schema import DIALECT
@@ -23,12 +24,16 @@ _NETWORKS: Schema = {
     ]
 }
 _HEALTH: Schema = {"anyOf": [{"$ref": "#/$defs/HealthFile"}, {"enum": ["none", False]}]}
+_ELASTIC: Schema = {
+    "anyOf": [{"type": "boolean"}, {"enum": [str(mode) for mode in PolicyMode]}, {"$ref": "#/$defs/ElasticPolicy"}]
+}
 _COMMAND: Schema = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 _RESTART: Schema = {"type": "string", "pattern": "^(no|never|on-failure(:[0-9]+)?|always|unless-stopped)$"}
 _SETTINGS: Schema = {"type": ["object", "null"]}
 _WRITTEN: dict[tuple[str, str], Schema] = {
     ("MachineFile", "networks"): _NETWORKS,
     ("MachineFile", "health"): _HEALTH,
+    ("MachineFile", "elastic"): _ELASTIC,
     ("MachineFile", "restart"): _RESTART,
     ("MachineFile", "settings"): _SETTINGS,
     ("InsertFile", "settings"): _SETTINGS,

@@ -7,19 +7,22 @@ ValueError, which pydantic collects with its place; all of them are found in one
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, StringConstraints, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer, StringConstraints, ValidationInfo, WithJsonSchema
 
 from weft.model.errors import WeftError
+from weft.model.machine import MAX_CPUS, MAX_MEMORY, MIN_MEMORY
 from weft.model.mount import MountSpec
 from weft.model.names import parse_name, parse_port
 from weft.model.options import join_path, parse_publish, parse_tmpfs, parse_volume
 from weft.model.publish import PublishSpec
+from weft.model.ranges import Range, dump_cpus, dump_memory, parse_cpus, parse_memory
 from weft.model.schema import flatten_settings
 from weft.model.signals import parse_signal
-from weft.model.units import parse_duration, parse_size
+from weft.model.units import dump_size, parse_duration, parse_size
 
 T = TypeVar("T")
 FOLDER = "folder"
@@ -119,6 +122,25 @@ def _read_settings(value: Any) -> Any:
     return {name: item for name, item in flatten_settings(value) if item != {}}
 
 
+def _read_range(
+    parse: Callable[[str], Range], dump: Callable[[int], str], least: int, most: int, usual: int | None = None
+) -> BeforeValidator:
+    """A validator for a size, or two with `..` between them."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, str | int | Range):
+            return value
+        found = value if isinstance(value, Range) else quietly(parse, str(value))
+        for size in filter(None, (found.least, found.most)):
+            if size < least:
+                raise ValueError(f"must be at least {dump(least)}, not {value}")
+            if size > most:
+                raise ValueError(f"must be at most {dump(most)}, not {value}")
+        return replace(found, least=found.least or usual)
+
+    return BeforeValidator(read)
+
+
 def _read_path(value: Any, info: ValidationInfo) -> Any:
     return join_path(str((info.context or {}).get(FOLDER, "/")), value) if isinstance(value, str) and value else value
 
@@ -140,6 +162,18 @@ Address6 = Annotated[IPv6Address, BeforeValidator(_read_ip)]
 Subnet = Annotated[IPv4Network, BeforeValidator(_read_ip)]
 Subnet6 = Annotated[IPv6Network, BeforeValidator(_read_ip)]
 Size = Annotated[int, _reads(parse_size, str), _schema(type=["string", "integer"], examples=["64M", "1G"])]
+Cpus = Annotated[
+    InstanceOf[Range],
+    _read_range(parse_cpus, str, 1, MAX_CPUS, usual=1),
+    PlainSerializer(dump_cpus),
+    _schema(type=["integer", "string"], examples=[2, "1..4"]),
+]
+Memory = Annotated[
+    InstanceOf[Range],
+    _read_range(parse_memory, dump_size, MIN_MEMORY, MAX_MEMORY),
+    PlainSerializer(dump_memory),
+    _schema(type=["string", "integer"], examples=["64M", "128M..2G"]),
+]
 Duration = Annotated[float, _reads(parse_duration, str), _schema(type=["string", "number"], examples=["10s", "1h30m"])]
 Path = Annotated[str, BeforeValidator(_read_path), _schema(type="string")]
 Words = Annotated[tuple[str, ...], BeforeValidator(read_words), _schema(anyOf=[{"type": "string"}, _TEXTS])]

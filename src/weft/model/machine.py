@@ -16,6 +16,7 @@ from weft.model.units import dump_size
 
 MIN_MEMORY = 32 << 20
 MAX_MEMORY = 1 << 40
+MAX_CPUS = 64
 MICROVM_NICS = 4
 """A microvm has 8 slots for virtio devices: serial line, root, entropy and balloon take the others."""
 
@@ -124,7 +125,7 @@ class MachineSpec(Spec):
     kernel: str | None = None
     profile: Profile = Profile.MICROVM
     memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)
-    cpus: int = Field(default=1, ge=1, le=64)
+    cpus: int = Field(default=1, ge=1, le=MAX_CPUS)
     nics: tuple[NicSpec, ...] | None = Field(
         default=None, description="None: as the image says, or one on the default network"
     )

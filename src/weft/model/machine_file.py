@@ -4,14 +4,17 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from weft.model.elastic import MANUAL, ElasticPolicy, ElasticSpec, PolicyMode
 from weft.model.file_part import Part
 from weft.model.file_words import (
     Address,
     Address6,
+    Cpus,
     Duration,
     Env,
     Labels,
     MachineName,
+    Memory,
     Mount,
     NetworkName,
     Path,
@@ -19,7 +22,6 @@ from weft.model.file_words import (
     Publish,
     Settings,
     Signal,
-    Size,
     Text,
     Tmpfs,
     Words,
@@ -31,8 +33,6 @@ from weft.model.image import USER_PATTERN
 from weft.model.limits_file import LimitsFile
 from weft.model.machine import (
     MAC_PATTERN,
-    MAX_MEMORY,
-    MIN_MEMORY,
     HealthSpec,
     MachineRestart,
     MachineSpec,
@@ -40,11 +40,12 @@ from weft.model.machine import (
     Profile,
 )
 from weft.model.options import parse_restart
+from weft.model.ranges import Range
 
 Pull = Literal["missing", "always", "never"]
 _SAME = (
-    "kernel", "profile", "memory", "cpus", "command", "entrypoint", "env", "user", "hostname", "labels", "restart",
-    "max_restarts", "stop_signal", "stop_timeout", "publish", "read_only", "floppy", "cold",
+    "kernel", "command", "entrypoint", "env", "user", "hostname", "labels", "restart", "max_restarts",
+    "stop_signal", "stop_timeout", "publish", "read_only", "floppy", "cold",
 )  # fmt: skip
 """What is called the same in a file and in a spec."""
 
@@ -93,9 +94,20 @@ class MachineFile(Part):
     build: Path | None = Field(default=None, description="a recipe's folder; the image is called as it, or as `image`")
     pull: Pull = Field(default="missing", description="when an image with a registry in its name is fetched")
     kernel: str | None = Field(default=None, description="its kernel; the default one without")
-    profile: Profile = Field(default=Profile.MICROVM, description="`microvm`, the cheapest, or `q35`, which can grow")
-    memory: Size | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY, description="as its image says without")
-    cpus: int = Field(default=1, ge=1, le=64, description="how many CPUs it has")
+    profile: Profile | None = Field(
+        default=None, description="`microvm`, the cheapest and usual one, or `q35`, usual where a size may change"
+    )
+    memory: Memory | None = Field(
+        default=None, description="as its image says without; `MIN..MAX`: what `weft scale` may change it to"
+    )
+    cpus: Cpus = Field(
+        default=Range(1),
+        description="how many CPUs it has; `MIN..MAX`: as with memory",
+        json_schema_extra={"default": 1},
+    )
+    elastic: ElasticPolicy | None = Field(
+        default=None, description="`true`: it grows and shrinks by itself; `manual`, or by which policy"
+    )
     networks: tuple[NicFile, ...] | None = Field(
         default=None, description="a NIC for each, in order: names, or names with addresses; `none`: no NIC"
     )
@@ -133,6 +145,8 @@ class MachineFile(Part):
         """`on-failure:5` is a policy and a number; `health: none` is said by another key."""
         if not isinstance(value, dict):
             return value
+        if isinstance(elastic := value.get("elastic"), bool | str):
+            value = {**value, "elastic": _read_elastic(elastic)}
         if value.get("health") in ("none", False):
             value = {**value, "health": None, "no_healthcheck": True}
         if isinstance(policy := value.get("restart"), str) and policy.startswith("on-failure:"):
@@ -174,8 +188,32 @@ class MachineFile(Part):
             health=self.health.to_spec() if self.health else None,
             no_health=self.no_healthcheck,
             mounts=(*self.volumes, *self.tmpfs),
+            **self._find_sizes(),
             **{key: getattr(self, key) for key in _SAME},
         )
+
+    def _find_sizes(self) -> dict[str, Any]:
+        """How large it is, and may become. Raises Invalid."""
+        memory = self.memory or Range()
+        sizes: dict[str, Any] = {"cpus": self.cpus.least or 1, "memory": memory.least}
+        if self.profile is not None:
+            sizes["profile"] = self.profile
+        if self.is_elastic or self.elastic is not None:
+            policy = self.elastic or MANUAL
+            sizes["elastic"] = ElasticSpec(max_cpus=self.cpus.most, max_memory=memory.most, policy=policy)
+        return sizes
+
+    @property
+    def is_elastic(self) -> bool:
+        """Whether there is anything that it could grow to."""
+        return self.cpus.most is not None or (self.memory is not None and self.memory.most is not None)
+
+
+def _read_elastic(value: bool | str) -> Any:
+    """A policy that is said in a word."""
+    if isinstance(value, bool):
+        return {"mode": PolicyMode.AUTO} if value else None
+    return {"mode": value}
 
 
 def _read_nic(name: Any, nic: Any) -> Any:

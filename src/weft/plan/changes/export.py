@@ -6,15 +6,17 @@ What was given is left out, unless the copy is to be exact: a room made from the
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from weft.model.elastic import MANUAL
 from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, RoomFile, VolumeFile
 from weft.model.insert import InsertState
 from weft.model.limits_file import LimitsFile
-from weft.model.machine import MachineSpec, NicSpec
+from weft.model.machine import MachineSpec, NicSpec, Profile
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.mount import MountKind
 from weft.model.names import DEFAULT_NETWORK
 from weft.model.network import NetworkSpec
 from weft.model.pool import PoolSpec
+from weft.model.ranges import Range
 from weft.plan.address import POOL
 from weft.plan.changes.settle import Image, find_secrets, pair_given, want_nics
 from weft.plan.changes.state import GivenNic, InsertNow, MachineNow, RoomNow
@@ -23,8 +25,8 @@ from weft.plan.fabric_file.write import LEFT_OUT, dump_file, dump_yaml
 from weft.plan.settings import complete_schema
 
 _SAME = (
-    "image", "kernel", "profile", "memory", "cpus", "command", "entrypoint", "env", "user", "hostname", "labels",
-    "restart", "max_restarts", "stop_signal", "stop_timeout", "publish", "read_only", "floppy", "cold",
+    "image", "kernel", "command", "entrypoint", "env", "user", "hostname", "labels", "restart", "max_restarts",
+    "stop_signal", "stop_timeout", "publish", "read_only", "floppy", "cold",
 )  # fmt: skip
 """What is called the same in a spec and in a file."""
 
@@ -96,8 +98,26 @@ def _export_machine(machine: MachineNow, image: Image, *, exact: bool) -> Machin
         tmpfs=tuple(mount for mount in spec.mounts if mount.kind is MountKind.TMPFS),
         settings=settings,
         state="running" if machine.state.is_live else "stopped",
+        **export_sizes(spec),
         **{key: getattr(spec, key) for key in _SAME},
     )
+
+
+def export_sizes(spec: MachineSpec) -> dict[str, Any]:
+    """How large a machine is and may become, as a file says it."""
+    growth, usual = spec.elastic, Profile.MICROVM if spec.elastic is None else Profile.Q35
+    cpus = _export_range(spec.cpus, growth.max_cpus if growth else None)
+    memory = _export_range(spec.memory, growth.max_memory if growth else None)
+    return {
+        "profile": None if spec.profile is usual else spec.profile,
+        "cpus": cpus,
+        "memory": None if memory == Range() else memory,
+        "elastic": None if growth is None or growth.policy == MANUAL else growth.policy,
+    }
+
+
+def _export_range(least: int | None, most: int | None) -> Range:
+    return Range(least, None if most == least else most)
 
 
 def _export_nic(nic: NicSpec, given: GivenNic | None, *, exact: bool) -> NicFile:

@@ -10,7 +10,7 @@ from weft.plan.changes.moves import Move, Moves, weigh_machines
 from weft.plan.changes.settle import find_secrets, read_settings, settle_settings
 from weft.plan.changes.words import compare, compare_settings
 from weft.plan.changes.work import UNNAMED, Run, Work
-from weft.plan.update import LIVE, plan_update
+from weft.plan.update import SpecChange, plan_update
 
 NEEDS_START = "needs a start"
 
@@ -86,7 +86,7 @@ def _add_move(work: Work, move: Move) -> Run:
         lines = compare(move.now.spec, move.leave, plan_update(move.now.spec, move.leave).parts, "for a while")
         run.let_go = steps.add(Verb.CHANGE, "leave", spec=move.leave, why=tuple(lines))
     if (left := plan_update(move.leave or move.now.spec, move.final)).parts:
-        why = _why(move.now.spec, move.final, change.parts) or ["it gets back what it had"]
+        why = _why(move.now.spec, move.final, change) or ["it gets back what it had"]
         restarts = (move.name,) if left.restart and is_live else ()
         why += [f"image {move.final.image} has changed since it started"] if restarts and move.now.outdated else []
         run.enter = steps.add(Verb.CHANGE, spec=move.final, why=tuple(why), restarts=restarts)
@@ -121,9 +121,8 @@ def _configure(work: Work, move: Move, steps: "_Steps") -> str | None:
     return steps.add(Verb.CONFIGURE, settings=after, why=tuple(compare_settings(now, after, find_secrets(image))))
 
 
-def _why(before: MachineSpec, after: MachineSpec, parts: tuple[str, ...]) -> list[str]:
-    live = [part for part in parts if part in LIVE]
-    return [*compare(before, after, live), *compare(before, after, [p for p in parts if p not in LIVE], NEEDS_START)]
+def _why(before: MachineSpec, after: MachineSpec, change: SpecChange) -> list[str]:
+    return [*compare(before, after, change.live), *compare(before, after, change.restart, NEEDS_START)]
 
 
 class _Steps:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
+from weft.model.elastic import ElasticPolicy
 from weft.model.errors import WeftError
 from weft.model.image import ImageManifest, NicRole
 from weft.model.insert import InsertSpec
@@ -66,6 +67,15 @@ def _same_memory(now: int | None, wanted: int | None, image: Image) -> bool:
     return (now or default) == (wanted or default)
 
 
+def _find_growth(spec: MachineSpec) -> tuple[int | None, int | None, ElasticPolicy] | None:
+    """How far it may grow, where that is further than it is; None: its size is fixed."""
+    if spec.elastic is None:
+        return None
+    cpus = spec.elastic.max_cpus if spec.elastic.max_cpus != spec.cpus else None
+    memory = spec.elastic.max_memory if spec.elastic.max_memory != spec.memory else None
+    return None if cpus is memory is None else (cpus, memory, spec.elastic.policy)
+
+
 def want_nics(spec: MachineSpec, image: Image) -> tuple[NicSpec, ...] | None:
     """The NICs that a spec comes to; None when its image would say, and is not here."""
     if spec.nics is not None or image is None:
@@ -117,6 +127,7 @@ _SAME: Mapping[str, Callable[[MachineNow, MachineSpec, Image], bool]] = {
     "image": lambda now, wanted, image: same_image(now.spec.image, wanted.image, image),
     "kernel": lambda now, wanted, _: (now.spec.kernel or DEFAULT_KERNEL) == (wanted.kernel or DEFAULT_KERNEL),
     "memory": lambda now, wanted, image: _same_memory(now.spec.memory, wanted.memory, image),
+    "elastic": lambda now, wanted, _: _find_growth(now.spec) == _find_growth(wanted),
     "hostname": lambda now, wanted, _: (now.spec.hostname or wanted.name) == (wanted.hostname or wanted.name),
     "nics": _same_nics,
     "mounts": _same_mounts,

@@ -5,13 +5,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from weft.model.elastic import MANUAL, ElasticPolicy
 from weft.model.limits import LimitsSpec
 from weft.model.limits_file import RATES
-from weft.model.machine import NicSpec, Spec
+from weft.model.machine import MachineSpec, NicSpec, Spec
 from weft.model.mount import MountSpec
 from weft.model.publish import PublishSpec
+from weft.model.ranges import Range, dump_cpus, dump_memory
 from weft.model.units import dump_duration, dump_size
-from weft.plan.fabric_file.write import dump_mount, dump_publish
+from weft.plan.fabric_file.write import dump_mount, dump_policy, dump_publish
 
 _NAMES = {
     "cwd": "workdir",
@@ -28,9 +30,43 @@ LONGEST = 60
 
 def compare(before: Spec, after: Spec, parts: Iterable[str], effect: str = "") -> list[str]:
     """A line for each part that differs, like `memory 64M → 128M`, and what comes of it."""
-    return [
-        " ".join(filter(None, (_compare(part, getattr(before, part), getattr(after, part)), effect))) for part in parts
-    ]
+    if isinstance(before, MachineSpec) and isinstance(after, MachineSpec):
+        lines = [line for part in parts for line in compare_part(before, after, part)]
+    else:
+        lines = [_compare(part, getattr(before, part), getattr(after, part)) for part in parts]
+    return [" ".join(filter(None, (line, effect))) for line in lines]
+
+
+def compare_part(before: MachineSpec, after: MachineSpec, part: str) -> list[str]:
+    """A part of a machine's spec: how large it is and how far it may grow are one range in a file."""
+    if part == "elastic":
+        sizes = [size for size in ("cpus", "memory") if getattr(before, size) == getattr(after, size)]
+        return [*_compare_sizes(before, after, sizes), *_compare_policies(before, after)]
+    if part in ("cpus", "memory"):
+        return _compare_sizes(before, after, (part,))
+    return [_compare(part, getattr(before, part), getattr(after, part))]
+
+
+def _compare_sizes(before: MachineSpec, after: MachineSpec, parts: Iterable[str]) -> list[str]:
+    dumped = [(part, _dump_size(before, part), _dump_size(after, part)) for part in parts]
+    return [f"{part} {one} → {other}" for part, one, other in dumped if one != other]
+
+
+def _dump_size(spec: MachineSpec, part: str) -> str:
+    sizes = Range(getattr(spec, part), getattr(spec.elastic, f"max_{part}", None))
+    return (dump_cpus if part == "cpus" else dump_memory)(sizes) or dump_value(part, None)
+
+
+def _compare_policies(before: MachineSpec, after: MachineSpec) -> list[str]:
+    one, other = ((spec.elastic.policy if spec.elastic else MANUAL) for spec in (before, after))
+    if after.elastic is None or one == other:
+        return []
+    return [f"elastic {_dump_policy(one)} → {_dump_policy(other)}"]
+
+
+def _dump_policy(policy: ElasticPolicy) -> str:
+    said = dump_policy(policy)
+    return _shorten(", ".join(_pairs(said)) if isinstance(said, Mapping) else _dump_one(said))
 
 
 def compare_settings(before: Mapping[str, Any], after: Mapping[str, Any], secrets: Collection[str]) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from weft.model.fabric_file import FabricFile, InsertFile
 from weft.model.machine import MIN_MEMORY
 from weft.model.machine_file import MachineFile
+from weft.model.ranges import Range
 from weft.model.units import dump_size
 from weft.plan.fabric_file.check_inserts import check_inserts
 from weft.plan.fabric_file.check_machines import check_machines
@@ -64,8 +65,9 @@ def _check_memory(scenes: list[Scene], knowledge: Knowledge) -> Iterator[Finding
         parts += [machine for machine in scene.room.machines.values() if machine.state == "running"]
         for part in parts:
             image = scene.find_image(part)
-            total += max(MIN_MEMORY, part.memory or (image.memory if image else DEFAULT_MEMORY))
-            alone = alone or (part.memory or 0) > knowledge.memory
+            memory = part.memory.least if isinstance(part.memory, Range) else part.memory
+            total += max(MIN_MEMORY, memory or (image.memory if image else DEFAULT_MEMORY))
+            alone = alone or (memory or 0) > knowledge.memory
     if total > knowledge.memory and not alone:
         what = f"all machines together may take {_round(total)}; the host has {_round(knowledge.memory)}"
         yield warn(("rooms",), what)

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from weft.model.errors import WeftError
 from weft.model.fabric_file import InsertFile
 from weft.model.image import ImageManifest
+from weft.model.machine import MachineSpec
 from weft.model.machine_file import MachineFile
 from weft.model.mount import MountKind
 from weft.model.names import DEFAULT_NETWORK, parse_name
 from weft.model.reference import names_registry
+from weft.plan.elastic.growth import check_growth
 from weft.plan.fabric_file.places import Finding, Path
 from weft.plan.fabric_file.scene import Scene
 from weft.plan.fabric_file.shape import suggest
@@ -63,10 +65,14 @@ def _check_networks(scene: Scene, name: str, machine: MachineFile) -> Iterator[F
 
 def _check_spec(scene: Scene, name: str, machine: MachineFile) -> Iterator[Finding]:
     path = scene.path("machines", name)
+    if machine.elastic is not None and not machine.is_elastic:
+        yield Finding((*path, "elastic"), "needs room to grow: `cpus: 1..4`, or `memory: ..2G`")
+        return
     try:
         spec = machine.to_spec(name)
         image = scene.find_image(machine)
         if image is not None:
+            yield from _check_growth(path, spec, image)
             yield from _check_devices(scene, name, machine, image)
     except WeftError as err:
         yield Finding(path, str(err))
@@ -79,6 +85,13 @@ def _check_spec(scene: Scene, name: str, machine: MachineFile) -> Iterator[Findi
         yield Finding((*path, "max_restarts"), "goes with `restart: on-failure` only")
     if spec.publish and machine.networks == ():
         yield Finding((*path, "publish"), "a machine without a NIC has no ports")
+
+
+def _check_growth(path: Path, spec: MachineSpec, image: ImageManifest) -> Iterator[Finding]:
+    try:
+        check_growth(spec, spec.memory or image.memory)
+    except WeftError as err:
+        yield Finding((*path, "memory"), str(err))
 
 
 def _check_devices(scene: Scene, name: str, machine: MachineFile, image: ImageManifest) -> Iterator[Finding]:

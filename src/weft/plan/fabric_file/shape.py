@@ -4,19 +4,22 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
+from weft.model.elastic import ElasticPolicy
 from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, RoomFile, VolumeFile
-from weft.model.file_part import Part
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.units import dump_size
 from weft.plan.fabric_file.places import Finding, Path
 
-_PARTS: dict[tuple[str, ...], type[Part]] = {
+_PARTS: dict[tuple[str, ...], type[BaseModel]] = {
     (): FabricFile,
     ("rooms", "*"): RoomFile,
     ("rooms", "*", "networks", "*"): NetworkFile,
     ("rooms", "*", "machines", "*"): MachineFile,
     ("rooms", "*", "machines", "*", "networks", "*"): NicFile,
     ("rooms", "*", "machines", "*", "health"): HealthFile,
+    ("rooms", "*", "machines", "*", "elastic"): ElasticPolicy,
     ("rooms", "*", "inserts", "*"): InsertFile,
     ("rooms", "*", "volumes", "*"): VolumeFile,
     ("rooms", "*", "pool", "*"): PoolFile,
@@ -100,6 +103,7 @@ _PATTERNS = {
     "mac": "the hardware address of one station, like 02:00:00:00:00:01",
     "user": "USER or USER:GROUP",
 }
+_SORTS = {"cpus": "a number, or a range like 1..4", "memory": "a size, or a range like 128M..2G"}
 _MESSAGES: dict[str, Callable[[Error, Error], str]] = {
     "greater_than": _dump_bound("more than", "gt"),
     "greater_than_equal": _dump_bound("at least", "ge"),
@@ -122,6 +126,7 @@ _MESSAGES: dict[str, Callable[[Error, Error], str]] = {
     "ip_v4_address": _expects("an IPv4 address"),
     "ip_v6_address": _expects("an IPv6 address"),
     "string_too_short": lambda _error, _context: "must not be empty",
+    "is_instance_of": lambda error, _context: f"must be {_SORTS[error['loc'][-1]]}, not {dump_kind(error['input'])}",
     "string_pattern_mismatch": lambda error, _context: _dump_pattern(error),
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from weft.model.elastic import ElasticPolicy, PolicyMode
 from weft.model.fabric_file import FabricFile, InsertFile, RoomFile
 from weft.model.file_part import Part
 from weft.model.limits_file import RATES
@@ -18,6 +19,7 @@ from weft.model.machine import MachineRestart
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.mount import MountKind, MountSpec
 from weft.model.publish import PublishSpec
+from weft.model.ranges import dump_cpus, dump_memory
 from weft.model.room import Isolation
 from weft.model.units import dump_duration, dump_size, parse_duration
 
@@ -83,12 +85,12 @@ def _dump_part(part: Part, defaults: bool) -> dict[str, Any]:
 
 
 def _dump_value(part: Part, name: str, value: Any, defaults: bool) -> Any:
+    if (dump := _DUMPS.get((type(part), name))) is not None:
+        return dump(part, defaults)
     if name in _SIZES:
         return dump_size(value)
     if name in _DURATIONS:
         return _dump_exactly(value)
-    if (dump := _DUMPS.get((type(part), name))) is not None:
-        return dump(part, defaults)
     return _dump_plain(value)
 
 
@@ -108,6 +110,23 @@ def _dump_plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_dump_plain(item) for item in value]
     return value if isinstance(value, bool | int | float | str) or value is None else str(value)
+
+
+def _dump_cpus(machine: MachineFile, _defaults: bool) -> int | str:
+    return machine.cpus.least or 1 if machine.cpus.most is None else dump_cpus(machine.cpus)
+
+
+def _dump_memory(machine: MachineFile, _defaults: bool) -> str:
+    assert machine.memory is not None, "what is None is left out"
+    return dump_memory(machine.memory)
+
+
+def dump_policy(policy: ElasticPolicy) -> Any:
+    """A policy as it is written: in a word, or with what is special about it."""
+    said = policy.model_dump(mode="json", exclude_defaults=True)
+    if said.keys() <= {"mode"}:
+        return True if policy.mode is PolicyMode.AUTO else policy.mode.value
+    return said
 
 
 def _dump_restart(machine: MachineFile, _defaults: bool) -> str:
@@ -155,6 +174,9 @@ def _dump_command(health: HealthFile, _defaults: bool) -> Any:
 
 
 _DUMPS: dict[tuple[type[Part], str], Callable[..., Any]] = {
+    (MachineFile, "cpus"): _dump_cpus,
+    (MachineFile, "memory"): _dump_memory,
+    (MachineFile, "elastic"): lambda machine, _: dump_policy(machine.elastic),
     (MachineFile, "restart"): _dump_restart,
     (MachineFile, "networks"): _dump_networks,
     (MachineFile, "publish"): lambda machine, _: [dump_publish(port) for port in machine.publish],

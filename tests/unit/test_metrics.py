@@ -20,7 +20,7 @@ from tests.unit.paper_fabric import open_paper_fabric
 from tests.unit.terminals import weft
 
 from weft.api.app import make_app
-from weft.api.metrics import machines, rooms
+from weft.api.metrics import host, ledger, machines, rooms
 from weft.api.metrics.exposition import accept_of, dump_sheet
 from weft.api.metrics.sheet import Family, Kind, Sheet
 from weft.api.metrics.survey import list_families
@@ -262,6 +262,8 @@ async def test_the_route(fabric: Fabric) -> None:
         answer = await http.get("/metrics")
         assert (answer.status_code, answer.headers["content-type"]) == (200, TYPES["text"])
         assert read(answer.text)["weft_machine_memory_used_bytes", "base", "web", "default"] == 40
+        assert {family.name for family in host.FAMILIES} <= {name for name, *_ in read(answer.text)}
+        assert {family.name for family in ledger.FAMILIES} <= {name for name, *_ in read(answer.text)}
         answer = await http.get("/metrics", params={"format": "openmetrics", "ask": "no"})
         assert answer.headers["content-type"].startswith("application/openmetrics-text")
         assert answer.text.endswith("# EOF\n")

@@ -1,11 +1,11 @@
 """One scrape: every subject puts its samples on a sheet."""
 
-from weft.api.metrics import host, machines, rooms
+from weft.api.metrics import host, ledger, machines, rooms
 from weft.api.metrics.sheet import Family, Sheet
 from weft.fabric.fabric import Fabric
 from weft.fabric.metering import Metering
 
-SUBJECTS = (host, rooms, machines)
+SUBJECTS = (host, ledger, rooms, machines)
 """In the order in which they are sent."""
 
 
@@ -19,6 +19,7 @@ async def survey(fabric: Fabric, metering: Metering, *, ask: bool) -> Sheet:
     sheet = Sheet.of(list_families())
     readings = await metering.read(ask=ask)
     host.fill(sheet, fabric.shared.facts)
+    ledger.fill(sheet, fabric.host.glance())
     rooms.fill(sheet, readings)
     machines.fill(sheet, readings, asked=ask)
     return sheet

@@ -72,9 +72,11 @@ async def _ask(room: Room, machine: MachineRecord) -> int | None:
     if agent is None:
         return None
     try:
-        return find_used(machine, await agent.facts(timeout=PATIENCE))
+        facts = await agent.facts(timeout=PATIENCE)
     except WeftError:
         return None
+    room.recording.note(machine.name, facts)
+    return find_used(machine, facts)
 
 
 def find_used(machine: MachineRecord, facts: Facts) -> int:

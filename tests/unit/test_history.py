@@ -181,6 +181,15 @@ def test_a_chart() -> None:
     assert changes == f"{'size changed':<18}   ▲"
 
 
+def test_what_happened_last_is_below_the_chart() -> None:
+    events = [{"time": START + n, "kind": "machine.scale-applied", "text": f"memory of web: {n}M"} for n in range(9)]
+    events.append({"time": START + 9, "kind": "machine.ended", "text": "it said\n" + "x" * 100})
+    lines = draw_history(make_view(events=events), 80)
+    assert [line[21:] for line in lines[-5:-1]] == [f"memory of web: {n}M" for n in (5, 6, 7, 8)]
+    assert len(lines[-1]) == 80
+    assert lines[-1].endswith("xxx...") and "it said xxx" in lines[-1]
+
+
 @pytest.mark.parametrize("width", [1, 40, 80, 200])
 def test_a_chart_fits(width: int) -> None:
     view = make_view(until=START + 7200)

@@ -74,6 +74,8 @@ ROWS = (
 _TITLES = max(len(row.title) for row in ROWS)
 _AROUND = _TITLES + 2 * _NUMBERS + 4
 _NARROWEST = 20
+_MOST_EVENTS = 5
+"""Those that came last."""
 
 
 def draw_history(view: Json, width: int) -> list[str]:
@@ -90,7 +92,8 @@ def draw_history(view: Json, width: int) -> list[str]:
         if any(value is not None for value in columns):
             lines.append(_draw_row(row, points, columns))
     marks = _draw_changes(view["changes"], since, step, count)
-    return [*lines, *([_line("size changed", marks)] if marks.strip() else [])]
+    told = [f"{_dump_clock(event['time'])}  {event['text']}" for event in view["events"][-_MOST_EVENTS:]]
+    return [*lines, *([_line("size changed", marks)] if marks.strip() else []), *(_cut(line, width) for line in told)]
 
 
 def find_columns(points: Sequence[Json], field: str, since: float, step: float, count: int, *, mean: bool) -> Values:
@@ -145,6 +148,12 @@ def _draw_changes(changes: Sequence[Json], since: float, step: float, count: int
 
 def _line(title: str, chart: str, *numbers: str) -> str:
     return f"{title:<{_TITLES}}  {chart}{''.join(number.rjust(_NUMBERS + 1) for number in numbers)}".rstrip()
+
+
+def _cut(line: str, width: int) -> str:
+    """One line of a terminal."""
+    text, most = line.replace("\n", " "), max(width, _AROUND)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _dump_clock(seconds: float) -> str:

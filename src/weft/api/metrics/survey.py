@@ -19,7 +19,7 @@ async def survey(fabric: Fabric, metering: Metering, *, ask: bool) -> Sheet:
     sheet = Sheet.of(list_families())
     readings = await metering.read(ask=ask)
     host.fill(sheet, fabric.shared.facts)
-    ledger.fill(sheet, fabric.host.glance())
+    ledger.fill(sheet, fabric.host.recall())
     rooms.fill(sheet, readings)
     machines.fill(sheet, readings, asked=ask)
     return sheet

@@ -27,14 +27,10 @@ class Host:
     async def view(self) -> HostView:
         """How it stands now, by the ledger's, the host's and the guests' word."""
         await self.looking.ask()
-        return self._view()
+        return self.recall()
 
-    def glance(self) -> HostView:
-        """The same, and no guest is asked: what they use is as it was heard last."""
-        self.looking.glance()
-        return self._view()
-
-    def _view(self) -> HostView:
+    def recall(self) -> HostView:
+        """The same, with what machines use and cost as it was seen last."""
         ledger = self.ledger.read()
         resources = {record.name: record.spec.resources for record in self.rooms.records()}
         return view_host(ledger, resources, tight=self.reclaiming.tension.tight)

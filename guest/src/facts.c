@@ -1,6 +1,7 @@
 #include "facts.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netpacket/packet.h>
@@ -78,6 +79,27 @@ static void add_balloon(struct text *text)
 	add(text, "memory_ballooned %llu\n", pages * (unsigned long long)sysconf(_SC_PAGESIZE));
 }
 
+/* Whether a driver has a device. */
+static bool is_at_work(const char *driver)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/sys/bus/virtio/drivers/%s", driver);
+	DIR *dir = opendir(path);
+	bool found = false;
+	for (struct dirent *one; !found && dir && (one = readdir(dir));)
+		found = !strncmp(one->d_name, "virtio", 6);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static void add_memory_drivers(struct text *text)
+{
+	bool balloon = is_at_work("virtio_balloon"), mem = is_at_work("virtio_mem");
+	add(text, "memory_drivers %s%s%s\n", balloon ? "balloon" : "", balloon && mem ? " " : "",
+	    mem ? "mem" : balloon ? "" : "none");
+}
+
 /* `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`; a kernel without PSI has no such file. */
 static void add_pressure(struct text *text, const char *what)
 {
@@ -137,6 +159,7 @@ size_t facts_write(char *out, size_t room)
 	add_load(&text);
 	add_memory(&text);
 	add_balloon(&text);
+	add_memory_drivers(&text);
 	if (read_line("/sys/devices/system/cpu/online", cpus, sizeof cpus) > 0)
 		add(&text, "cpus_online %s\n", cpus);
 	add_pressure(&text, "cpu");

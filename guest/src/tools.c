@@ -9,6 +9,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } tools[] = {
 	{"commit", tool_commit},	 {"event", tool_event}, {"hostname", tool_hostname},
+	{"kernel-log", tool_kernel_log},
 	{"probe", tool_probe},		 {"processes", tool_processes}, {"stat", tool_stat},
 	{"tar-create", tool_tar_create}, {"tar-extract", tool_tar_extract},
 };

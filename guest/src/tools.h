@@ -17,6 +17,7 @@ void tool_complain_why(const char *what, const char *why);
 int tool_commit(int argc, char **argv);
 int tool_event(int argc, char **argv);
 int tool_hostname(int argc, char **argv);
+int tool_kernel_log(int argc, char **argv);
 int tool_probe(int argc, char **argv);
 int tool_processes(int argc, char **argv);
 int tool_stat(int argc, char **argv);

@@ -33,7 +33,11 @@ class NicFacts:
 
 @dataclass(slots=True)
 class Facts:
-    """Memory and swap in bytes, uptime in nanoseconds. `pressure` by (`cpu`|`memory`|`io`, `some`|`full`)."""
+    """Memory and swap in bytes, uptime in nanoseconds. `pressure` by (`cpu`|`memory`|`io`, `some`|`full`).
+
+    `memory_drivers`: of devices that memory comes and goes by, those whose drivers are at work: `balloon`, `mem`; None:
+    it does not say.
+    """
 
     uptime_ns: int = 0
     load: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -43,6 +47,7 @@ class Facts:
     memory_free: int = 0
     memory_available: int = 0
     memory_ballooned: int = 0
+    memory_drivers: tuple[str, ...] | None = None
     swap_total: int = 0
     swap_free: int = 0
     oom_kills: int = 0
@@ -79,6 +84,10 @@ def _read_cpus(facts: Facts, key: str, values: list[str]) -> None:
     (facts.cpus_online,) = values
 
 
+def _read_drivers(facts: Facts, key: str, values: list[str]) -> None:
+    facts.memory_drivers = tuple(values)
+
+
 def _read_pressure(facts: Facts, key: str, values: list[str]) -> None:
     what, kind, avg10, avg60, avg300, total = values
     facts.pressure[what, kind] = Pressure(float(avg10), float(avg60), float(avg300), int(total))
@@ -104,6 +113,7 @@ _READERS: dict[str, Callable[[Facts, str, list[str]], None]] = {
     "load": _read_load,
     "processes": _read_processes,
     "cpus_online": _read_cpus,
+    "memory_drivers": _read_drivers,
     "pressure": _read_pressure,
     "nic": _read_nic,
     "address": _read_address,

@@ -98,6 +98,14 @@ class Cgroup:
             return None
         return _read_seconds_v2(self.paths[0]) if self.mode == CgroupMode.V2 else _read_seconds_v1(self.paths[0])
 
+    def can_have(self, limits: Limits) -> bool:
+        """Whether limits can be set without harm: version 2 would end processes that hold more memory than they may."""
+        if self.mode is not CgroupMode.V2 or limits.memory_bytes is None:
+            return True
+        stat = dict(line.split() for line in _read(self.paths[0] / "memory.stat").splitlines())
+        held = sum(int(stat.get(kind, 0)) for kind in ("anon", "shmem", "kernel"))
+        return held < limits.memory_bytes
+
     def remove(self) -> None:
         """Remove the group. Raises WrongState while a process is in it. Fine when it is gone already."""
         for path in self.paths:

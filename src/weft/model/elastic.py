@@ -114,6 +114,7 @@ class ResourceView(BaseModel):
     qemu: int | None = Field(default=None, description="what it has by QEMU's word")
     guest: int | None = Field(default=None, description="what it has by its kernel's word")
     request: ScaleRequest | None = Field(default=None, description="the last wish for another size")
+    lost: str = Field(default="", description="why that cannot change any more, until it is started again")
 
 
 class ElasticView(BaseModel):
@@ -123,4 +124,4 @@ class ElasticView(BaseModel):
     cpus: ResourceView
     memory: ResourceView
     policy: ElasticPolicy
-    lost: str = Field(default="", description="why it cannot change its size any more, until it is started again")
+    lost: str = Field(default="", description="the same of both in one line")

@@ -4,7 +4,7 @@ from weft.fabric.records.machine import ElasticRecord, MachineRecord
 from weft.fabric.site import Site
 from weft.model.elastic import CpuMode
 from weft.plan.boot import BootElastic
-from weft.plan.elastic.memory import lay_out
+from weft.plan.elastic.memory import lay_out, round_up
 
 
 def begin_elastic(site: Site, machine: MachineRecord) -> ElasticRecord | None:
@@ -15,7 +15,7 @@ def begin_elastic(site: Site, machine: MachineRecord) -> ElasticRecord | None:
     layout = lay_out(machine.spec.profile, machine.memory, spec.max_memory or machine.memory)
     mode = CpuMode.PARKED if (spec.max_cpus or 0) > machine.spec.cpus else CpuMode.FIXED
     return ElasticRecord(
-        boot=layout.boot, region=layout.region, mode=mode, memory=machine.memory, cpus=machine.spec.cpus
+        boot=layout.boot, region=layout.region, mode=mode, memory=round_up(machine.memory), cpus=machine.spec.cpus
     )
 
 

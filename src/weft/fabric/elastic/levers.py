@@ -14,6 +14,10 @@ class Effective:
     qemu: int | None = None
     guest: int | None = None
 
+    def most(self, unknown: int) -> int:
+        """The larger of what both say; `unknown` when neither does."""
+        return max((size for size in (self.qemu, self.guest) if size is not None), default=unknown)
+
 
 @dataclass(frozen=True, slots=True)
 class Floor:
@@ -25,10 +29,11 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a move."""
+    """What became of a move. `lost`: it will be so until the machine is started again."""
 
     state: ScaleState
     reason: str = ""
+    lost: bool = False
 
 
 APPLIED = Outcome(ScaleState.APPLIED)
@@ -41,7 +46,10 @@ class Lever(Protocol):
     """
 
     async def prepare(self, machine: MachineRecord) -> MachineRecord:
-        """Bring a machine that has just booted to what it was granted, and note what will be needed later."""
+        """Bring a machine that has just booted to what it was granted, and note what will be needed later.
+
+        Raises what is in the way for good.
+        """
 
     async def read(self, machine: MachineRecord) -> Effective:
         """What it has now."""

@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 
-from weft.fabric.elastic.levers import Accounts, Effective, Generous, Lever, Outcome
-from weft.fabric.launch import limits_of
+from weft.fabric.elastic.granting import Granting, fit, granted, range_of
+from weft.fabric.elastic.levers import Accounts, Effective, Lever, Outcome
 from weft.fabric.records.machine import ElasticRecord, MachineRecord
 from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.guest.agent import Agent
 from weft.model.elastic import ElasticView, MemoryMode, Resource, ResourceView, ScaleRequest, ScaleState
-from weft.model.errors import Invalid, NoRoom, NotFound, Unavailable, WeftError, WrongState
-from weft.model.machine import MachineSpec, Profile, State
+from weft.model.errors import Internal, Invalid, NoRoom, NotFound, WeftError, WrongState
+from weft.model.machine import Profile, State
 from weft.model.units import dump_size
 
 log = logging.getLogger(__name__)
@@ -22,19 +23,31 @@ DEADLINES = {Resource.CPUS: 20.0, Resource.MEMORY: 60.0}
 
 MayShrink = Callable[[MachineRecord, Resource, int], Awaitable[str]]
 """Asks whether a machine may have so much less: empty if it may, else why not."""
+Key = tuple[str, Resource]
 
 
 class Scaling:
-    """Changes the sizes of machines of one room. `accounts` are those of the host."""
+    """Changes the sizes of machines of one room."""
 
     def __init__(self, site: Site, runs: Runs, levers: Mapping[Resource, Lever]) -> None:
         self._site = site
         self._shelf = site.shelves.machines
         self._runs = runs
         self._levers = levers
-        self._work: dict[tuple[str, Resource], asyncio.Task[None]] = {}
-        self.accounts: Accounts = Generous()
+        self._work: dict[Key, asyncio.Task[None]] = {}
+        self._turns: dict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._closing: set[Key] = set()
+        self.granting = Granting(site)
         self.may_shrink: list[MayShrink] = []
+
+    @property
+    def accounts(self) -> Accounts:
+        """Those of the host."""
+        return self.granting.accounts
+
+    @accounts.setter
+    def accounts(self, accounts: Accounts) -> None:
+        self.granting.accounts = accounts
 
     async def scale(self, name: str, resource: Resource, wanted: int, by: str) -> ScaleRequest:
         """Have a machine get another size; the request is on its way then, and takes the place of one before it.
@@ -42,13 +55,15 @@ class Scaling:
         `wanted` is in processors, or bytes. Raises NotFound, Invalid (outside its range), WrongState (it does not run,
         or its size is fixed).
         """
-        machine = self._shelf.get(name)
-        self.check(machine, resource, wanted)
-        now = self._site.clock()
-        request = ScaleRequest(resource=resource, wanted=wanted, by=by, asked=now, deadline=now + DEADLINES[resource])
-        await self._cancel(name, resource)
-        await self._note(name, request)
-        self._begin(name, request)
+        self.check(self._shelf.get(name), resource, wanted)
+        async with self._turns[name, resource]:
+            await self._supersede((name, resource))
+            self.check(self._shelf.get(name), resource, wanted)
+            now = self._site.clock()
+            deadline = now + DEADLINES[resource]
+            request = ScaleRequest(resource=resource, wanted=wanted, by=by, asked=now, deadline=deadline)
+            await self._note(name, request)
+            self._begin(name, request)
         return request
 
     async def settled(self, name: str, resource: Resource) -> ScaleRequest:
@@ -65,26 +80,29 @@ class Scaling:
         machine = self._shelf.get(name)
         if machine.spec.elastic is None:
             raise WrongState(f"the size of machine {name!r} is fixed", hint=f"weft update {name} --cpus 1..4")
+        cpus, memory = [await self._view(machine, resource) for resource in (Resource.CPUS, Resource.MEMORY)]
+        lost = machine.elastic.lost if machine.elastic else {}
         return ElasticView(
             name=name,
-            cpus=await self._view(machine, Resource.CPUS),
-            memory=await self._view(machine, Resource.MEMORY),
+            cpus=cpus,
+            memory=memory,
             policy=machine.spec.elastic.policy,
-            lost=machine.elastic.lost if machine.elastic else "",
+            lost="; ".join(f"{resource}: {why}" for resource, why in lost.items()),
         )
 
     async def prepare(self, machine: MachineRecord, _agent: Agent) -> None:
         """A machine has just booted, and nobody has been told of it. One that does not play along keeps its size."""
-        elastic = machine.elastic
-        if elastic is None:
-            return
-        try:
-            for lever in self._levers.values():
-                elastic = (await lever.prepare(machine.with_(elastic=elastic))).elastic or elastic
-        except WeftError as err:
-            elastic = elastic.with_(lost=err.message)
-        now = self._shelf.get(machine.name)
-        await self._shelf.save(now.with_(elastic=elastic))
+        for resource, lever in self._levers.items():
+            if machine.elastic is None:
+                return
+            lost = ""
+            try:
+                machine = await lever.prepare(machine)
+            except WeftError as err:
+                lost = err.message
+            machine = await self._note_prepared(machine, resource, lost)
+            if lost:
+                await self._settle(machine.name, resource, None)
 
     async def on_ready(self, machine: MachineRecord) -> None:
         """What an earlier daemon did not finish goes on."""
@@ -94,8 +112,12 @@ class Scaling:
 
     async def on_end(self, machine: MachineRecord) -> None:
         """It needs no size any more."""
+        now = self._shelf.find(machine.name)
+        if now is not None and now.elastic is not None and not now.state.is_live:
+            requests = tuple(map(self._end, now.elastic.requests))
+            await self._shelf.save(now.with_(elastic=now.elastic.with_(requests=requests)))
         for resource in Resource:
-            await self._cancel(machine.name, resource)
+            await self._supersede((machine.name, resource))
 
     def check(self, machine: MachineRecord, resource: Resource, wanted: int) -> None:
         """Raises what is against a request: Invalid (outside its range), WrongState."""
@@ -110,8 +132,14 @@ class Scaling:
         if not least <= wanted <= most:
             span = f"{_dump(resource, least)}..{_dump(resource, most)}"
             raise Invalid(f"machine {name!r}: {_dump(resource, wanted)} is outside its range of {resource}, {span}")
-        if record.lost:
-            raise WrongState(f"machine {name!r} cannot change its size any more: {record.lost}")
+        if why := record.lost.get(resource):
+            raise WrongState(f"machine {name!r} cannot have other {resource} any more: {why}")
+
+    def _end(self, request: ScaleRequest) -> ScaleRequest:
+        if request.state.is_settled:
+            return request
+        result = {"state": ScaleState.FAILED, "reason": "the machine has ended", "settled": self._site.clock()}
+        return request.model_copy(update=result)
 
     def _begin(self, name: str, request: ScaleRequest) -> None:
         key = (name, request.resource)
@@ -119,50 +147,60 @@ class Scaling:
         self._work[key] = task
         task.add_done_callback(lambda done: self._work.get(key) is done and self._work.pop(key))
 
-    async def _cancel(self, name: str, resource: Resource) -> None:
-        if task := self._work.pop((name, resource), None):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    async def _supersede(self, key: Key) -> None:
+        """Have done with a request that is on its way; one that only has to be settled is."""
+        if task := self._work.get(key):
+            if key not in self._closing:
+                task.cancel()
+            await asyncio.wait([task])
 
     async def _carry_out(self, name: str, request: ScaleRequest) -> None:
+        key = (name, request.resource)
         try:
             outcome = await self._try(name, request)
         except NoRoom as err:
             outcome = Outcome(ScaleState.REFUSED, err.message)
+        except Internal as err:  # QEMU itself does not know what is meant
+            outcome = Outcome(ScaleState.FAILED, err.message, lost=True)
         except WeftError as err:
             outcome = Outcome(ScaleState.FAILED, err.message)
-        machine = self._shelf.find(name)
-        if machine is None or machine.elastic is None or not machine.state.is_live:
+        self._closing.add(key)
+        try:
+            await self._close(name, request, outcome)
+        except (NotFound, WrongState):  # it has ended meanwhile
             return
-        await self._release(machine, request, outcome)
-        settled = request.model_copy(
-            update={"state": outcome.state, "reason": outcome.reason, "settled": self._site.clock()}
-        )
-        await self._note(name, settled)
-        size = _dump(request.resource, request.wanted)
-        text = f"{request.resource} of {name}: {size} {outcome.state}"
-        self._site.events.publish(
-            f"machine.scale-{outcome.state}", name, f"{text}: {outcome.reason}".removesuffix(": "), by=request.by
-        )
+        finally:
+            self._closing.discard(key)
 
     async def _try(self, name: str, request: ScaleRequest) -> Outcome:
         machine = await self._await_agent(name, request)
-        lever, resource, wanted = self._levers[request.resource], request.resource, request.wanted
-        before, goal, short = granted(machine, resource), wanted, ""
-        if wanted > before:
-            await self.accounts.reserve(machine, resource, wanted)
-            machine = await self._grant(name, resource, wanted)
-        elif wanted < before:
-            for ask in self.may_shrink:
-                if reason := await ask(machine, resource, wanted):
-                    return Outcome(ScaleState.REFUSED, reason)
+        lever, resource = self._levers[request.resource], request.resource
+        goal, before = fit(resource, request.wanted), granted(machine, resource)
+        if goal > before:
+            machine = await self.granting.raise_to(name, resource, goal)
+            return await lever.move(machine, goal, request.deadline - self._site.clock())
+        now = (await lever.read(machine)).most(before)
+        if goal >= now:
+            return await lever.move(machine, goal, request.deadline - self._site.clock())
+        for ask in self.may_shrink:
+            if reason := await ask(machine, resource, goal):
+                return Outcome(ScaleState.REFUSED, reason)
+        return await self._shrink(machine, request, now)
+
+    async def _shrink(self, machine: MachineRecord, request: ScaleRequest, now: int) -> Outcome:
+        """To the machine's floor, which may be lower when it is there: memory that went was described in memory."""
+        lever, resource = self._levers[request.resource], request.resource
+        goal = fit(resource, request.wanted)
+        while now > goal:
             floor = await lever.find_floor(machine)
-            if floor.least > wanted:
-                goal, short = min(floor.least, before), floor.why
-        outcome = await lever.move(machine, goal, request.deadline - self._site.clock())
-        if short and outcome.state is ScaleState.APPLIED:
-            return Outcome(ScaleState.REFUSED, f"{short}: it keeps {_dump(resource, goal)}")
-        return outcome
+            step = max(goal, floor.least)
+            if step >= now:
+                return Outcome(ScaleState.REFUSED, f"{floor.why}: it keeps {_dump(resource, now)}")
+            outcome = await lever.move(machine, step, request.deadline - self._site.clock())
+            if outcome.state is not ScaleState.APPLIED:
+                return outcome
+            now = step
+        return Outcome(ScaleState.APPLIED)
 
     async def _await_agent(self, name: str, request: ScaleRequest) -> MachineRecord:
         """The machine, when its agent answers: it may be booting."""
@@ -173,38 +211,54 @@ class Scaling:
         await self._runs.reach(name)
         return self._shelf.get(name)
 
-    async def _release(self, machine: MachineRecord, request: ScaleRequest, outcome: Outcome) -> None:
-        """Only what a machine is known not to have is free for others."""
+    async def _close(self, name: str, request: ScaleRequest, outcome: Outcome) -> None:
+        """On record: what it has, and what became of the request. Raises NotFound, WrongState: it has ended."""
         resource = request.resource
-        before = granted(machine, resource)
-        if outcome.state is ScaleState.APPLIED:
-            has = request.wanted
-        else:
-            try:
-                effective = await self._levers[resource].read(machine)
-            except WeftError:
-                return
-            has = max(effective.qemu or before, effective.guest or 0)
-        if has < before:
-            machine = await self._grant(machine.name, resource, max(has, range_of(machine, resource)[0]))
-            await self.accounts.release(machine, resource, granted(machine, resource))
+        applied = fit(resource, request.wanted) if outcome.state is ScaleState.APPLIED else None
+        await self._settle(name, resource, applied)
+        if outcome.lost:
+            await self._note_lost(name, resource, outcome.reason)
+        result = {"state": outcome.state, "reason": outcome.reason, "settled": self._site.clock()}
+        await self._note(name, request.model_copy(update=result))
+        text = f"{resource} of {name}: {_dump(resource, request.wanted)} {outcome.state}"
+        self._site.events.publish(
+            f"machine.scale-{outcome.state}", name, f"{text}: {outcome.reason}".removesuffix(": "), by=request.by
+        )
 
-    async def _grant(self, name: str, resource: Resource, size: int) -> MachineRecord:
-        """On record, and the limits of its control group as they are to be then."""
+    async def _settle(self, name: str, resource: Resource, has: int | None) -> None:
+        """Only what a machine is known not to have is free for others. None: it is to be asked what it has."""
         machine = self._shelf.get(name)
-        assert machine.elastic is not None
-        machine = await self._shelf.save(machine.with_(elastic=machine.elastic.with_(**{resource.value: size})))
-        try:
-            self._site.cgroups.group(machine.group_name).set_limits(limits_of(self._site, machine))
-        except Unavailable as err:  # it uses more than it is to have: the kernel takes no such limit
-            log.warning("limits of machine %s: %s", name, err.message)
-        return machine
+        if has is None:
+            try:
+                has = (await self._levers[resource].read(machine)).most(granted(machine, resource))
+            except WeftError as err:
+                log.warning("%s of machine %s: %s", resource, name, err.message)
+                has = granted(machine, resource)
+        await self.granting.settle(name, resource, has)
 
     async def _note(self, name: str, request: ScaleRequest) -> None:
+        machine, elastic = self._elastic(name)
+        others = [other for other in elastic.requests if other.resource is not request.resource]
+        await self._shelf.save(machine.with_(elastic=elastic.with_(requests=(*others, request))))
+
+    async def _note_lost(self, name: str, resource: Resource, why: str) -> None:
+        machine, elastic = self._elastic(name)
+        await self._shelf.save(machine.with_(elastic=elastic.with_(lost={**elastic.lost, resource: why})))
+
+    async def _note_prepared(self, prepared: MachineRecord, resource: Resource, lost: str) -> MachineRecord:
+        """What a lever has found out; requests may have come meanwhile."""
+        machine, elastic = self._elastic(prepared.name)
+        assert prepared.elastic is not None
+        elastic = elastic.with_(total=prepared.elastic.total, mode=prepared.elastic.mode)
+        if lost:
+            elastic = elastic.with_(lost={**elastic.lost, resource: lost})
+        return await self._shelf.save(machine.with_(elastic=elastic))
+
+    def _elastic(self, name: str) -> tuple[MachineRecord, ElasticRecord]:
         machine = self._shelf.get(name)
-        assert machine.elastic is not None
-        others = [other for other in machine.elastic.requests if other.resource is not request.resource]
-        await self._shelf.save(machine.with_(elastic=machine.elastic.with_(requests=(*others, request))))
+        if machine.elastic is None or not machine.state.is_live:
+            raise WrongState(f"machine {name!r} has ended")
+        return machine, machine.elastic
 
     async def _view(self, machine: MachineRecord, resource: Resource) -> ResourceView:
         least, most = range_of(machine, resource)
@@ -224,20 +278,8 @@ class Scaling:
             qemu=effective.qemu,
             guest=effective.guest,
             request=find_request(machine, resource),
+            lost=record.lost.get(resource, "") if record else "",
         )
-
-
-def range_of(machine: MachineRecord, resource: Resource) -> tuple[int, int]:
-    """From the least that it is promised to the most that it may have."""
-    spec: MachineSpec = machine.spec
-    most = (spec.elastic.max_cpus if resource is Resource.CPUS else spec.elastic.max_memory) if spec.elastic else None
-    least = spec.cpus if resource is Resource.CPUS else machine.memory
-    return least, most or least
-
-
-def granted(machine: MachineRecord, resource: Resource) -> int:
-    """What the host keeps for it."""
-    return machine.granted_cpus if resource is Resource.CPUS else machine.granted_memory
 
 
 def find_request(machine: MachineRecord, resource: Resource) -> ScaleRequest | None:

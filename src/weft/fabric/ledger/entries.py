@@ -92,7 +92,7 @@ def _is_changing(machine: MachineRecord) -> bool:
 def _find_mode(machine: MachineRecord) -> MemoryMode:
     """How memory can be taken back from it."""
     most = machine.spec.elastic.max_memory if machine.spec.elastic else None
-    if machine.elastic is None or machine.elastic.lost or (most or 0) <= machine.memory:
+    if machine.elastic is None or machine.elastic.lost.get(Resource.MEMORY) or (most or 0) <= machine.memory:
         return MemoryMode.FIXED
     return MemoryMode.BALLOON if machine.spec.profile is Profile.MICROVM else MemoryMode.VIRTIO_MEM
 

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from weft.fabric.records.record import Record, Stamp
-from weft.model.elastic import CpuMode, ScaleRequest
+from weft.model.elastic import CpuMode, Resource, ScaleRequest
 from weft.model.image import NicRole, have_sides
 from weft.model.machine import Exit, MachineSpec, PublishedPort, State
 from weft.plan.linknames import patch_name, tap_name
@@ -75,8 +75,8 @@ class ElasticRecord(Record):
 
     `boot` is what its QEMU was started with, `region` what can be plugged beside it. `memory` and `cpus` are granted:
     reserved on the host before it grows, and released when it is known to have shrunk. `total`: what its kernel said it
-    had when none of the region was plugged. `requests`: the last one of each resource. `lost`: why its size cannot
-    change any more. `gave_from`: what it had when the host last asked it to give memory back.
+    had when none of the region was plugged. `requests`: the last one of each resource. `lost`: why it cannot have
+    more or less of one any more. `gave_from`: what it had when the host last asked it to give memory back.
     """
 
     boot: int
@@ -86,7 +86,7 @@ class ElasticRecord(Record):
     cpus: int
     total: int | None = None
     requests: tuple[ScaleRequest, ...] = ()
-    lost: str = ""
+    lost: dict[Resource, str] = {}
     gave_from: int = 0
 
 

@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from weft.model.machine import Profile
 
 BLOCK = 2 << 20
-"""What virtio-mem gives and takes at a time."""
+"""What sizes are multiples of."""
+PIECE = 4 << 20
+"""What Linux plugs and unplugs at a time: before version 6.2 the device's own 2 MiB are too small for it."""
 DESCRIBED = 64
 """Linux has one byte of description for so many of memory: 64 for each page."""
 LEAST_HEADROOM = 16 << 20
 HEADROOM = 8
 """One part in so many of what a guest uses is left to it beside that, and `LEAST_HEADROOM` at least."""
+ALARM = LEAST_HEADROOM // 2
+"""A guest that shrinks and has less than this available gets some back."""
+STRIDE = 32 << 20
+"""What a shrink takes at once at least, if there is so much to be taken."""
 REGION = 128 << 20
 """What Linux adds memory by: the last part of a region that is no multiple could not be used."""
 BOOKS = 16
@@ -40,6 +46,11 @@ class Levers:
     plugged: int
     left: int
 
+    @property
+    def size(self) -> int:
+        """What they make."""
+        return self.plugged + self.left
+
 
 def lay_out(profile: Profile, minimum: int, maximum: int) -> MemoryLayout:
     """For a machine that may have between `minimum` and `maximum`. A microvm has no bus that memory could come by."""
@@ -54,7 +65,8 @@ def lay_out(profile: Profile, minimum: int, maximum: int) -> MemoryLayout:
 def plan_levers(layout: MemoryLayout, size: int) -> Levers:
     """What makes `size` of this layout."""
     size = round_up(size)
-    return Levers(plugged=min(max(0, size - layout.boot), layout.region), left=min(size, layout.boot))
+    plugged = min(round_up(max(0, size - layout.boot), PIECE), layout.region)
+    return Levers(plugged, min(size - plugged, layout.boot))
 
 
 def find_floor(*, boot: int, total: int, now: int, available: int, ballooned: int) -> tuple[int, int]:
@@ -65,6 +77,18 @@ def find_floor(*, boot: int, total: int, now: int, available: int, ballooned: in
     """
     used = boot - total + now - available - ballooned - max(0, now - total) // DESCRIBED
     return round_up(used + max(LEAST_HEADROOM, used // HEADROOM)), used
+
+
+def plan_descent(now: int, goal: int) -> int:
+    """The next size on the way down to `goal`: half of the way, so that programs that grow meanwhile find memory."""
+    return max(goal, round_up(now - max(STRIDE, (now - goal) // 2)))
+
+
+def plan_relief(now: int, before: int, available: int) -> int:
+    """What a guest is to get that shrank from `before` and has so little available: what it lacks, and half of what it
+    has lost, for it is at it; never more than it had.
+    """
+    return max(now, min(before, round_up(now + max(2 * LEAST_HEADROOM - available, (before - now) // 2))))
 
 
 def round_up(size: int, step: int = BLOCK) -> int:

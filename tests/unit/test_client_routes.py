@@ -95,7 +95,17 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
         {},
         {"cpus": 2, "wait": True, "by": "weft scale"},
     ),
+    (
+        "scale_machine",
+        ("web",),
+        {"add_memory": -1, "wait": False},
+        "POST",
+        "/v1/machines/web/scale",
+        {},
+        {"add_memory": -1, "wait": False, "by": "weft scale"},
+    ),
     ("elastic", ("web",), {}, "GET", "/v1/machines/web/elastic", {}, None),
+    ("elastic", ("web",), {"patience": 1.5}, "GET", "/v1/machines/web/elastic", {"patience": "1.5"}, None),
     (
         "fork_room",
         ("prod", "staging"),

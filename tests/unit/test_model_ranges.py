@@ -6,10 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.model.elastic import ElasticSpec, PolicyMode
+from weft.model.elastic import ElasticSpec, PolicyMode, Resource, ScaleRequest, ScaleState
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, Profile
-from weft.model.ranges import Range, change_sizes, dump_cpus, dump_memory, make_sizes, parse_cpus, parse_memory
+from weft.model.ranges import (
+    Range,
+    Wish,
+    change_sizes,
+    dump_cpus,
+    dump_memory,
+    make_sizes,
+    parse_cpus,
+    parse_cpus_wish,
+    parse_memory,
+    parse_memory_wish,
+)
+from weft.plan.elastic.growth import find_target
 
 MIB = 1 << 20
 
@@ -124,3 +136,15 @@ def test_what_may_grow_is_of_the_profile_that_can() -> None:
 def test_a_range_that_no_machine_can_have_is_told_of(spec: dict[str, Any], words: str) -> None:
     with pytest.raises(Invalid, match=words):
         MachineSpec.model_validate({"name": "web", "image": "base", **spec})
+
+
+def test_a_wish_is_a_size_or_a_change_of_it() -> None:
+    assert (parse_cpus_wish("2"), parse_cpus_wish("+1")) == (Wish(2), Wish(1, True))
+    assert (parse_memory_wish("1G"), parse_memory_wish("-512M")) == (Wish(1024 * MIB), Wish(-512 * MIB, True))
+
+
+def test_a_change_counts_from_what_is_on_its_way() -> None:
+    request = ScaleRequest(resource=Resource.CPUS, wanted=3, by="me", asked=1.0, deadline=2.0)
+    assert find_target(2, None, 1) == 3
+    assert find_target(2, request, 1) == 4
+    assert find_target(2, request.model_copy(update={"state": ScaleState.REFUSED}), -1) == 1

@@ -29,6 +29,35 @@ def parse_memory(text: str) -> Range:
     return _parse_range(text, parse_size, "128M..2G")
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Another size: so many processors or bytes, or so much more, or less, than now."""
+
+    size: int
+    is_change: bool = False
+
+
+def parse_cpus_wish(text: str) -> Wish:
+    """Another number of processors from `2`, `+1` or `-1`. Raises Invalid."""
+    return _parse_wish(text, _parse_number, "2, +1 or -1")
+
+
+def parse_memory_wish(text: str) -> Wish:
+    """Another size of memory from `1G`, `+512M` or `-512M`. Raises Invalid."""
+    return _parse_wish(text, parse_size, "1G, +512M or -512M")
+
+
+def _parse_wish(text: str, parse: Callable[[str], int], examples: str) -> Wish:
+    if BETWEEN in text:
+        raise Invalid(f"{text!r} is a range", hint=f"write it like {examples}; weft update changes ranges")
+    sign = text[:1] if text[:1] in ("+", "-") else ""
+    try:
+        size = parse(text.removeprefix(sign))
+    except Invalid as err:
+        raise Invalid(err.message, hint=f"write it like {examples}") from err
+    return Wish(-size if sign == "-" else size, bool(sign))
+
+
 def _parse_range(text: str, parse: Callable[[str], int], example: str) -> Range:
     first, between, last = text.partition(BETWEEN)
     if not between:

@@ -1,5 +1,6 @@
-"""Whether a machine can grow as far as it is to. Pure."""
+"""How far machines can grow, and what a change of a size comes to. Pure."""
 
+from weft.model.elastic import ScaleRequest
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec
 from weft.model.units import dump_size
@@ -13,3 +14,11 @@ def check_growth(spec: MachineSpec, memory: int) -> None:
             f"machine {spec.name!r}: it may grow to {dump_size(top)} of memory, and its image needs {dump_size(memory)}"
         )
         raise Invalid(what, hint="raise the maximum, or say a smaller minimum")
+
+
+def find_target(granted: int, request: ScaleRequest | None, change: int) -> int:
+    """The size that is so much more, or less: than what was asked for while that is on its way, else than what was
+    granted.
+    """
+    now = granted if request is None or request.state.is_settled else request.wanted
+    return now + change

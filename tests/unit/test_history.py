@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.unit.fake_daemon import MACHINE, FakeDaemon, Request
-from tests.unit.paper_fabric import open_paper_room
+from tests.unit.paper_fabric import open_paper_fabric, open_paper_room
 from tests.unit.terminals import weft
 
+from weft.api.app import make_app
 from weft.cli.chart import draw_bars, draw_history, find_columns, make_plain
 from weft.fabric.history.recording import Recording
 from weft.fabric.records.machine import ElasticRecord, MachineRecord
@@ -21,7 +23,7 @@ from weft.fabric.room import Room
 from weft.guest.facts import Facts, Pressure
 from weft.host.pids import ProcessId
 from weft.model.elastic import CpuMode
-from weft.model.errors import NotFound
+from weft.model.errors import Invalid, NotFound
 from weft.model.history import HistoryPoint, HistoryView
 from weft.model.machine import MachineSpec, State
 
@@ -158,6 +160,25 @@ async def test_another_machine_of_the_name_has_a_history_of_its_own(room: Room) 
         recording.view("web", START, clock.now)
     await run_machine(room)
     assert recording.view("web", START, clock.now).points == []
+
+
+@pytest.mark.parametrize(("since", "until"), [(START, START), (START + 5, START + 9), (START - 5, START - 6)])
+async def test_times_that_are_not_in_order(room: Room, since: float, until: float) -> None:
+    await run_machine(room)
+    with pytest.raises(Invalid):
+        record(room, Clock()).view("web", since, until)
+
+
+@pytest.mark.parametrize("query", ["since=nan", "until=inf", "since=-1", "since=1e300", "since=x"])
+async def test_times_that_are_none(tmp_path: Path, query: str) -> None:
+    async with open_paper_fabric(tmp_path / "home") as fabric:
+        await run_machine(fabric.default)
+        transport = httpx.ASGITransport(make_app(fabric, lambda _machines: None))
+        async with httpx.AsyncClient(transport=transport, base_url="http://weft") as http:
+            answer = await http.get(f"/v1/machines/web/history?{query}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+            answer = await http.get("/v1/rooms/default/machines/web/history")
+            assert (answer.status_code, answer.json()["name"]) == (200, "web")
 
 
 # What is drawn

@@ -153,6 +153,13 @@ def test_a_sample_that_is_not_declared_is_a_mistake() -> None:
             sheet.add(name, 1.0, **labels)
 
 
+def test_the_guide_names_what_there_is() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "monitoring.md").read_text()
+    named = set(re.findall(r"\bweft_[a-z_]+", guide))
+    assert len(named) > 5
+    assert named <= {family.name for family in list_families()}
+
+
 # How it is written
 
 

@@ -10,6 +10,8 @@ from weft.model.stats import ProcessView, StatsView
 
 router = APIRouter(tags=["insight"])
 _HOUR = 3600.0
+_LATEST = 1e11
+"""Seconds since the epoch: no time of anything comes near it."""
 
 
 @router.get("/stats")
@@ -24,10 +26,11 @@ async def get_stats(
 async def get_history(
     room: TheRoom,
     name: str,
-    since: Annotated[float | None, Query(description="seconds since the epoch; an hour ago if none")] = None,
-    until: Annotated[float | None, Query(description="seconds since the epoch; now if none")] = None,
+    since: Annotated[float | None, Query(ge=0, le=_LATEST, description="an hour ago if none")] = None,
+    until: Annotated[float | None, Query(ge=0, le=_LATEST, description="now if none")] = None,
 ) -> HistoryView:
-    """What a machine used: steps of ten seconds for the last hour, of a minute for the last day."""
+    """What a machine used between two times, in seconds since the epoch: steps of ten seconds for the last hour, of a
+    minute for the last day."""
     end = room.site.clock() if until is None else until
     return room.recording.view(name, end - _HOUR if since is None else since, end)
 

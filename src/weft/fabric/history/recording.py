@@ -14,7 +14,7 @@ from weft.fabric.site import Site
 from weft.guest.facts import Facts
 from weft.host.links import Traffic
 from weft.host.usage import find_usage
-from weft.model.errors import WeftError
+from weft.model.errors import Invalid, WeftError
 from weft.model.history import HistoryEvent, HistoryView
 from weft.plan.history import SHAPES, History, find_size_changes
 from weft.plan.linknames import tap_name
@@ -78,8 +78,13 @@ class Recording:
         return kept.noted[1]
 
     def view(self, name: str, since: float, until: float) -> HistoryView:
-        """What a machine used between two times, of which the second is now at the latest. Raises NotFound."""
+        """What a machine used between two times, of which the second is now at the latest.
+
+        Raises NotFound, and Invalid for times that are not in order.
+        """
         until = min(until, self._site.clock())
+        if since >= until:
+            raise Invalid("a history begins before it ends, and before now")
         history = self._open(self._site.shelves.machines.get(name)).history
         points = history.points(since, until)
         return HistoryView(

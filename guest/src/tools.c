@@ -8,9 +8,8 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } tools[] = {
-	{"commit", tool_commit},	 {"event", tool_event}, {"hostname", tool_hostname},
-	{"kernel-log", tool_kernel_log},
-	{"probe", tool_probe},		 {"processes", tool_processes}, {"stat", tool_stat},
+	{"commit", tool_commit}, {"cpus", tool_cpus}, {"event", tool_event}, {"hostname", tool_hostname},
+	{"kernel-log", tool_kernel_log}, {"probe", tool_probe}, {"processes", tool_processes}, {"stat", tool_stat},
 	{"tar-create", tool_tar_create}, {"tar-extract", tool_tar_extract},
 };
 

@@ -15,6 +15,7 @@ void tool_complain(const char *what);
 void tool_complain_why(const char *what, const char *why);
 
 int tool_commit(int argc, char **argv);
+int tool_cpus(int argc, char **argv);
 int tool_event(int argc, char **argv);
 int tool_hostname(int argc, char **argv);
 int tool_kernel_log(int argc, char **argv);

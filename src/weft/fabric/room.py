@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from weft.fabric.adopting import Adopting
 from weft.fabric.checks import Checks
 from weft.fabric.consoles import Consoles
+from weft.fabric.elastic.cpus import CpuLever
+from weft.fabric.elastic.levers import Lever
 from weft.fabric.elastic.memory import MemoryLever
 from weft.fabric.elastic.scaling import Scaling
 from weft.fabric.files import Files
@@ -159,7 +161,8 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     telling = Telling(site.events, site.clock)
     hooks.on_event = telling.on_event
     hooks.on_end.append(telling.on_end)
-    scaling = Scaling(site, runs, {Resource.MEMORY: MemoryLever(site, runs)})
+    levers: dict[Resource, Lever] = {Resource.CPUS: CpuLever(site, runs), Resource.MEMORY: MemoryLever(site, runs)}
+    scaling = Scaling(site, runs, levers)
     scaling.accounts = RoomAccounts(site.ledger, site.room)
     hooks.before_ready.append(scaling.prepare)
     hooks.on_ready.append(scaling.on_ready)

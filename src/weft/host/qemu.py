@@ -68,6 +68,10 @@ class Qmp:
         path = f"/machine/peripheral/{device}"
         await self.execute("qom-set", {"path": path, "property": "requested-size", "value": size})
 
+    async def count_processors(self) -> int:
+        """How many processors the machine has, whatever its kernel does with them."""
+        return len(await self.execute("query-cpus-fast"))
+
     async def pause(self) -> None:
         """Halt the machine's processors."""
         await self.execute("stop")

@@ -156,7 +156,9 @@ class Updates:
             what = f"machine {machine.name!r} is suspended, and could not go on with another {parts}"
             raise WrongState(what, hint="weft stop discards what it was")
         if machine.state.is_live and not restart:
-            raise WrongState(f"machine {machine.name!r} would have to be restarted for another {parts}", hint=_HINT)
+            sized = machine.spec.elastic is not None and {"cpus", "memory"} & set(change.restart)
+            hint = f"{_HINT}; within its range weft scale changes its size while it runs" if sized else _HINT
+            raise WrongState(f"machine {machine.name!r} would have to be restarted for another {parts}", hint=hint)
 
     def _check_chains(self, machine: MachineRecord, checked: Checked) -> None:
         """An insert stands at the port of a NIC, on the network that this is on. Raises WrongState."""

@@ -106,3 +106,18 @@ def test_an_exporter_outlives_the_daemon(fabric: TestFabric) -> None:
     finally:
         exporter.terminate()
         exporter.communicate(timeout=30)
+
+
+def test_changes_of_size_are_part_of_a_history(fabric: TestFabric) -> None:
+    fabric.run("run", "-d", "--name", "wide", "--memory", "64M..512M", "base")
+    wait_for(lambda: points(fabric, "wide"), "it was seen small")
+    fabric.run("scale", "wide", "--memory", "256M")
+    wait_for(lambda: points(fabric, "wide")[-1]["memory_granted"] == 256 << 20, "it was seen large")
+    (view,) = fabric.json("stats", "--history", "wide")
+    (change,) = view["changes"]
+    assert (change["resource"], change["before"], change["after"]) == ("memory", 64 << 20, 256 << 20)
+    assert "machine.scale-applied" in {event["kind"] for event in view["events"]}
+    samples = scrape("--unix-socket", str(fabric.home / "weft.sock"), "http://weft/metrics")
+    assert samples["weft_machine_memory_granted_bytes", "wide"] == 256 << 20
+    assert 128 << 20 < samples["weft_machine_memory_bytes", "wide"] <= 256 << 20
+    fabric.run("rm", "-f", "wide")

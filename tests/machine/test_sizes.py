@@ -29,9 +29,9 @@ def file_of(shop: TestFabric) -> Path:
     return shop.home.parent / "weft.yaml"
 
 
-def spec_of(shop: TestFabric, *, room: str = "shop", name: str = "db") -> dict[str, Any]:
-    exported: dict[str, Any] = json.loads(shop.run("--room", room, "inspect", name, "--format", "json").stdout)
-    return exported
+def view_of(shop: TestFabric, *, room: str = "shop", name: str = "db") -> dict[str, Any]:
+    view: dict[str, Any] = json.loads(shop.run("--room", room, "inspect", name, "--format", "json").stdout)
+    return view
 
 
 def guest_memory(shop: TestFabric) -> int:
@@ -48,13 +48,15 @@ def test_the_example_grows_and_shrinks(shop: TestFabric) -> None:
     assert shop.text("--room", "shop", "scale", "db", "--memory", "-256M", "--cpus", "-1") == (
         "db: cpus 1 applied\ndb: memory 256M applied\n"
     )
+    assert "256M/1G  1/2" in shop.text("--room", "shop", "ps")
+    assert (view_of(shop)["memory"], view_of(shop)["elastic"]["memory"]["maximum"]) == (256 * MIB, 1024 * MIB)
     view = Client(shop.home, room="shop").elastic("db")
     assert (view["memory"]["granted"], view["memory"]["qemu"], view["cpus"]["granted"]) == (256 * MIB, 256 * MIB, 1)
 
 
 def test_a_size_is_no_difference_from_the_file_and_a_policy_changes_while_it_runs(shop: TestFabric) -> None:
     shop.run("--room", "shop", "scale", "db", "--memory", "128M")
-    before = spec_of(shop)["pid"]
+    before = view_of(shop)["pid"]
     assert shop.text("up", str(file_of(shop))) == "nothing to do\n"
     text = file_of(shop).read_text()
     file_of(shop).write_text(text.replace("elastic: manual", "elastic: {mode: auto}"))
@@ -62,7 +64,7 @@ def test_a_size_is_no_difference_from_the_file_and_a_policy_changes_while_it_run
     assert "elastic manual → true\n" in plan and "needs a start" not in plan
     shop.run("up", str(file_of(shop)))
     shop.run("--room", "shop", "update", "--no-elastic", "db")
-    assert spec_of(shop)["pid"] == before
+    assert view_of(shop)["pid"] == before
     file_of(shop).write_text(text)
     assert shop.text("up", str(file_of(shop))) == "nothing to do\n"
     file_of(shop).write_text(text.replace("64M..1G", "64M..768M"))
@@ -105,9 +107,9 @@ def test_what_cannot_be_is_told_in_a_line_and_leaves_nothing(
 
 def test_a_machine_becomes_elastic_and_fixed_again(shop: TestFabric) -> None:
     shop.run("run", "-d", "--name", "late", "--memory", "64M", "base")
-    assert spec_of(shop, room="default", name="late")["profile"] == "microvm"
+    assert view_of(shop, room="default", name="late")["profile"] == "microvm"
     shop.run("update", "--memory", "64M..256M", "--restart-now", "late")
-    assert spec_of(shop, room="default", name="late")["profile"] == "q35"
+    assert view_of(shop, room="default", name="late")["profile"] == "q35"
     assert shop.text("scale", "--memory", "192M", "late") == "late: memory 192M applied\n"
     shop.run("update", "--memory", "96M", "--restart-now", "late")
     assert shop.refusal("scale", "--memory", "128M", "late") == "wrong-state"

@@ -202,3 +202,17 @@ def test_somebody_at_a_terminal_sees_how_far_it_has_come(
     fake.on("GET", "/v1/machines/web/elastic", lambda _request: ways.pop(0))
     assert weft("scale", "--memory", "1G", "web").status == 0
     assert shown == ["web: memory 512M of 1G", "web: memory 2G, down to 1G", "web: memory to 1G"]
+
+
+def test_sizes_that_may_change_are_shown_with_the_most(fake: FakeDaemon, weft: Weft) -> None:
+    view = elastic()
+    view["memory"] |= {"minimum": GIB // 8, "maximum": 2 * GIB, "mechanism": "virtio-mem", "lost": "no driver"}
+    view["cpus"] |= {"maximum": 1, "mechanism": "fixed"}
+    machine = MACHINE | {"memory": GIB // 2, "cpus": 1, "elastic": view}
+    fake.on("GET", "/v1/machines", [machine, MACHINE | {"name": "plain", "elastic": None}])
+    rows = [line.split()[5:7] for line in weft("ps").out.splitlines()]
+    assert rows == [["MEMORY", "CPUS"], ["-", "512M/2G"], ["-", "64M"]]
+    fake.on("GET", "/v1/machines/web", machine)
+    shown = weft("inspect", "web").out
+    assert "elastic   memory=128M..2G by=virtio-mem lost=no driver\n          policy=manual\n" in shown
+    assert "memory    512M\n" in shown

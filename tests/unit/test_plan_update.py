@@ -48,7 +48,7 @@ def test_how_far_it_grows_waits_for_a_start_and_by_which_policy_does_not() -> No
     assert plan_update(auto, change(auto, elastic={"max_cpus": 2})) == SpecChange(restart=("elastic",))
     both = change(ELASTIC, elastic={"max_cpus": 2, "policy": {"mode": "auto"}})
     assert plan_update(ELASTIC, both) == SpecChange(restart=("elastic",))
-    assert name_parts(("memory", "elastic")) == "memory, elasticity"
+    assert name_parts(("memory", "elastic")) == "memory, range"
 
 
 def test_of_how_elastic_it_is_stays_what_is_not_named() -> None:

@@ -176,7 +176,7 @@ async def test_a_machine_becomes_elastic_by_an_update_and_its_policy_changes_whi
         await room.site.shelves.machines.save(find(room).with_(state=State.RUNNING))
         assert (await patch(elastic={"policy": {"mode": "auto"}}))["live"] == ["elastic"]
         error = (await patch(elastic={"max_memory": 2 << 30}))["error"]
-        assert error["message"] == "machine 'web' would have to be restarted for another elasticity"
+        assert error["message"] == "machine 'web' would have to be restarted for another range"
         assert error["hint"] == "--restart-now does that"
         error = (await patch(memory=512 << 20, elastic={"max_memory": None}))["error"]
         assert error["hint"] == "--restart-now does that; within its range weft scale changes its size while it runs"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.api.deps import TheRoom
 from weft.api.shield import finish
-from weft.fabric.elastic.scaling import find_request
+from weft.fabric.elastic.showing import find_request
 from weft.fabric.room import Room
 from weft.model.elastic import ElasticView, Resource
 from weft.model.errors import Invalid

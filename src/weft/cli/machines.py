@@ -1,6 +1,6 @@
 """Looking at machines: ps, inspect, logs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -38,11 +38,36 @@ def ps_row(view: Mapping[str, Any]) -> tuple[object, ...]:
         view["image"],
         dump_place(view),
         ", ".join(map(dump_port, view.get("ports", []))),
-        dump_memory(view["memory"]),
-        view["cpus"],
+        *dump_sizes(view),
         view.get("pid"),
         dump_age(view["created"]),
     )
+
+
+def dump_sizes(view: Mapping[str, Any]) -> tuple[str, str]:
+    """Its memory and its number of CPUs; where that may change, of how much at most: `512M/2G`."""
+    elastic = view.get("elastic") or {}
+    return (
+        dump_memory(view["memory"]) + _dump_most(elastic.get("memory"), dump_memory),
+        str(view["cpus"]) + _dump_most(elastic.get("cpus"), str),
+    )
+
+
+def _dump_most(resource: Mapping[str, Any] | None, dump: Callable[[int], str]) -> str:
+    return f"/{dump(resource['maximum'])}" if resource and resource["maximum"] > resource["minimum"] else ""
+
+
+def describe_elastic(view: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """How far its size may change and how, in a few lines; none where it is fixed."""
+    if view is None:
+        return []
+    lines: list[dict[str, Any]] = []
+    for key, dump in (("cpus", str), ("memory", dump_memory)):
+        part = view[key]
+        if part["maximum"] > part["minimum"]:
+            span = f"{dump(part['minimum'])}..{dump(part['maximum'])}"
+            lines.append({key: span, "by": part["mechanism"] or None, "lost": part["lost"] or None})
+    return [*lines, {"policy": view["policy"]["mode"]}]
 
 
 def dump_state(view: Mapping[str, Any]) -> str:
@@ -78,7 +103,7 @@ def inspect(face: Face, name: str, output: str) -> None:
     if output == "json":
         print_json(view)
     else:
-        print_view(view)
+        print_view({**view, "elastic": describe_elastic(view.get("elastic"))})
 
 
 @click.command(short_help="Show a machine's published ports.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from weft.fabric.elastic.showing import show
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.mounts import check_folders
 from weft.fabric.networks import Networks
@@ -41,7 +42,7 @@ from weft.plan.mounts import check_slots, plan_mounts
 
 log = logging.getLogger(__name__)
 
-_SHOWN = {"profile", "cpus", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove", "limits"}
+_SHOWN = {"profile", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove", "limits"}
 """What is shown of a spec as it stands in it."""
 
 
@@ -207,7 +208,9 @@ class Machines:
             ],
             pid=pid.pid if pid else None,
             kernel=machine.kernel,
-            memory=machine.memory,
+            memory=machine.granted_memory if machine.state.is_live else machine.memory,
+            cpus=machine.granted_cpus if machine.state.is_live else machine.spec.cpus,
+            elastic=show(machine),
             ports=list(machine.published) or [_unpublished(port) for port in machine.spec.publish],
             health=self.find_health(machine.name),
             restarts=machine.restarts,

@@ -178,7 +178,7 @@ class Rooms:
             running=len(live),
             inserts=len(shelves.inserts),
             volumes=len(shelves.volumes),
-            memory=sum(machine.memory for machine in live),
+            memory=sum(machine.granted_memory for machine in live),
             broken=broken.message if broken else None,
         )
 

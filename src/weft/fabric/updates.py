@@ -180,7 +180,8 @@ class Updates:
         return {"again_at": self._site.clock(), "wanted": True} if update.start else {"again_at": machine.again_at}
 
     def _tell(self, name: str, change: SpecChange) -> None:
-        text = f"machine {name} has another {name_parts(change.parts)}"
+        parts = [name_parts(change.live, "policy"), name_parts(change.restart)]
+        text = f"machine {name} has another {', '.join(filter(None, parts))}"
         self._site.events.publish("machine.changed", name, text, parts=list(change.parts))
 
 

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from weft.model.elastic import ElasticSpec
+from weft.model.elastic import ElasticSpec, ElasticView
 from weft.model.errors import Invalid
 from weft.model.image import USER_PATTERN, Health, NicRole
 from weft.model.limits import NO_LIMITS, LimitsSpec
@@ -233,7 +233,10 @@ class Address(BaseModel):
 
 
 class MachineView(BaseModel):
-    """A machine as `weft ps` and `weft inspect` show it. Times are seconds since the epoch."""
+    """A machine as `weft ps` and `weft inspect` show it. Times are seconds since the epoch.
+
+    `memory` and `cpus` are what it has been granted, where its size may change.
+    """
 
     name: str
     room: str = DEFAULT_ROOM
@@ -247,6 +250,9 @@ class MachineView(BaseModel):
     kernel: str
     memory: int
     cpus: int
+    elastic: ElasticView | None = Field(
+        default=None, description="how far its size may change, as the host knows it; None: it is fixed"
+    )
     command: list[str] = Field(default_factory=list)
     entrypoint: list[str] | None = None
     user: str | None = None

@@ -28,9 +28,9 @@ class SpecChange:
         return self.live + self.restart
 
 
-def name_parts(parts: Iterable[str]) -> str:
-    """Parts of a spec in a sentence, like `another memory, elasticity`."""
-    return ", ".join("elasticity" if part == "elastic" else part for part in parts)
+def name_parts(parts: Iterable[str], elastic: str = "range") -> str:
+    """Parts of a spec in a sentence, like `another memory, range`. `elastic`: which part of that changes."""
+    return ", ".join(elastic if part == "elastic" else part for part in parts)
 
 
 def plan_update(before: MachineSpec, after: MachineSpec) -> SpecChange:

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from weft.fabric.elastic.granting import Granting, fit, granted, range_of
 from weft.fabric.elastic.levers import Accounts, Effective, Lever, Outcome
+from weft.fabric.elastic.showing import UNKNOWN, find_request, show
 from weft.fabric.records.machine import ElasticRecord, MachineRecord
 from weft.fabric.runs import Runs
 from weft.fabric.site import Site
 from weft.guest.agent import Agent
-from weft.model.elastic import ElasticView, MemoryMode, Resource, ResourceView, ScaleRequest, ScaleState
+from weft.model.elastic import ElasticView, Resource, ScaleRequest, ScaleState
 from weft.model.errors import Internal, Invalid, NoRoom, NotFound, WeftError, WrongState
-from weft.model.machine import Profile, State
+from weft.model.machine import State
 from weft.model.units import dump_size
 
 log = logging.getLogger(__name__)
@@ -78,17 +79,11 @@ class Scaling:
     async def view(self, name: str) -> ElasticView:
         """How elastic a machine is, with what QEMU and the guest say now. Raises NotFound, WrongState: it is not."""
         machine = self._shelf.get(name)
-        if machine.spec.elastic is None:
+        cpus, memory = [await self._read(machine, resource) for resource in (Resource.CPUS, Resource.MEMORY)]
+        view = show(machine, cpus, memory)
+        if view is None:
             raise WrongState(f"the size of machine {name!r} is fixed", hint=f"weft update {name} --cpus 1..4")
-        cpus, memory = [await self._view(machine, resource) for resource in (Resource.CPUS, Resource.MEMORY)]
-        lost = machine.elastic.lost if machine.elastic else {}
-        return ElasticView(
-            name=name,
-            cpus=cpus,
-            memory=memory,
-            policy=machine.spec.elastic.policy,
-            lost="; ".join(f"{resource}: {why}" for resource, why in lost.items()),
-        )
+        return view
 
     async def prepare(self, machine: MachineRecord, _agent: Agent) -> None:
         """A machine has just booted, and nobody has been told of it. One that does not play along keeps its size."""
@@ -260,42 +255,16 @@ class Scaling:
             raise WrongState(f"machine {name!r} has ended")
         return machine, machine.elastic
 
-    async def _view(self, machine: MachineRecord, resource: Resource) -> ResourceView:
-        least, most = range_of(machine, resource)
-        record = machine.elastic if machine.state.is_live else None
-        effective = Effective()
+    async def _read(self, machine: MachineRecord, resource: Resource) -> Effective:
+        """What it has, as far as anybody says."""
         lever = self._levers.get(resource)
-        if lever is not None and record is not None and machine.state is State.RUNNING:
-            try:
-                effective = await lever.read(machine)
-            except WeftError as err:
-                log.info("%s of machine %s: %s", resource, machine.name, err.message)
-        return ResourceView(
-            minimum=least,
-            maximum=most,
-            mechanism=_mechanism(machine, record, resource),
-            granted=granted(machine, resource) if record else None,
-            qemu=effective.qemu,
-            guest=effective.guest,
-            request=find_request(machine, resource),
-            lost=record.lost.get(resource, "") if record else "",
-        )
-
-
-def find_request(machine: MachineRecord, resource: Resource) -> ScaleRequest | None:
-    """The last one."""
-    requests = machine.elastic.requests if machine.elastic else ()
-    return next((request for request in requests if request.resource is resource), None)
-
-
-def _mechanism(machine: MachineRecord, record: ElasticRecord | None, resource: Resource) -> str:
-    least, most = range_of(machine, resource)
-    if resource is Resource.CPUS:
-        return record.mode.value if record else ""
-    if least == most:
-        return MemoryMode.FIXED.value
-    microvm = machine.spec.profile is Profile.MICROVM
-    return MemoryMode.BALLOON.value if microvm else MemoryMode.VIRTIO_MEM.value
+        if lever is None or machine.elastic is None or machine.state is not State.RUNNING:
+            return UNKNOWN
+        try:
+            return await lever.read(machine)
+        except WeftError as err:
+            log.info("%s of machine %s: %s", resource, machine.name, err.message)
+            return UNKNOWN
 
 
 def _dump(resource: Resource, size: int) -> str:

@@ -12,6 +12,7 @@ from weft.model.file_schema import dump_file_schema
 Schema = Mapping[str, Any]
 PARTS = {
     "RoomFile": "A room",
+    "ResourcesFile": "A room's resources",
     "NetworkFile": "A network",
     "MachineFile": "A machine",
     "NicFile": "A NIC",

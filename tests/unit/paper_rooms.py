@@ -92,11 +92,12 @@ class PaperRooms(World):
     def _create_room(self, room: RoomNow, step: Step) -> RoomNow:
         assert isinstance(step.spec, RoomSpec)
         refuse(room.exists, f"{step.key}: exists")
-        return replace(room, exists=True, description=step.spec.description, isolation=step.spec.isolation)
+        return replace(self._change_room(room, step), exists=True)
 
     def _change_room(self, room: RoomNow, step: Step) -> RoomNow:
         assert isinstance(step.spec, RoomSpec)
-        return replace(room, description=step.spec.description, isolation=step.spec.isolation)
+        same = {key: getattr(step.spec, key) for key in ("description", "isolation", "resources")}
+        return replace(room, **same)
 
     def _remove_room(self, room: RoomNow, step: Step) -> RoomNow:
         refuse(room.machines or room.volumes or room.inserts, f"{step.key}: not empty")

@@ -22,7 +22,7 @@ ROOM = {"name": "acme", "description": "a customer", "isolation": "normal",
         "resources": {"memory": None, "max_memory": None, "cpus": None, "max_cpus": None, "cpu_weight": 100},
         "created": 1.0e9, "file": "/srv/acme.yaml",
         "networks": ["lan", "dmz"], "machines": 3, "running": 2, "inserts": 1, "volumes": 1,
-        "memory": 128 << 20, "broken": None}  # fmt: skip
+        "memory": 128 << 20, "limits": "cgroup v2", "broken": None}  # fmt: skip
 
 
 @pytest.fixture
@@ -186,3 +186,20 @@ def test_the_shell_completes_rooms_and_what_is_in_them(
     asked = {"_WEFT_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
     done = run_weft(env | asked)
     assert {answer.partition(",")[2] for answer in done.stdout.decode().splitlines()} == expected
+
+
+def test_a_room_is_told_what_it_is_guaranteed(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("POST", "/v1/rooms", ROOM)
+    assert weft("room", "create", "acme", "--memory", "1G", "--max-cpus", "1.5").status == 0
+    assert fake.last().body["resources"] == {"memory": 1 << 30, "max_cpus": 1.5}
+    fake.on("PATCH", "/v1/rooms/acme", ROOM)
+    done = weft("room", "set", "acme", "--memory", "none", "--cpus", "0.5", "--cpu-weight", "300")
+    assert done.out == "acme\n"
+    assert fake.last().body == {"resources": {"memory": None, "cpus": 0.5, "cpu_weight": 300}}
+    assert json.loads(weft("room", "set", "acme", "--description", "", "--format", "json").out) == ROOM
+    assert weft("room", "set", "acme").status == 2
+    assert "write it like 2 or 0.5" in weft("room", "set", "acme", "--cpus", "many").err
+    fake.on("GET", "/v1/rooms/acme", ROOM | {"resources": {"memory": 1 << 30, "cpus": None, "cpu_weight": 100}})
+    for part in ("networks", "machines", "inserts", "volumes"):
+        fake.on("GET", f"/v1/rooms/acme/{part}", [])
+    assert "memory=1G cpu_weight=100" in weft("room", "inspect", "acme").out

@@ -107,9 +107,11 @@ INSERTS = st.fixed_dictionaries(
         "cold": st.booleans(),
     },
 )
+RESOURCES = optional(memory=SIZES, max_memory=st.just("1T"), cpus=st.floats(0.1, 2), cpu_weight=st.integers(1, 10_000))
 ROOMS = optional(
     description=TEXTS,
     isolation=st.sampled_from(["normal", "strict"]),
+    resources=RESOURCES,
     networks=st.dictionaries(NAMES, NETWORKS, max_size=2),
     machines=st.dictionaries(NAMES, MACHINES, max_size=2),
     inserts=st.dictionaries(NAMES, INSERTS, max_size=2),

@@ -147,6 +147,13 @@ def test_a_room_is_told_its_isolation(rooms: PaperRooms) -> None:
     assert keys(rooms.apply(read(ACME))) == ["room/acme/change"]
 
 
+def test_a_room_is_told_what_it_is_guaranteed(rooms: PaperRooms) -> None:
+    plan = rooms.apply(read("resources: { memory: 1G, max_cpus: 1.5 }" + ACME))
+    assert keys(plan) == ["room/acme/change"]
+    assert why(plan, "room/acme/change") == ("resources cpu_weight 100 → memory 1G, max_cpus 1.5, cpu_weight 100",)
+    assert keys(rooms.apply(read(ACME))) == ["room/acme/change"]
+
+
 def test_what_no_file_named_is_left_alone(rooms: PaperRooms) -> None:
     other = read("networks: { own: 10.9.0.0/24 }\nmachines: { mine: { image: base, networks: [own] } }")
     rooms.carry_out(PaperRooms(rooms.rooms).plan(other))

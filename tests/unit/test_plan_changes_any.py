@@ -88,6 +88,7 @@ ROOM = st.fixed_dictionaries(
     optional={
         "description": st.just("some room"),
         "isolation": st.sampled_from(["normal", "strict"]),
+        "resources": optional(memory=st.sampled_from(["64M", "1G"]), max_cpus=st.sampled_from([0.5, 2])),
         "inserts": some(INSERTS, INSERT),
         "volumes": some(VOLUMES, optional(size=st.sampled_from(["64M", "128M"]))),
         "pool": some(("base", "sniffer", "docker.io/library/nginx:1"), POOL),

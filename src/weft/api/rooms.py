@@ -1,15 +1,28 @@
 """Rooms."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from weft.api.deps import TheFabric
 from weft.api.shield import finish
+from weft.api.specs import dump_problems
+from weft.model.errors import Invalid
 from weft.model.fork import RoomForkSpec, RoomForkView
-from weft.model.room import RoomSpec, RoomView
+from weft.model.room import Isolation, RoomSpec, RoomView
 
 router = APIRouter(prefix="/rooms", tags=["rooms"])
+
+
+class RoomChange(BaseModel):
+    """What of a room is to be otherwise; the rest stays. Of `resources` null takes away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: str | None = None
+    isolation: Isolation | None = None
+    resources: dict[str, Any] = Field(default_factory=dict, description="as in a room's spec")
 
 
 @router.get("")
@@ -28,6 +41,22 @@ async def create_room(fabric: TheFabric, spec: RoomSpec) -> RoomView:
 async def get_room(fabric: TheFabric, name: str) -> RoomView:
     """One room."""
     return fabric.rooms.view(fabric.rooms.record(name))
+
+
+@router.patch("/{name}")
+async def change_room(fabric: TheFabric, name: str, body: RoomChange) -> RoomView:
+    """Change a room, while its machines run: at once, its isolation from the next starts on."""
+    spec = _merge(fabric.rooms.record(name).spec, body)
+    return fabric.rooms.view(await finish(fabric.rooms.change(spec)))
+
+
+def _merge(spec: RoomSpec, change: RoomChange) -> RoomSpec:
+    plain = change.model_dump(exclude={"resources"}, exclude_none=True)
+    resources = {**spec.resources.model_dump(), **change.resources}
+    try:
+        return RoomSpec.model_validate({**spec.model_dump(), **plain, "resources": resources})
+    except ValidationError as err:
+        raise Invalid(dump_problems(err.errors())) from err
 
 
 @router.post("/{name}/fork", status_code=201)

@@ -1,4 +1,4 @@
-"""Rooms: create, ls, inspect, top, logs, rm."""
+"""Rooms: create, set, ls, inspect, top, logs, rm."""
 
 import json
 import sys
@@ -10,7 +10,8 @@ import click
 from weft.cli.face import Face, format_option
 from weft.cli.lifecycle import for_each
 from weft.cli.params import MOMENT, ROOM
-from weft.cli.printing import dump_age, dump_memory, print_json, print_table, print_view
+from weft.cli.printing import dump_age, dump_bytes, dump_memory, print_json, print_table, print_view
+from weft.cli.room_options import resource_options, take_resources
 
 _TITLES = ("NAME", "RUNNING", "NETWORKS", "INSERTS", "MEMORY", "FILE", "AGE")
 Command = TypeVar("Command", bound="Callable[..., Any]")
@@ -34,11 +35,37 @@ def room() -> None:
 @click.option("--description", default="", metavar="TEXT", help="What it is for.")
 @click.option("--isolation", type=click.Choice(["normal", "strict"]),
               help="strict: it makes templates of its own, so its machines share no memory with others'.")  # fmt: skip
+@resource_options
 @format_option
 @click.pass_obj
-def create(face: Face, name: str, description: str, isolation: str | None, output: str) -> None:
+def create(face: Face, /, name: str, output: str, **wanted: Any) -> None:
     """Make the empty room NAME and print its name."""
-    view = face.client().create_room(name, description=description, isolation=isolation)
+    resources = take_resources(wanted)
+    view = face.client().create_room(name, resources=resources, **wanted)
+    if output == "json":
+        print_json(view)
+    else:
+        print(view["name"])
+
+
+@room.command("set", short_help="Change a room.")
+@click.option("--description", metavar="TEXT", help="What it is for.")
+@click.option("--isolation", type=click.Choice(["normal", "strict"]), help="As of a new room, from the next starts on.")
+@resource_options
+@_room_argument
+@format_option
+@click.pass_obj
+def set_(face: Face, /, name: str | None, output: str, **wanted: Any) -> None:
+    """Change what room NAME is guaranteed of the host, and the most that it gets, while its machines run. `none` takes
+    a guarantee or a bound away.
+
+    Guarantees are refused that the host has not. What machines have already stays when the most is less.
+    """
+    resources = take_resources(wanted)
+    if not resources and all(value is None for value in wanted.values()):
+        raise click.UsageError("nothing to change", click.get_current_context())
+    client = face.client(room=name)
+    view = client.change_room(client.room, resources=resources, **wanted)
     if output == "json":
         print_json(view)
     else:
@@ -85,7 +112,7 @@ def inspect(face: Face, name: str | None, output: str) -> None:
     if output == "json":
         print_json({"room": view, **parts})
         return
-    print_view(view)
+    print_view({**view, "resources": _dump_resources(view["resources"])})
     insert_titles = ("INSERT", "APPLIANCE", "PORT", "MODE", "FAIL", "STATE")
     tables = {
         "networks": (("NETWORK", *LS_TITLES[1:]), map(ls_row, parts["networks"])),
@@ -97,6 +124,13 @@ def inspect(face: Face, name: str | None, output: str) -> None:
         if parts[key]:
             print()
             print_table(titles, rows)
+
+
+def _dump_resources(resources: Mapping[str, Any]) -> str:
+    """What was said of them; sizes for people."""
+    said = {key: value for key, value in resources.items() if value is not None}
+    sizes = {key: dump_bytes(value) for key, value in said.items() if key in ("memory", "max_memory")}
+    return " ".join(f"{key}={value}" for key, value in {**said, **sizes}.items())
 
 
 def _insert_row(view: Mapping[str, Any]) -> tuple[object, ...]:

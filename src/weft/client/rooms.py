@@ -1,5 +1,8 @@
 """The routes of rooms as methods."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from weft.client.http import Answer
 from weft.client.transport import WORK_TIMEOUT, Json, Transport, quote_name
 
@@ -15,10 +18,32 @@ class RoomRoutes(Transport):
         """One room's view."""
         return self._ask_object("GET", f"/v1/rooms/{quote_name(name)}")
 
-    def create_room(self, name: str, *, description: str = "", isolation: str | None = None) -> Json:
-        """Makes a room. `isolation`: `normal`, or `strict`, which has templates of its own."""
-        body = {"name": name, "description": description} | ({"isolation": isolation} if isolation else {})
-        return self._ask_object("POST", "/v1/rooms", body=body)
+    def create_room(
+        self,
+        name: str,
+        *,
+        description: str = "",
+        isolation: str | None = None,
+        resources: Mapping[str, Any] | None = None,
+    ) -> Json:
+        """Makes a room. `isolation`: `normal`, or `strict`, which has templates of its own. `resources`: what it is
+        guaranteed of the host, and the most that it gets."""
+        more = {"isolation": isolation, "resources": dict(resources) if resources else None}
+        body = {"name": name, "description": description}
+        return self._ask_object("POST", "/v1/rooms", body=body | {key: value for key, value in more.items() if value})
+
+    def change_room(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        isolation: str | None = None,
+        resources: Mapping[str, Any] | None = None,
+    ) -> Json:
+        """Changes a room; what is left out stays. Of `resources` None takes away."""
+        more = {"description": description, "isolation": isolation, "resources": dict(resources or {})}
+        body = {key: value for key, value in more.items() if value is not None}
+        return self._ask_object("PATCH", f"/v1/rooms/{quote_name(name)}", body=body)
 
     def remove_room(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
         """Removes a room with its networks; `force`: its machines and inserts too, `volumes`: volumes and snapshots."""

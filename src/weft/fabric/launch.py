@@ -296,11 +296,12 @@ def limits_of(site: Site, machine: MachineRecord, *, servers: int = 0, emulators
     """What the processes of a machine may use. With a second QEMU: twice the memory, since it keeps what it writes.
 
     Of an elastic one all boot memory: what its balloon holds it takes back by itself before its kernel ends a process.
+    No group may have more processors than the one around it, which is the room's.
     """
     memory = max(machine.boot_memory, machine.granted_memory)
     threads = machine.spec.elastic.max_cpus or 0 if machine.spec.elastic else 0
     return Limits(
-        cpus=machine.granted_cpus + IO_CPUS,
+        cpus=min(machine.granted_cpus + IO_CPUS, site.ledger.cpu_bound(site.room)),
         memory_bytes=(memory + site.settings.memory_overhead) * emulators,
         pids=PIDS * emulators + threads + SERVER_PIDS * servers,
         weight=(machine.spec.limits or NO_LIMITS).weight,

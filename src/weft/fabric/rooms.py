@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
+from weft.fabric.ledger.room_groups import RoomGroups
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.records.room import RoomRecord
 from weft.fabric.records.shelf import Shelf
@@ -44,6 +45,7 @@ class Rooms:
         self._closing: dict[str, AsyncExitStack] = {}
         self._broken: dict[str, WeftError] = {}
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._groups = RoomGroups(shared.facts)
         shared.ledger.find_entries = self._entries
 
     @property
@@ -96,6 +98,7 @@ class Rooms:
         await asyncio.gather(*(self._adopt(record) for record in self._shelf))
         if DEFAULT_ROOM in self._broken:
             raise self._broken[DEFAULT_ROOM]
+        self._share_out()
         for record in self._shelf:
             if (record.removing or record.forking) and record.name in self._open:
                 self.default.site.tasks.start(self._finish_removal(record.name), f"remove-room-{record.name}")
@@ -123,6 +126,7 @@ class Rooms:
             except BaseException:
                 await self._forget(spec.name)
                 raise
+            self._share_out()
         self._shared.events.publish("room.created", spec.name, f"room {spec.name} was made", room=spec.name)
         return record
 
@@ -151,6 +155,7 @@ class Rooms:
         record = await self._shelf.save(record.with_(spec=spec))
         if room := self._open.get(spec.name):
             room.templates.isolation = spec.isolation
+        self._share_out()
         return record
 
     async def settle(self, name: str) -> RoomRecord:
@@ -179,8 +184,20 @@ class Rooms:
             inserts=len(shelves.inserts),
             volumes=len(shelves.volumes),
             memory=sum(machine.granted_memory for machine in live),
+            limits=self._describe_limits(record.name),
             broken=broken.message if broken else None,
         )
+
+    def _share_out(self) -> None:
+        """What rooms get of the host's processors depends on all of them."""
+        self._groups.apply([(room.site, self.record(name).spec) for name, room in self._open.items()])
+
+    def _describe_limits(self, name: str) -> str:
+        room = self._open.get(name)
+        if room is None:
+            return ""
+        groups = room.site.cgroups
+        return f"cgroup {groups.mode}" if groups.bases else f"not enforced: {groups.reason}"
 
     def _entries(self) -> Iterator[tuple[RoomRecord, Shelf[MachineRecord]]]:
         """All rooms, broken ones too: what runs in them has its memory all the same."""
@@ -243,6 +260,7 @@ class Rooms:
             await self._get_open(name).clear()
             await self._close(name)
             await self._forget(name)
+            self._share_out()
         self._shared.events.publish("room.removed", name, f"room {name} removed", room=name)
 
     async def _forget(self, name: str) -> None:

@@ -62,6 +62,10 @@ class Cgroup:
         """Change its share of processors alone. Raises Unavailable when the kernel refuses."""
         self._set([_plan_weight(self.mode, weight)])
 
+    def set_cpus(self, cpus: float | None) -> None:
+        """Change how many processors it may use alone. Raises Unavailable when the kernel refuses."""
+        self._set(_plan_quota(self.mode, cpus))
+
     def _set(self, values: Sequence[tuple[str, str]]) -> None:
         for path in self.paths:
             for file, value in values:
@@ -138,6 +142,11 @@ class Cgroups:
         """The share of processors that all its groups have together beside those of others. Raises Unavailable."""
         self._make(self.bases)
         Cgroup("of the fabric", self.mode, self.bases).set_weight(weight)
+
+    def set_cpus(self, cpus: float | None) -> None:
+        """How many processors all its groups may use together. Raises Unavailable."""
+        self._make(self.bases)
+        Cgroup("of the fabric", self.mode, self.bases).set_cpus(cpus)
 
     def _make(self, paths: Sequence[Path]) -> None:
         for base, path in zip(self.bases, paths, strict=True):
@@ -226,9 +235,8 @@ def _enable(base: Path) -> None:
 
 
 def _plan_v2(limits: Limits) -> list[tuple[str, str]]:
-    quota = "max" if limits.cpus is None else str(max(1000, round(limits.cpus * _PERIOD)))
     return [
-        ("cpu.max", f"{quota} {_PERIOD}"),
+        *_plan_quota(CgroupMode.V2, limits.cpus),
         _plan_weight(CgroupMode.V2, limits.weight),
         ("memory.max", _number(limits.memory_bytes, "max")),
         ("pids.max", _number(limits.pids, "max")),
@@ -236,14 +244,19 @@ def _plan_v2(limits: Limits) -> list[tuple[str, str]]:
 
 
 def _plan_v1(limits: Limits) -> list[tuple[str, str]]:
-    quota = "-1" if limits.cpus is None else str(max(1000, round(limits.cpus * _PERIOD)))
     return [
-        ("cpu.cfs_period_us", str(_PERIOD)),
-        ("cpu.cfs_quota_us", quota),
+        *_plan_quota(CgroupMode.V1, limits.cpus),
         _plan_weight(CgroupMode.V1, limits.weight),
         ("memory.limit_in_bytes", _number(limits.memory_bytes, "-1")),
         ("pids.max", _number(limits.pids, "max")),
     ]
+
+
+def _plan_quota(mode: CgroupMode, cpus: float | None) -> list[tuple[str, str]]:
+    quota = None if cpus is None else max(1000, round(cpus * _PERIOD))
+    if mode == CgroupMode.V2:
+        return [("cpu.max", f"{_number(quota, 'max')} {_PERIOD}")]
+    return [("cpu.cfs_period_us", str(_PERIOD)), ("cpu.cfs_quota_us", _number(quota, "-1"))]
 
 
 def _plan_weight(mode: CgroupMode, weight: int) -> tuple[str, str]:

@@ -26,13 +26,14 @@ from weft.model.file_words import (
     Texts,
     VolumeName,
     find_image_name,
+    quietly,
 )
 from weft.model.insert import FailPolicy, InsertSpec, Mode
 from weft.model.machine import MAX_MEMORY, MIN_MEMORY, MachineSpec
 from weft.model.machine_file import MachineFile
 from weft.model.network import MAX_MTU, MIN_MTU, NetworkSpec
 from weft.model.pool import MAX_POOL, PoolSpec
-from weft.model.room import Isolation, RoomSpec
+from weft.model.room import MAX_WEIGHT, Isolation, RoomResources, RoomSpec
 from weft.model.volume import DEFAULT_VOLUME, MAX_VOLUME, MIN_VOLUME, VolumeSpec
 
 
@@ -114,6 +115,25 @@ class PoolFile(Part):
         return PoolSpec(image=image, size=self.size, memory=self.memory, cpus=self.cpus)
 
 
+class ResourcesFile(Part):
+    """What a room is guaranteed of its host, and the most that it gets."""
+
+    memory: Size | None = Field(default=None, ge=1, description="kept for its machines, whether or not they run")
+    max_memory: Size | None = Field(default=None, ge=1, description="its machines have no more, all together")
+    cpus: float | None = Field(default=None, gt=0, description="it gets so many when all want more than there is")
+    max_cpus: float | None = Field(default=None, gt=0, description="it gets no more, whether or not others want any")
+    cpu_weight: int = Field(default=100, ge=1, le=MAX_WEIGHT, description="its share of what nobody is guaranteed")
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> "ResourcesFile":
+        quietly(self.to_resources)
+        return self
+
+    def to_resources(self) -> RoomResources:
+        """What `weft room set` would ask for."""
+        return RoomResources(**self.model_dump())
+
+
 class RoomFile(Part):
     """A room and all that is in it."""
 
@@ -121,6 +141,9 @@ class RoomFile(Part):
     isolation: Isolation = Field(
         default=Isolation.NORMAL,
         description="`normal`, or `strict`: templates of its own, so no memory shared with others",
+    )
+    resources: ResourcesFile = Field(
+        default_factory=ResourcesFile, description="what it is guaranteed of the host, and the most that it gets"
     )
     networks: dict[NetworkName, NetworkFile] = Field(default_factory=dict, description="by name")
     machines: dict[MachineName, MachineFile] = Field(default_factory=dict, description="by name")
@@ -138,7 +161,8 @@ class RoomFile(Part):
 
     def to_spec(self, name: str) -> RoomSpec:
         """What `weft room create` would ask for."""
-        return RoomSpec(name=name, description=self.description, isolation=self.isolation)
+        resources = self.resources.to_resources()
+        return RoomSpec(name=name, description=self.description, isolation=self.isolation, resources=resources)
 
     def network_specs(self) -> dict[str, NetworkSpec]:
         """All networks as specs."""

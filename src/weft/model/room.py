@@ -8,6 +8,9 @@ from weft.model.errors import Invalid
 from weft.model.machine import Spec
 from weft.model.names import parse_name
 
+MAX_WEIGHT = 10_000
+"""What control groups take (https://docs.kernel.org/admin-guide/cgroup-v2.html, cpu.weight)."""
+
 
 class Isolation(StrEnum):
     """Whether machines share memory with those of other rooms that come from the same template.
@@ -29,7 +32,7 @@ class RoomResources(Spec):
     max_memory: int | None = Field(default=None, ge=1, description="its machines have no more, all together")
     cpus: float | None = Field(default=None, gt=0, description="it gets so many when all want more than there is")
     max_cpus: float | None = Field(default=None, gt=0, description="it gets no more, whether or not others want any")
-    cpu_weight: int = Field(default=100, ge=1, le=10_000, description="its share of what nobody is guaranteed")
+    cpu_weight: int = Field(default=100, ge=1, le=MAX_WEIGHT, description="its share of what nobody is guaranteed")
 
     @model_validator(mode="after")
     def _check_ranges(self) -> "RoomResources":
@@ -71,4 +74,5 @@ class RoomView(BaseModel):
     inserts: int = 0
     volumes: int = 0
     memory: int = Field(default=0, description="promised to its machines that run")
+    limits: str = Field(default="", description="how its processors are bounded: cgroup v2, cgroup v1, or why not")
     broken: str | None = Field(default=None, description="why it could not be opened when the daemon started")

@@ -5,6 +5,7 @@ lose it, or count it twice. Between a promise and its record, which is some mill
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -100,6 +101,11 @@ class HostLedger:
     def release(self, key: Key, resource: Resource) -> None:
         """A machine's record says what it has, and nothing else is meant for it."""
         self._reserved.pop((key, resource), None)
+
+    def cpu_bound(self, room: str) -> float:
+        """How many processors a room's machines may use."""
+        bounds = (record.spec.resources.max_cpus for record, _ in self.find_entries() if record.name == room)
+        return next(bounds, None) or math.inf
 
     def check_room(self, spec: RoomSpec) -> None:
         """Raises NoRoom for a room that cannot be guaranteed what it is to be."""

@@ -83,6 +83,7 @@ def observe_room(room: Room, spec: RoomSpec, settings: Mapping[str, Mapping[str,
         name=site.room,
         description=spec.description,
         isolation=spec.isolation,
+        resources=spec.resources,
         networks={record.name: record.spec for record in shelves.networks if not record.removing},
         machines={
             record.name: _observe_machine(site, record, settings.get(record.name, {}))

@@ -87,7 +87,9 @@ def _add_room(work: Work) -> str | None:
     if not work.now.exists:
         return work.add(Kind.ROOM, work.name, Verb.CREATE, spec=spec, why=("it is not there",))
     before = work.now.spec
-    if parts := [part for part in ("description", "isolation") if getattr(before, part) != getattr(spec, part)]:
+    if parts := [
+        part for part in ("description", "isolation", "resources") if getattr(before, part) != getattr(spec, part)
+    ]:
         why = compare(before, spec, parts)
         work.add(Kind.ROOM, work.name, Verb.CHANGE, spec=spec, why=tuple(why))
     return None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from weft.model.elastic import MANUAL
-from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, RoomFile, VolumeFile
+from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, ResourcesFile, RoomFile, VolumeFile
 from weft.model.insert import InsertState
 from weft.model.limits_file import LimitsFile
 from weft.model.machine import MachineSpec, NicSpec, Profile
@@ -57,6 +57,7 @@ def export_room(now: RoomNow, known: Knowledge, remarks: list[str], *, exact: bo
     return RoomFile(
         description=now.description,
         isolation=now.isolation,
+        resources=ResourcesFile(**now.resources.model_dump()),
         networks=networks,
         machines=machines,
         inserts={

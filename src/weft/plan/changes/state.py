@@ -9,7 +9,7 @@ from weft.model.insert import InsertSpec, InsertState
 from weft.model.machine import MachineSpec, State
 from weft.model.network import NetworkSpec
 from weft.model.pool import PoolSpec
-from weft.model.room import Isolation, RoomSpec
+from weft.model.room import Isolation, RoomResources, RoomSpec
 from weft.model.volume import VolumeSpec
 
 
@@ -63,6 +63,7 @@ class RoomNow:
     exists: bool = True
     description: str = ""
     isolation: Isolation = Isolation.NORMAL
+    resources: RoomResources = field(default_factory=RoomResources)
     networks: Mapping[str, NetworkSpec] = field(default_factory=dict)
     machines: Mapping[str, MachineNow] = field(default_factory=dict)
     inserts: Mapping[str, InsertNow] = field(default_factory=dict)
@@ -72,4 +73,5 @@ class RoomNow:
     @property
     def spec(self) -> RoomSpec:
         """What was asked for, of the room itself."""
-        return RoomSpec(name=self.name, description=self.description, isolation=self.isolation)
+        same = {key: getattr(self, key) for key in ("name", "description", "isolation", "resources")}
+        return RoomSpec(**same)

@@ -12,6 +12,7 @@ from weft.model.machine import MachineSpec, NicSpec, Spec
 from weft.model.mount import MountSpec
 from weft.model.publish import PublishSpec
 from weft.model.ranges import Range, dump_cpus, dump_memory
+from weft.model.room import RoomResources
 from weft.model.units import dump_duration, dump_size
 from weft.plan.fabric_file.write import dump_mount, dump_policy, dump_publish
 
@@ -23,7 +24,7 @@ _NAMES = {
     "lifetime": "for",
     "position": "at",
 }
-_SIZES = ("memory", "size", *RATES)
+_SIZES = ("memory", "max_memory", "size", *RATES)
 _TIMES = ("lifetime", "stop_timeout")
 LONGEST = 60
 
@@ -124,7 +125,7 @@ def _dump_one(value: Any) -> str:
         return dump_mount(value)
     if isinstance(value, PublishSpec):
         return dump_publish(value)
-    if isinstance(value, LimitsSpec):
+    if isinstance(value, LimitsSpec | RoomResources):
         return ", ".join(f"{key} {dump_value(key, item)}" for key, item in value.model_dump(exclude_none=True).items())
     if isinstance(value, BaseModel):
         return ", ".join(f"{key} {_dump_one(item)}" for key, item in value.model_dump(exclude_none=True).items())

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from weft.model.elastic import ElasticPolicy
-from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, RoomFile, VolumeFile
+from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, ResourcesFile, RoomFile, VolumeFile
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.units import dump_size
 from weft.plan.fabric_file.places import Finding, Path
@@ -18,6 +18,7 @@ _PARTS: dict[tuple[str, ...], type[BaseModel]] = {
     ("rooms", "*", "networks", "*"): NetworkFile,
     ("rooms", "*", "machines", "*"): MachineFile,
     ("rooms", "*", "machines", "*", "networks", "*"): NicFile,
+    ("rooms", "*", "resources"): ResourcesFile,
     ("rooms", "*", "machines", "*", "health"): HealthFile,
     ("rooms", "*", "machines", "*", "elastic"): ElasticPolicy,
     ("rooms", "*", "inserts", "*"): InsertFile,
@@ -25,7 +26,7 @@ _PARTS: dict[tuple[str, ...], type[BaseModel]] = {
     ("rooms", "*", "pool", "*"): PoolFile,
 }
 """Which part of the model is where; a star stands for any name or number."""
-_SIZES = ("memory", "size")
+_SIZES = ("memory", "max_memory", "size")
 Error = Mapping[str, Any]
 
 

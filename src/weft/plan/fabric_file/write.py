@@ -26,7 +26,7 @@ from weft.model.units import dump_duration, dump_size, parse_duration
 LEFT_OUT = "a secret, left out"
 """Stands for a secret in what is dumped, and becomes a remark in the text."""
 _WIDTH = 110
-_SIZES = ("memory", "size", *RATES)
+_SIZES = ("memory", "max_memory", "size", *RATES)
 _DURATIONS = ("lifetime", "interval", "timeout", "start_period", "stop_timeout")
 _SAID_OTHERWISE = ("max_restarts",)
 
@@ -58,6 +58,8 @@ def _dump_room(room: RoomFile, defaults: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"description": room.description} if room.description or defaults else {}
     if defaults or room.isolation is not Isolation.NORMAL:
         found["isolation"] = str(room.isolation)
+    if resources := _dump_part(room.resources, defaults):
+        found["resources"] = resources
     for kind in ("networks", "machines", "inserts", "volumes", "pool"):
         parts: Mapping[str, Part] = getattr(room, kind)
         names = list(parts) if kind == "inserts" else sorted(parts)

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-LEAST_WEIGHT, MOST_WEIGHT = 1, 10_000
-"""What control groups take (https://docs.kernel.org/admin-guide/cgroup-v2.html, cpu.weight)."""
+from weft.model.room import MAX_WEIGHT
 
 
 def divide(amount: int, claims: Sequence[int]) -> list[int]:
@@ -39,7 +38,7 @@ def plan_weights(cpus: float, guarantees: Mapping[str, float], weights: Mapping[
         if not short:
             break
         raised |= short
-    unit = each or cpus / MOST_WEIGHT
+    unit = each or cpus / MAX_WEIGHT
     wanted = {name: guarantees[name] / unit if name in raised else float(weights[name]) for name in weights}
-    scale = min(1.0, MOST_WEIGHT / max(wanted.values(), default=1.0))
-    return {name: max(LEAST_WEIGHT, round(weight * scale)) for name, weight in wanted.items()}
+    scale = min(1.0, MAX_WEIGHT / max(wanted.values(), default=1.0))
+    return {name: max(1, round(weight * scale)) for name, weight in wanted.items()}

@@ -23,11 +23,41 @@ class PolicyMode(StrEnum):
 
 
 class ElasticPolicy(BaseModel):
-    """When a machine grows and shrinks by itself."""
+    """When a machine grows and shrinks by itself. The reasons for the defaults are in docs/guide/elastic.md.
+
+    Shares are of 1, times in seconds, sizes in bytes.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: PolicyMode = PolicyMode.AUTO
+    cpu_busy: float = Field(default=0.9, gt=0, le=1, description="it is short of CPUs if they are this busy")
+    cpu_pressure: float = Field(
+        default=0.25, ge=0, le=1, description="and programs wait for one this share of the time"
+    )
+    cpu_after: float = Field(default=3.0, gt=0, le=3600, description="for so long")
+    cpu_step: float = Field(default=4.0, gt=1, le=64, description="at most so many times as many CPUs at once")
+    cpu_comfort: float = Field(default=0.6, gt=0, lt=1, description="how busy fewer CPUs may be, by what was used")
+    memory_low: float = Field(default=0.1, gt=0, lt=1, description="it is short of memory with less available")
+    memory_pressure: float = Field(default=0.1, ge=0, le=1, description="or if programs wait for it this share")
+    memory_after: float = Field(default=1.0, gt=0, le=3600, description="for so long")
+    memory_step: float = Field(default=1.5, gt=1, le=64, description="so many times as much memory at once, or more")
+    memory_comfort: float = Field(default=0.65, gt=0, lt=1, description="how much of less memory may be in use")
+    memory_headroom: int = Field(default=16 << 20, ge=0, description="what is left free of less memory at least")
+    down_after: float = Field(default=300.0, gt=0, le=86400, description="less would have been enough for so long")
+    remember: float = Field(default=3600.0, ge=0, le=86400, description="how long a size that was too small is avoided")
+    ask_holds: float = Field(default=600.0, ge=0, le=86400, description="how long it keeps what it has asked for")
+
+    @model_validator(mode="after")
+    def _check_gaps(self) -> "ElasticPolicy":
+        """A machine that has just shrunk must not be short at once."""
+        if self.cpu_comfort >= self.cpu_busy:
+            raise Invalid(f"cpu_comfort {self.cpu_comfort:g} has to be below cpu_busy {self.cpu_busy:g}")
+        if self.memory_comfort >= 1 - self.memory_low:
+            raise Invalid(
+                f"memory_comfort {self.memory_comfort:g} and memory_low {self.memory_low:g} have to be below 1 together"
+            )
+        return self
 
 
 MANUAL = ElasticPolicy(mode=PolicyMode.MANUAL)

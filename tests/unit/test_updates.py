@@ -181,6 +181,11 @@ async def test_a_machine_becomes_elastic_by_an_update_and_its_policy_changes_whi
         error = (await patch(memory=512 << 20, elastic={"max_memory": None}))["error"]
         assert error["hint"] == "--restart-now does that; within its range weft scale changes its size while it runs"
         assert find(room).spec.elastic == ElasticSpec(max_memory=1 << 30, policy=ElasticPolicy())
+        error = (await patch(memory=16 << 20, elastic={"max_cpus": 65, "max_cpu": 2}))["error"]
+        assert error["message"] == (
+            "memory: must be at least 32M, not 16M; elastic.max_cpus: must be at most 64, not 65;"
+            " elastic.max_cpu: unknown key"
+        )
         assert "needs room to grow" in (await patch(elastic={"max_memory": None, "policy": {}}))["error"]["message"]
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from weft.model.insert import InsertSpec, Mode
 from weft.model.machine import MachineSpec
 from weft.model.names import parse_name
+from weft.plan.fabric_file.shape import dump_fault
 
 OUTER = ("body", "query", "path", "spec")
 """Parts of a problem's place that say nothing to whoever wrote the request."""
@@ -36,6 +37,9 @@ class InsertDraft(InsertSpec):
         return name and parse_name(name, "insert")
 
 
+_WORDS = {"extra_forbidden": "unknown key", "missing": "is needed"}
+
+
 def dump_problems(problems: Iterable[Any]) -> str:
     """pydantic's findings in one line."""
     return "; ".join(_dump_problem(problem) for problem in problems)
@@ -43,5 +47,5 @@ def dump_problems(problems: Iterable[Any]) -> str:
 
 def _dump_problem(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"] if part not in OUTER)
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = _WORDS.get(problem["type"]) or dump_fault(problem)
     return f"{where}: {message}" if where else message

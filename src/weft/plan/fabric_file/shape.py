@@ -34,12 +34,12 @@ def find_shape_fault(error: Error) -> Finding:
     """What one of pydantic's errors says."""
     path: Path = tuple(error["loc"])
     if path[-1:] == ("[key]",):
-        return Finding(path[:-1], _dump(error), at_key=True)
+        return Finding(path[:-1], dump_fault(error), at_key=True)
     if error["type"] == "extra_forbidden":
         return Finding(path, _dump_unknown(path), at_key=True)
     if error["type"] == "missing":
         return Finding(path[:-1], f"`{path[-1]}` is needed", at_key=True)
-    return Finding(path, _dump(error))
+    return Finding(path, dump_fault(error))
 
 
 def find_keys(path: Path) -> list[str]:
@@ -67,7 +67,8 @@ def suggest(word: str, known: list[str]) -> str:
     return f"; there are {', '.join(known)}" if 0 < len(known) <= 6 else ""
 
 
-def _dump(error: Error) -> str:
+def dump_fault(error: Error) -> str:
+    """What does not fit, in our words where there are some."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in _MESSAGES:
         return _MESSAGES[kind](error, context)
@@ -76,11 +77,16 @@ def _dump(error: Error) -> str:
 
 def _dump_bound(words: str, key: str) -> Callable[[Error, Error], str]:
     def dump(error: Error, context: Error) -> str:
-        bound = context[key]
-        is_size = error["loc"][-1] in _SIZES
-        return f"must be {words} {dump_size(int(bound)) if is_size else f'{bound:g}'}, not {error['input']}"
+        bound, value = context[key], error["input"]
+        if error["loc"][-1] in _SIZES:
+            return f"must be {words} {dump_size(int(bound))}, not {dump_size(value) if _is_number(value) else value}"
+        return f"must be {words} {bound:g}, not {value}"
 
     return dump
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _expects(what: str) -> Callable[[Error, Error], str]:

@@ -42,7 +42,7 @@ def test_what_is_promised_is_known_to_the_next_daemon(small: TestFabric) -> None
 
 
 def test_a_machine_grows_as_far_as_there_is_something_to_grant(small: TestFabric) -> None:
-    small.run("run", "-d", "--name", "one", "--memory", "64M..128M", "--elastic", "base")
+    small.run("run", "-d", "--name", "one", "--memory", "64M..128M", "base")
     small.run("run", "-d", "--name", "two", "base")
     done = small.run("scale", "--memory", "128M", "one", check=False)
     assert done.returncode == 1
@@ -108,7 +108,7 @@ def tense(tmp_path: Path) -> Iterator[TestFabric]:
 
 
 def test_an_idle_machine_gives_back_when_the_host_is_short_and_gets_it_again(tense: TestFabric) -> None:
-    tense.run("run", "-d", "--name", "idle", "--memory", "64M..512M", "--elastic", "base")
+    tense.run("run", "-d", "--name", "idle", "--memory", "64M..512M", "base")
     tense.client.scale_machine("idle", memory=256 * MIB)
     tense.run("run", "-d", "--name", "hog", "--memory", "512M", "base")
     assert not tense.json("host", "show")["tight"]

@@ -297,9 +297,10 @@ def test_a_host_is_short_below_its_reserve_and_has_plenty_after_a_while_above_tw
     assert not later.tension.tight and later.plenty == 7 * GIB
 
 
-def test_a_host_where_programs_wait_for_memory_is_short_whatever_is_left() -> None:
-    verdict = judge(Tension(), HOST, 50.0, now=1.0)
+def test_a_host_where_programs_wait_for_memory_is_short_before_its_reserve_is_touched() -> None:
+    verdict = judge(Tension(), replace(HOST, available=2 * GIB - MIB), 50.0, now=1.0)
     assert verdict.tension.tight and verdict.shortage == GIB // 2
+    assert not judge(Tension(), HOST, 50.0, now=1.0).tension.tight, "somebody has a limit of his own"
 
 
 @pytest.mark.parametrize("reserve", [0, GIB])

@@ -22,7 +22,7 @@ from weft.model.elastic import CpuMode, ElasticSpec, Resource, ScaleState
 from weft.model.errors import NoRoom
 from weft.model.machine import MachineSpec, NicSpec, State
 from weft.model.room import RoomResources, RoomSpec
-from weft.plan.ledger.tension import CALM, PLENTY
+from weft.plan.ledger.tension import CALM, PLENTY, Tension
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -272,3 +272,23 @@ async def test_the_host_is_shown_with_who_has_lent_what_to_whom(host: Host) -> N
     assert (acme["lends"], default["borrows"]) == (lent * MIB, lent * MIB)
     assert acme["cpus_promised"] == 1.5
     assert [machine["name"] for machine in view["machines"]] == ["small", "big"]
+
+
+async def test_growth_at_once_is_not_granted_the_same_memory(host: Host) -> None:
+    for name in ("one", "two", "three"):
+        await run(host, name, 128, used=None)
+    states = await asyncio.gather(*(scale(host, name, 1600) for name in ("one", "two", "three")))
+    assert sorted(states) == [ScaleState.APPLIED, ScaleState.APPLIED, ScaleState.REFUSED]
+    ledger = host.ledger.read()
+    assert ledger.granted <= ledger.host.capacity
+
+
+async def test_doctor_says_whether_memory_is_short(host: Host) -> None:
+    fabric = host.fabric
+    check = fabric.host.check()
+    assert check.ok and check.detail == "4096 MiB available, 0 of 3840 MiB promised"
+    await fabric.rooms.create(RoomSpec(name="acme", resources=RoomResources(memory=GIB)))
+    fabric.host.reclaiming.tension = Tension(tight=True)
+    check = fabric.host.check()
+    assert not check.ok and not check.needed and "weft host top" in (check.hint or "")
+    assert "1024 of 3840 MiB promised" in check.detail

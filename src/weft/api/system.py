@@ -59,7 +59,8 @@ async def version(request: Request, fabric: TheFabric) -> VersionView:
 @router.get("/doctor")
 async def doctor(fabric: TheFabric) -> list[CheckView]:
     """What this host has and lacks."""
-    return [CheckView.model_validate(check, from_attributes=True) for check in await diagnose(fabric.shared.layout.run)]
+    checks = [*await diagnose(fabric.shared.layout.run), fabric.host.check()]
+    return [CheckView.model_validate(check, from_attributes=True) for check in checks]
 
 
 @router.post("/shutdown", status_code=202)

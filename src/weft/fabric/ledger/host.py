@@ -9,6 +9,7 @@ from weft.fabric.ledger.looking import Looking, count_used
 from weft.fabric.ledger.reclaiming import Reclaiming
 from weft.fabric.rooms import Rooms
 from weft.fabric.shared import Shared
+from weft.host.doctor import Check
 from weft.model.host import HostView, LoanView, MachineShare, RoomShare
 from weft.model.room import RoomResources
 from weft.plan.ledger.accounts import Ledger, MachineAccount
@@ -34,6 +35,20 @@ class Host:
         ledger = self.ledger.read()
         resources = {record.name: record.spec.resources for record in self.rooms.records()}
         return view_host(ledger, resources, tight=self.reclaiming.tension.tight)
+
+    def check(self) -> Check:
+        """Whether there is memory enough, for `weft doctor`."""
+        ledger, tight = self.ledger.read(), self.reclaiming.tension.tight
+        host = ledger.host
+        found = f"{host.available >> 20} MiB available, {ledger.promised >> 20} of {host.capacity >> 20} MiB promised"
+        is_over = ledger.promised > host.capacity
+        return Check(
+            name="memory",
+            ok=not (tight or is_over),
+            detail=found,
+            hint="machines give back what they were lent: weft host top" if tight else "more is promised than may be",
+            needed=False,
+        )
 
 
 def assemble_host(shared: Shared, rooms: Rooms) -> Host:

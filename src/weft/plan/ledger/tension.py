@@ -9,8 +9,8 @@ PLENTY = 2
 CALM = 30.0
 """Seconds that it has to be so before anybody gets memory again."""
 STALLED = 20.0
-"""Percent of the time in which something waits for memory (PSI, `some avg10`) that make a host tight, whatever is
-left."""
+"""Percent of the time in which something waits for memory (PSI, `some avg10`) that make a host tight before its
+reserve is touched. With plenty left it is a group that waits, within a limit of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Verdict:
 def judge(before: Tension, host: HostAccount, stalled: float | None, now: float) -> Verdict:
     """What a look at the host says. `stalled`: percent; None where the kernel does not count that."""
     most = max(host.reserve * PLENTY, 1)
-    is_stalled = stalled is not None and stalled >= STALLED
+    is_stalled = stalled is not None and stalled >= STALLED and host.available < most
     if host.available < host.reserve or is_stalled:
         shortage = max(most - host.available, host.reserve // 2 if is_stalled else 0)
         return Verdict(Tension(True, now), shortage=shortage)

@@ -1,0 +1,1 @@
+"""What neighbours cost: the parts of benchmarks/neighbour.py."""

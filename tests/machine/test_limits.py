@@ -1,5 +1,6 @@
 """Limits of real machines: what they hold back, live, and through captures and the deaths of daemons."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -99,3 +100,14 @@ def find_weight(fabric: TestFabric) -> int:
     root = Path("/sys/fs/cgroup") / place / groups[place].strip("/")
     weight = root / "cpu.weight"
     return int(weight.read_text()) if weight.exists() else int((root / "cpu.shares").read_text()) * 100 // 1024
+
+
+def test_what_serves_machines_is_in_a_group_of_its_own_and_goes(room: TestFabric) -> None:
+    """It works for machines, and is not to have the weight of the host's own work."""
+    if not enforced(room, "web").startswith("cgroup v"):
+        pytest.skip(enforced(room, "web"))
+    records = [*(room.home / "networks").glob("*/dns.json"), *(room.home / "run").glob("uplink.json")]
+    assert records
+    for record in records:
+        groups = Path(f"/proc/{json.loads(record.read_text())['pid']}/cgroup").read_text()
+        assert "/_services\n" in groups

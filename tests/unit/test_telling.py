@@ -2,7 +2,7 @@
 
 import itertools
 
-from weft.fabric.events import EventLog, RoomEvents
+from weft.fabric.events import KEPT, SHARE, EventLog, RoomEvents
 from weft.fabric.telling import BURST, Telling
 from weft.guest.protocol import MachineEvent
 
@@ -31,3 +31,17 @@ async def test_a_machine_that_tells_too_much_is_passed_over_and_that_is_told() -
     ]
     telling.on_event("other", MachineEvent("alert", "mine"))
     assert events.since(0)[-1].subject == "other"
+
+
+async def test_who_tells_without_end_drives_out_his_own_events_alone() -> None:
+    log = EventLog(lambda: 1.0)
+    loud, quiet = RoomEvents(log, "a"), RoomEvents(log, "b")
+    quiet.publish("machine.ready", "web", "its own")
+    for number in range(3 * KEPT):
+        loud.publish("machine.told", "ids", str(number))
+    assert [event.subject for event in quiet.since(0)] == ["web"]
+    for number in range(KEPT):
+        quiet.publish("machine.ready", f"m{number % 50}", "of many")
+        loud.publish("machine.told", "ids", "more")
+    assert len(loud.since(0)) == SHARE
+    assert len(log.since(0)) == KEPT

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 KEPT = 2000
+SHARE = 200
+"""Of these so many are of one subject, where others want the room: what a machine tells drives out its own."""
 
 KINDS = {
     "room.created": "A room was made.",
@@ -108,12 +110,15 @@ class Filter:
 
 
 class EventLog:
-    """Keeps the last `KEPT` events. Ids start at the daemon's start time in ms, so they grow across restarts."""
+    """Keeps the last `KEPT` events, of one subject the last `SHARE` once it is full. Ids start at the daemon's start
+    time in ms, so they grow across restarts.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._next = int(clock() * 1000)
-        self._kept: deque[Event] = deque(maxlen=KEPT)
+        self._kept: deque[Event] = deque()
+        self._counts: Counter[tuple[str | None, str]] = Counter()
         self._listeners: set[asyncio.Queue[Event | None]] = set()
 
     def publish(self, kind: str, subject: str, text: str, *, room: str | None = None, **data: Any) -> None:
@@ -124,10 +129,23 @@ class EventLog:
         """What `publish` does, for those who publish for others."""
         event = Event(self._next, self._clock(), kind, subject, text, data, room)
         self._next += 1
-        self._kept.append(event)
+        self._keep(event)
         log.info("%s %s: %s", kind, f"{room}:{subject}" if room else subject, text)
         for queue in self._listeners:
             queue.put_nowait(event)
+
+    def _keep(self, event: Event) -> None:
+        """When it is full the oldest goes of a subject that has more than its share, or else the oldest of all."""
+        self._kept.append(event)
+        self._counts[_owner(event)] += 1
+        if len(self._kept) > KEPT:
+            too_many = {owner for owner, count in self._counts.items() if count > SHARE}
+            place = next((at for at, old in enumerate(self._kept) if _owner(old) in too_many), 0)
+            gone = _owner(self._kept[place])
+            del self._kept[place]
+            self._counts[gone] -= 1
+            if not self._counts[gone]:
+                del self._counts[gone]
 
     def since(self, last: int) -> list[Event]:
         """The kept events after id `last`."""
@@ -166,6 +184,10 @@ class RoomEvents:
     def since(self, last: int) -> list[Event]:
         """The kept events of the room after id `last`."""
         return [event for event in self._log.since(last) if event.room == self._room]
+
+
+def _owner(event: Event) -> tuple[str | None, str]:
+    return event.room, event.subject
 
 
 async def _get_before(queue: "asyncio.Queue[Event | None]", deadline: float | None) -> Event | None:

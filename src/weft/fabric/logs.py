@@ -36,14 +36,18 @@ def open_logs(files: MachineFiles, uid: int | None) -> BinaryIO:
 def rotate_log(path: Path, limit: int) -> bool:
     """Copy a log that has grown beyond `limit` bytes aside and start it again; whether that was done.
 
-    The file itself stays, since QEMU holds it open, for appending.
+    Of one that somebody floods the last `limit` bytes are copied. The file itself stays, since QEMU holds it open, for
+    appending.
     """
     try:
-        if path.stat().st_size <= limit:
-            return False
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size <= limit:
+                return False
+            file.seek(max(0, size - max(limit, _BLOCK)))
+            _old(path).write_bytes(file.read(max(limit, _BLOCK)))
     except FileNotFoundError:
         return False
-    _old(path).write_bytes(path.read_bytes())
     os.truncate(path, 0)
     return True
 

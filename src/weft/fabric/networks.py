@@ -167,6 +167,7 @@ class Networks:
             names=self._names(),
             resolver=RESOLVER if record.spec.uplink else None,
             identity=self._site.identity(MACHINE_SLOTS.stop + record.slot),
+            doors=self._site.service_doors(),
         )
 
     async def _take_down(self, record: NetworkRecord) -> None:
@@ -194,7 +195,7 @@ class Networks:
         await load_ruleset(self._site.namespace, plan_ruleset(networks))
         is_wanted = any(record.spec.uplink for record in wanted)
         if is_wanted:
-            await start_uplink(self._site.namespace, self._site.layout.run)
+            await start_uplink(self._site.namespace, self._site.layout.run, doors=self._site.service_doors())
         elif uplink := find_uplink(self._site.layout.run):
             await uplink.stop()
         await set_forwarding(self._site.namespace, is_wanted)

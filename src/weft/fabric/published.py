@@ -102,7 +102,9 @@ class Publishing:
         record = self._site.layout.machine(machine.name).ports
         record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         identity = self._site.identity(FORWARDERS)
-        return start_forwarder(self._site.namespace, record, listeners, _target(machine), identity)
+        return start_forwarder(
+            self._site.namespace, record, listeners, _target(machine), identity, self._site.service_doors()
+        )
 
     def _keep(self, name: str, forwarder: Forwarder) -> None:
         self._keeping[name] = self._site.tasks.start(self._replace(name, forwarder), f"ports-{name}")

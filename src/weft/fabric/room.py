@@ -12,6 +12,7 @@ from weft.fabric.elastic.cpus import CpuLever
 from weft.fabric.elastic.levers import Lever
 from weft.fabric.elastic.memory import MemoryLever
 from weft.fabric.elastic.scaling import Scaling
+from weft.fabric.endings import remove_group
 from weft.fabric.files import Files
 from weft.fabric.firewalls.changing import FirewallChanges
 from weft.fabric.firewalls.looking import Firewalls
@@ -40,7 +41,7 @@ from weft.fabric.settings.changing import Changes
 from weft.fabric.settings.configs import Configs
 from weft.fabric.settings.confirming import Confirming
 from weft.fabric.settings.placing import Placing
-from weft.fabric.site import Site
+from weft.fabric.site import SERVICES, Site
 from weft.fabric.snapshots.snapshots import Snapshots, assemble_snapshots
 from weft.fabric.sniff import Sniffers
 from weft.fabric.telling import Telling
@@ -96,6 +97,7 @@ class Room:
         await asyncio.gather(*stops, self.keeping.end_all(), self.templates.stop())
         await self.networks.take_down_all()
         await self.site.namespace.stop()
+        await remove_group(self.site.cgroups.group(SERVICES))
         self.site.cgroups.remove()
 
     async def clear(self) -> None:

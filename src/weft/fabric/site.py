@@ -17,7 +17,7 @@ from weft.fabric.records.network import NetworkRecord
 from weft.fabric.records.pool import CopyRecord, PoolRecord
 from weft.fabric.records.shelf import Shelf
 from weft.fabric.records.volume import VolumeRecord
-from weft.host.cgroup import Cgroups
+from weft.host.cgroup import Cgroups, Limits
 from weft.host.facts import HostFacts
 from weft.host.links import Links
 from weft.host.namespace import Namespace
@@ -39,6 +39,9 @@ MACHINE_SLOTS, NETWORK_SLOTS = range(1, 3000), range(1, 1000)
 """Slots are in names of links and in user ids: machines have the first of a room's ids, name servers those behind."""
 DISK_USER = UIDS_PER_ROOM - 1
 """Whom programs run as that look into a volume which no machine has."""
+SERVICES = "_services"
+"""The control group of what serves a room's machines: no machine has such a name."""
+SERVICE_PIDS = 512
 FORWARDERS = MACHINE_SLOTS.stop + NETWORK_SLOTS.stop
 """The number of the user id that all forwarders of published ports have: they are alike, and know no secret."""
 
@@ -106,6 +109,13 @@ class Site:
     tasks: "Tasks"
     init: bytes
     ledger: HostLedger
+
+    def service_doors(self) -> list[Path]:
+        """Of the control group of name servers, uplink and forwarders, made if it is not there. Raises Unavailable.
+
+        Machines make them work, so together they weigh as much as one machine, and not as much as the host's own work.
+        """
+        return self.cgroups.create(SERVICES, Limits(pids=SERVICE_PIDS)).doors
 
     def identity(self, number: int) -> Identity | None:
         """A user id for the `number`th thing of this room, where the daemon may give one away."""

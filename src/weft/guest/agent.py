@@ -19,6 +19,7 @@ from weft.guest.facts import Facts, parse_facts
 from weft.guest.frames import PADDING, Frame, FrameParser, Kind, dump_frame
 from weft.guest.link import Link
 from weft.guest.opening import ReadyFinder
+from weft.guest.pace import PIECE, SHARED, Cost
 from weft.guest.protocol import (
     MAJOR,
     MAX_STREAMS,
@@ -143,10 +144,14 @@ class Agent:
             self._end(error)
 
     async def _read_frames(self) -> None:
-        opener, parser = ReadyFinder(self._nonce), FrameParser()
+        opener, parser, cost = ReadyFinder(self._nonce), FrameParser(), Cost(SHARED)
         while data := await self._link.read():
-            for frame in parser.feed(data if self._ready.done() else opener.feed(data)):
-                self._dispatch(frame)
+            for at in range(0, len(data), PIECE):
+                cost.begin()
+                piece = data[at : at + PIECE]
+                for frame in parser.feed(piece if self._ready.done() else opener.feed(piece)):
+                    self._dispatch(frame)
+                await cost.end()
 
     def _dispatch(self, frame: Frame) -> None:
         if frame.kind == Kind.READY:

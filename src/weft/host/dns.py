@@ -76,13 +76,14 @@ async def start_name_server(
     names: Names,
     resolver: str | None = None,
     identity: Identity | None = None,
+    doors: Sequence[Path] = (),
     timeout: float = _START_TIMEOUT,
 ) -> NameServer:
     """Start a name server at `gateway`, or adopt the one of `directory`; returns when it answers, within `timeout`
     seconds.
 
-    `resolver` is asked for names outside, when given. `identity` is wanted when the daemon is root. Raises
-    Unavailable, with the end of its log.
+    `resolver` is asked for names outside, when given. `identity` is wanted when the daemon is root; `doors`
+    are those of the control group that it is to be in. Raises Unavailable, with the end of its log.
     """
     if (server := find_name_server(directory)) is not None:
         if is_of(directory / "dns.json", namespace.mark):
@@ -93,7 +94,7 @@ async def start_name_server(
     served.mkdir(parents=True, exist_ok=True)
     served.chmod(0o755)
     _write_names(directory, network, names)
-    latched = _spawn(namespace, directory, plan_name_server(network, gateway, resolver), identity)
+    latched = _spawn(namespace, directory, plan_name_server(network, gateway, resolver), identity, doors)
     server = NameServer(latched.process, directory)
     write_record(directory / "dns.json", server.process, namespace=namespace.mark)
     latched.release()
@@ -164,11 +165,13 @@ def _replace(path: Path, text: str) -> bool:
     return True
 
 
-def _spawn(namespace: Namespace, directory: Path, argv: list[str], identity: Identity | None) -> Latched:
+def _spawn(
+    namespace: Namespace, directory: Path, argv: list[str], identity: Identity | None, doors: Sequence[Path]
+) -> Latched:
     walls = plan_sandbox(argv, binds=[Bind(directory / _SERVED, _SERVED)], identity=identity, share_net=True)
     log = os.open(directory / "dns.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        return start_latched(namespace.argv(walls), stdout=log, stderr=log)
+        return start_latched(namespace.argv(walls), doors=doors, stdout=log, stderr=log)
     finally:
         os.close(log)
 

@@ -86,11 +86,17 @@ def serves(record: Path, namespace: Namespace, target: str) -> bool:
 
 
 def start_forwarder(
-    namespace: Namespace, record: Path, listeners: Sequence[Listener], target: str, identity: Identity | None
+    namespace: Namespace,
+    record: Path,
+    listeners: Sequence[Listener],
+    target: str,
+    identity: Identity | None,
+    doors: Sequence[Path] = (),
 ) -> Forwarder:
     """Start a forwarder that leads these ports to the machine at `target`. What comes before it is up waits in them.
 
-    `identity` is wanted when the daemon is root. Its complaints are beside the record.
+    `identity` is wanted when the daemon is root; `doors` are those of the control group that it is to be in. Its
+    complaints are beside the record.
     """
     words = [
         word
@@ -104,7 +110,7 @@ def start_forwarder(
     log = os.open(record.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         fds = [listener.sock.fileno() for listener in listeners]
-        latched = start_latched(namespace.argv(walls), fds=fds, stdout=log, stderr=log)
+        latched = start_latched(namespace.argv(walls), fds=fds, doors=doors, stdout=log, stderr=log)
     finally:
         os.close(log)
     write_record(record, latched.process, namespace=namespace.mark, target=target)

@@ -62,17 +62,19 @@ def find_uplink(run_dir: Path) -> Uplink | None:
     return Uplink(found[0], record) if found else None
 
 
-async def start_uplink(namespace: Namespace, run_dir: Path, *, timeout: float = _START_TIMEOUT) -> Uplink:
+async def start_uplink(
+    namespace: Namespace, run_dir: Path, *, doors: Sequence[Path] = (), timeout: float = _START_TIMEOUT
+) -> Uplink:
     """Adopt the uplink on record, or start one; returns when there is a default route inside, within `timeout` seconds.
 
-    Raises Unavailable, with the end of pasta's log.
+    `doors` are those of the control group that it is to be in. Raises Unavailable, with the end of pasta's log.
     """
     if (uplink := find_uplink(run_dir)) is not None:
         if is_of(uplink.record, namespace.mark):
             return uplink
         await uplink.stop()  # it leads out of a namespace whose keeper is gone
     log = run_dir / "uplink.log"
-    latched = await _spawn(namespace, log)
+    latched = await _spawn(namespace, log, doors)
     uplink = Uplink(latched.process, run_dir / "uplink.json")
     write_record(uplink.record, uplink.process, namespace=namespace.mark)
     latched.release()
@@ -89,12 +91,12 @@ async def set_forwarding(namespace: Namespace, on: bool) -> None:
     await namespace.set_sysctl("ipv4/ip_forward", "1" if on else "0")
 
 
-async def _spawn(namespace: Namespace, log: Path) -> Latched:
+async def _spawn(namespace: Namespace, log: Path, doors: Sequence[Path]) -> Latched:
     log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     net = await namespace.open("/proc/self/ns/net")
     try:
         argv = ["pasta", *_OPTIONS, *_plan_target(namespace, net)]
-        return start_latched(argv, fds=[net], stdout=log_fd, stderr=log_fd)
+        return start_latched(argv, fds=[net], doors=doors, stdout=log_fd, stderr=log_fd)
     finally:
         os.close(net)
         os.close(log_fd)

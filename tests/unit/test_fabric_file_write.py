@@ -12,6 +12,11 @@ from weft.plan.fabric_file.check import check_file
 from weft.plan.fabric_file.read import read_file
 from weft.plan.fabric_file.write import LEFT_OUT, dump_file, dump_yaml
 
+
+def optional(**parts: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=parts)
+
+
 NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,6}[a-z0-9])?", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12) | st.sampled_from(
     [
@@ -38,11 +43,13 @@ SECONDS = st.integers(1, 10**6).map(float) | st.floats(0.01, 1e5).map(lambda val
 SIZES = st.integers(32 << 20, 1 << 34)
 RATES = st.integers(4096, 1 << 34)
 RANGES = st.tuples(SIZES, SIZES).map(lambda ends: f"{min(ends)}..{max(ends)}") | SIZES.map("..{}".format)
+POLICIES = optional(
+    mode=st.sampled_from(["auto", "manual"]),
+    cpu_busy=st.floats(0.7, 1) | st.sampled_from(["80%", "0.95"]),
+    down_after=SECONDS.filter(lambda value: value <= 86400) | st.sampled_from(["90s", "5m", "1h30m"]),
+    memory_headroom=st.integers(0, 1 << 40) | st.sampled_from(["16M", "1G"]),
+)
 VALUES = st.booleans() | st.integers(-(10**9), 10**9) | TEXTS | st.lists(TEXTS, max_size=3)
-
-
-def optional(**parts: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({}, optional=parts)
 
 
 NICS = st.lists(
@@ -70,7 +77,7 @@ MACHINES = optional(
     build=st.just("/recipes/it"),
     memory=SIZES | RANGES,
     cpus=st.integers(1, 64) | st.sampled_from(["1..4", "..64", "2..2"]),
-    elastic=st.booleans() | st.sampled_from(["auto", "manual", {}, {"mode": "manual"}]),
+    elastic=st.booleans() | st.sampled_from(["auto", "manual"]) | POLICIES,
     profile=st.sampled_from(["microvm", "q35"]),
     networks=NICS,
     command=st.lists(TEXTS, max_size=3),

@@ -55,7 +55,7 @@ MACHINE = st.fixed_dictionaries(
         "networks": st.lists(NIC, max_size=2),
         "memory": st.sampled_from(["64M", "128M", "64M..1G", "128M..2G", "..1G"]),
         "cpus": st.sampled_from([2, "1..4", "..4", "2..4"]),
-        "elastic": st.sampled_from([True, False, "manual", "auto", {}, {"mode": "manual"}]),
+        "elastic": st.sampled_from([True, False, "manual", "auto", {}, {"mode": "manual"}, {"down_after": "1m"}]),
         "profile": st.sampled_from(["microvm", "q35"]),
         "labels": st.just({"a": "1"}),
         "limits": st.sampled_from([None, {"cpu_weight": 300}, {"disk_read": "10M", "net_in": "1M"}]),

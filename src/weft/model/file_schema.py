@@ -56,6 +56,9 @@ def dump_file_schema() -> Schema:
     parts["NicOptions"] = _make_nic_options(parts["NicFile"])
     for (part, key), schema in _WRITTEN.items():
         _replace(_fields(parts[part]), key, schema)
+    for value in parts["ElasticPolicy"]["properties"].values():
+        if value.get("type") in ("number", "integer"):
+            value["type"] = [value["type"], "string"]
     for part, key in _ONE_OR_MORE:
         listed = _fields(parts[part])[key]
         _replace(_fields(parts[part]), key, {"anyOf": [{"type": "array", "items": listed["items"]}, listed["items"]]})

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from weft.model.elastic import MANUAL, ElasticPolicy, ElasticSpec, PolicyMode
+from weft.model.elastic import MANUAL, ElasticSpec
 from weft.model.file_part import Part
 from weft.model.file_words import (
     Address,
@@ -40,6 +40,7 @@ from weft.model.machine import (
     Profile,
 )
 from weft.model.options import parse_restart
+from weft.model.policy_words import Policy
 from weft.model.ranges import Range
 
 Pull = Literal["missing", "always", "never"]
@@ -105,7 +106,7 @@ class MachineFile(Part):
         description="how many CPUs it has; `MIN..MAX`: as with memory",
         json_schema_extra={"default": 1},
     )
-    elastic: ElasticPolicy | None = Field(
+    elastic: Policy | None = Field(
         default=None, description="`true`: it grows and shrinks by itself; `manual`, or by which policy"
     )
     networks: tuple[NicFile, ...] | None = Field(
@@ -145,8 +146,8 @@ class MachineFile(Part):
         """`on-failure:5` is a policy and a number; `health: none` is said by another key."""
         if not isinstance(value, dict):
             return value
-        if isinstance(elastic := value.get("elastic"), bool | str):
-            value = {**value, "elastic": _read_elastic(elastic)}
+        if value.get("elastic") is False:
+            value = {**value, "elastic": None}
         if value.get("health") in ("none", False):
             value = {**value, "health": None, "no_healthcheck": True}
         if isinstance(policy := value.get("restart"), str) and policy.startswith("on-failure:"):
@@ -207,13 +208,6 @@ class MachineFile(Part):
     def is_elastic(self) -> bool:
         """Whether there is anything that it could grow to."""
         return self.cpus.most is not None or (self.memory is not None and self.memory.most is not None)
-
-
-def _read_elastic(value: bool | str) -> Any:
-    """A policy that is said in a word."""
-    if isinstance(value, bool):
-        return {"mode": PolicyMode.AUTO} if value else None
-    return {"mode": value}
 
 
 def _read_nic(name: Any, nic: Any) -> Any:

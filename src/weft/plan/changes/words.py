@@ -10,11 +10,12 @@ from weft.model.limits import LimitsSpec
 from weft.model.limits_file import RATES
 from weft.model.machine import MachineSpec, NicSpec, Spec
 from weft.model.mount import MountSpec
+from weft.model.policy_words import dump_policy
 from weft.model.publish import PublishSpec
 from weft.model.ranges import Range, dump_cpus, dump_memory
 from weft.model.room import RoomResources
 from weft.model.units import dump_duration, dump_size
-from weft.plan.fabric_file.write import dump_mount, dump_policy, dump_publish
+from weft.plan.fabric_file.write import dump_mount, dump_publish
 
 _NAMES = {
     "cwd": "workdir",

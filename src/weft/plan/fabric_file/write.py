@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from weft.model.elastic import ElasticPolicy, PolicyMode
 from weft.model.fabric_file import FabricFile, InsertFile, RoomFile
 from weft.model.file_part import Part
 from weft.model.limits_file import RATES
 from weft.model.machine import MachineRestart
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.mount import MountKind, MountSpec
+from weft.model.policy_words import dump_policy
 from weft.model.publish import PublishSpec
 from weft.model.ranges import dump_cpus, dump_memory
 from weft.model.room import Isolation
@@ -121,14 +121,6 @@ def _dump_cpus(machine: MachineFile, _defaults: bool) -> int | str:
 def _dump_memory(machine: MachineFile, _defaults: bool) -> str:
     assert machine.memory is not None, "what is None is left out"
     return dump_memory(machine.memory)
-
-
-def dump_policy(policy: ElasticPolicy) -> Any:
-    """A policy as it is written: in a word, or with what is special about it."""
-    said = policy.model_dump(mode="json", exclude_defaults=True)
-    if said.keys() <= {"mode"}:
-        return True if policy.mode is PolicyMode.AUTO else policy.mode.value
-    return said
 
 
 def _dump_restart(machine: MachineFile, _defaults: bool) -> str:

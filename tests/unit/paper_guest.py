@@ -10,6 +10,7 @@ from weft.guest.facts import Facts
 from weft.host.qemu import Qmp
 from weft.model.elastic import CpuMode
 from weft.model.errors import Unavailable
+from weft.plan.elastic.memory import DESCRIBED
 
 MIB = 1 << 20
 RECORD = ElasticRecord(boot=352 * MIB, region=4352 * MIB, mode=CpuMode.FIXED, memory=64 * MIB, cpus=1, total=330 * MIB)
@@ -40,6 +41,11 @@ class PaperGuest:
     def size(self) -> int:
         return self.plugged + self.left
 
+    @property
+    def available(self) -> int:
+        """Its kernel keeps books of what is plugged."""
+        return self.size - self.used - self.plugged // DESCRIBED
+
     def work(self) -> None:
         if self.gone:
             raise Unavailable("QEMU is gone")
@@ -48,7 +54,7 @@ class PaperGuest:
             wanted = max(self.asked_plugged, min(self.unmovable, self.plugged))
             self.plugged = _approach(self.plugged, wanted, self.pace)
             self.left = _approach(self.left, self.asked_left, self.pace)
-        self.least_available = min(self.least_available, self.size - self.used)
+        self.least_available = min(self.least_available, self.available)
         self.sizes.append(self.size)
 
     async def facts(self) -> Facts:
@@ -56,7 +62,7 @@ class PaperGuest:
         self.work()
         return Facts(
             memory_total=330 * MIB + self.plugged,
-            memory_available=max(0, self.size - self.used),
+            memory_available=max(0, self.available),
             memory_ballooned=352 * MIB - self.left,
         )
 

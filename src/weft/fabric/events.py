@@ -31,6 +31,8 @@ KINDS = {
     "machine.scale-applied": "It has the size that was asked for. `data.by`: who asked.",
     "machine.scale-refused": "It does not get the size that was asked for: the guest, the host or a rule forbids it.",
     "machine.scale-failed": "It did not come to the size that was asked for in time. The text says how far.",
+    "machine.took-memory": "Its kernel took memory back from the balloon, to kill no program. The text says how much.",
+    "machine.took-cpus": "It uses more processors than it was granted.",
     "machine.ended": "It does not run any more, or could not be started. The text says why.",
     "machine.suspended": "It is on disk, and does not run until it is resumed.",
     "machine.resumed": "It goes on from where it was suspended.",

@@ -12,6 +12,7 @@ from weft.fabric.elastic.cpus import CpuLever
 from weft.fabric.elastic.levers import Lever
 from weft.fabric.elastic.memory import MemoryLever
 from weft.fabric.elastic.scaling import Scaling
+from weft.fabric.elastic.tending import Tending
 from weft.fabric.endings import remove_group
 from weft.fabric.files import Files
 from weft.fabric.firewalls.changing import FirewallChanges
@@ -167,8 +168,9 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     scaling = Scaling(site, runs, levers)
     scaling.accounts = RoomAccounts(site.ledger, site.room)
     hooks.before_ready.append(scaling.prepare)
-    hooks.on_ready.append(scaling.on_ready)
-    hooks.on_end.append(scaling.on_end)
+    tending = Tending(site, runs, scaling)
+    hooks.on_ready += [scaling.on_ready, tending.on_ready]
+    hooks.on_end += [scaling.on_end, tending.on_end]
     copies = Copies(site, machines, ports, lifecycle, volumes)
     hooks.before_ready.insert(0, copies.join)
     hooks.on_end.append(copies.on_end)

@@ -248,8 +248,8 @@ class MachineView(BaseModel):
     pid: int | None = None
     profile: Profile
     kernel: str
-    memory: int
-    cpus: int
+    memory: int = Field(description="bytes; of an elastic machine that runs: what it was granted")
+    cpus: int = Field(description="of an elastic machine that runs: as many as it was granted")
     elastic: ElasticView | None = Field(
         default=None, description="how far its size may change, as the host knows it; None: it is fixed"
     )

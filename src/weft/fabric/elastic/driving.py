@@ -13,18 +13,30 @@ from weft.host.qemu import Qmp
 from weft.model.elastic import ScaleState
 from weft.model.errors import WeftError
 from weft.plan.boot import PLUG
-from weft.plan.elastic.memory import ALARM, BLOCK, Levers, MemoryLayout, plan_descent, plan_levers, plan_relief
+from weft.plan.elastic.memory import (
+    ALARM,
+    BLOCK,
+    Levers,
+    MemoryLayout,
+    find_floor,
+    find_headroom,
+    plan_descent,
+    plan_levers,
+    plan_relief,
+    round_up,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds: between two looks at what has been done, and two at how much a guest has left that shrinks; without any
-    change until a guest is said not to do what it was asked; for a guest to stop that was told to; and until somebody
-    else may have QEMU's monitor, which serves one at a time.
+    """Seconds: between two looks at what has been done, and two at how much a guest has left that shrinks; for it to
+    say that; without any change until a guest is said not to do what it was asked; for one to stop that was told to;
+    and until somebody else may have QEMU's monitor, which serves one at a time.
     """
 
     look: float = 0.02
     glance: float = 0.1
+    word: float = 0.5
     still: float = 5.0
     settle: float = 2.0
     turn: float = 1.0
@@ -100,16 +112,41 @@ class Drive:
 
     async def _descend(self, before: int, size: int) -> Outcome:
         """Bit by bit, with an eye on the guest. The balloon last: it takes any memory, also what is plugged."""
-        now = before
+        now, (used, _) = before, await self._find_used()
+        most = used + find_headroom(used)
         try:
             while now > size:
-                now = plan_descent(now, size)
+                now = plan_descent(now, max(size, await self._find_floor(now, most)))
                 await self._plug(now, self._until, watch=True)
                 await self._inflate(now, self._until, watch=True)
         except Short as err:
             await self._relieve(before, err.available)
             return Outcome(ScaleState.REFUSED, "its programs have taken memory while it shrank")
         return APPLIED
+
+    async def _find_floor(self, now: int, most: int) -> int:
+        """The least that the guest can be left with. Raises Stuck when that is no less than it has, and Short when it
+        has little left, or uses more than `most`: it is at it.
+        """
+        used, available = await self._find_used()
+        if available < ALARM or used > most:
+            raise Short(available)
+        least = round_up(used + find_headroom(used))
+        if least >= now:
+            raise Stuck(f"the guest uses {used >> 20} MiB and needs some headroom")
+        return least
+
+    async def _find_used(self) -> tuple[int, int]:
+        """What the guest uses, and what it can still have."""
+        facts = await self._ask()
+        _, used = find_floor(
+            boot=self._layout.boot,
+            total=self._total or facts.memory_total,
+            now=facts.memory_total,
+            available=facts.memory_available,
+            ballooned=facts.memory_ballooned,
+        )
+        return used, facts.memory_available
 
     async def _relieve(self, before: int, available: int) -> None:
         """Give a guest back what it needs; it had that a moment ago."""
@@ -120,17 +157,26 @@ class Drive:
 
     async def _plug(self, size: int, until: float, *, watch: bool = False) -> None:
         wanted = plan_levers(self._layout, size).plugged
-        if self._layout.region:
+
+        async def ask() -> None:
             await (await self._monitor()).request_memory(PLUG, wanted)
-            await self._await(lambda levers: levers.plugged, wanted, until, watch)
+
+        if self._layout.region:
+            await self._await(ask, lambda levers: levers.plugged, wanted, until, watch)
 
     async def _inflate(self, size: int, until: float, *, watch: bool = False) -> None:
         wanted = plan_levers(self._layout, size).left
-        await (await self._monitor()).set_balloon(wanted)
-        await self._await(lambda levers: levers.left, wanted, until, watch)
 
-    async def _await(self, of: Callable[[Levers], int], wanted: int, until: float, watch: bool) -> None:
-        """Until a lever is there. Raises Stuck, and Short if the guest is to be watched."""
+        async def ask() -> None:
+            await (await self._monitor()).set_balloon(wanted)
+
+        await self._await(ask, lambda levers: levers.left, wanted, until, watch)
+
+    async def _await(
+        self, ask: Callable[[], Awaitable[None]], of: Callable[[Levers], int], wanted: int, until: float, watch: bool
+    ) -> None:
+        """Ask, until a lever is there. Raises Stuck, and Short if the guest is to be watched."""
+        await ask()
         before, since = -1, time.monotonic()
         looked = since
         while (now := of(levers := await self.read())) != wanted:
@@ -142,10 +188,25 @@ class Drive:
             if clock > until:
                 raise Stuck(f"its kernel has come to {levers.size >> 20} MiB in time", ScaleState.FAILED)
             if watch and clock > looked + self._pace.glance:
-                looked = clock
-                if (available := (await self._ask()).memory_available) < ALARM:
-                    raise Short(available)
+                await self._watch(ask, now - wanted)
+                looked = time.monotonic()
             await asyncio.sleep(self._pace.look)
+
+    async def _watch(self, ask: Callable[[], Awaitable[None]], ahead: int) -> None:
+        """See to it that a guest which is to lose so much more can do without. One that does not say loses nothing
+        until it does. Raises Short.
+        """
+        asking = asyncio.ensure_future(self._ask())
+        try:
+            if not (await asyncio.wait([asking], timeout=self._pace.word))[0]:
+                await self._hold()
+                await asyncio.wait([asking])
+                await ask()
+            facts = await asking
+        finally:
+            asking.cancel()
+        if facts.memory_available - ahead < ALARM:
+            raise Short(facts.memory_available)
 
     async def _await_guest(self, size: int) -> None:
         """Until the guest's kernel counts what it has got. Raises Stuck."""

@@ -21,6 +21,8 @@ DRIVERS = {"balloon": "virtio-balloon", "mem": "virtio-mem"}
 """What drivers a guest has by its word, and what they are of."""
 WORDS = ("virtio_mem", "virtio_balloon")
 """What lines of a kernel's log are about memory that comes and goes."""
+CHATTER = ("requested size", "plugged size")
+"""What it says whenever it is asked for something."""
 BROKEN = "marking device as broken"
 """What virtio-mem's driver says when it gives up."""
 
@@ -85,9 +87,10 @@ class MemoryLever:
         try:
             if lack := _find_lack(_elastic(machine), await self._ask(machine)):
                 return replace(outcome, reason=lack, lost=True)
-            lines = await read_kernel_log(self._agent(machine), time.monotonic() - began, WORDS)
+            log = await read_kernel_log(self._agent(machine), time.monotonic() - began, WORDS)
         except WeftError:
             return outcome
+        lines = [line for line in log if not any(words in line for words in CHATTER)]
         said = f": {lines[-1]}" if lines else ""
         return replace(outcome, reason=outcome.reason + said, lost=any(BROKEN in line for line in lines))
 

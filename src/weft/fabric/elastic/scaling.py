@@ -114,6 +114,21 @@ class Scaling:
         for resource in Resource:
             await self._supersede((machine.name, resource))
 
+    async def correct(self, name: str, resource: Resource) -> None:
+        """Put right what is on record of a machine that has changed its size by itself, unless a request is on its way.
+
+        Raises NotFound, WrongState: it has ended.
+        """
+        async with self._turns[name, resource]:
+            if (name, resource) in self._work:
+                return
+            before = granted(self._shelf.get(name), resource)
+            await self._settle(name, resource, None)
+            now = granted(self._shelf.get(name), resource)
+        if now > before:
+            text = f"machine {name} has taken back {resource}: from {_dump(resource, before)} to {_dump(resource, now)}"
+            self._site.events.publish(f"machine.took-{resource}", name, text)
+
     def check(self, machine: MachineRecord, resource: Resource, wanted: int) -> None:
         """Raises what is against a request: Invalid (outside its range), WrongState."""
         name, record = machine.name, machine.elastic
@@ -208,6 +223,7 @@ class Scaling:
 
     async def _close(self, name: str, request: ScaleRequest, outcome: Outcome) -> None:
         """On record: what it has, and what became of the request. Raises NotFound, WrongState: it has ended."""
+        self._elastic(name)
         resource = request.resource
         applied = fit(resource, request.wanted) if outcome.state is ScaleState.APPLIED else None
         await self._settle(name, resource, applied)
@@ -222,8 +238,8 @@ class Scaling:
 
     async def _settle(self, name: str, resource: Resource, has: int | None) -> None:
         """Only what a machine is known not to have is free for others. None: it is to be asked what it has."""
-        machine = self._shelf.get(name)
         if has is None:
+            machine = self._shelf.get(name)
             try:
                 has = (await self._levers[resource].read(machine)).most(granted(machine, resource))
             except WeftError as err:
@@ -251,7 +267,7 @@ class Scaling:
 
     def _elastic(self, name: str) -> tuple[MachineRecord, ElasticRecord]:
         machine = self._shelf.get(name)
-        if machine.elastic is None or not machine.state.is_live:
+        if machine.elastic is None or not machine.state.is_live or machine.state is State.STOPPING:
             raise WrongState(f"machine {name!r} has ended")
         return machine, machine.elastic
 

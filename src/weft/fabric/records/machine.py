@@ -164,12 +164,12 @@ class MachineRecord(Record):
     @property
     def granted_memory(self) -> int:
         """Bytes that the host keeps for it."""
-        return self.elastic.memory if self.elastic else self.memory
+        return self.elastic.memory if self.elastic and self.state.is_live else self.memory
 
     @property
     def granted_cpus(self) -> int:
         """Processors that the host keeps for it."""
-        return self.elastic.cpus if self.elastic else self.spec.cpus
+        return self.elastic.cpus if self.elastic and self.state.is_live else self.spec.cpus
 
     @property
     def hears(self) -> bool:

@@ -19,7 +19,7 @@ LEAST_HEADROOM = 16 << 20
 HEADROOM = 8
 """One part in so many of what a guest uses is left to it beside that, and `LEAST_HEADROOM` at least."""
 ALARM = LEAST_HEADROOM // 2
-"""A guest that shrinks and has less than this available gets some back."""
+"""A guest that shrinks and is about to have less than this available gets some back."""
 STRIDE = 32 << 20
 """What a shrink takes at once at least, if there is so much to be taken."""
 REGION = 128 << 20
@@ -76,7 +76,12 @@ def find_floor(*, boot: int, total: int, now: int, available: int, ballooned: in
     can be had, and the balloon has `ballooned`. What describes memory that is plugged goes with it.
     """
     used = boot - total + now - available - ballooned - max(0, now - total) // DESCRIBED
-    return round_up(used + max(LEAST_HEADROOM, used // HEADROOM)), used
+    return round_up(used + find_headroom(used)), used
+
+
+def find_headroom(used: int) -> int:
+    """What a guest that uses so much is left with beside that."""
+    return max(LEAST_HEADROOM, used // HEADROOM)
 
 
 def plan_descent(now: int, goal: int) -> int:

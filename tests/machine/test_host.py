@@ -129,3 +129,21 @@ def test_an_idle_machine_gives_back_when_the_host_is_short_and_gets_it_again(ten
 def granted(fabric: TestFabric, name: str) -> int:
     """What a machine has, in MiB."""
     return int(fabric.client.elastic(name)["memory"]["granted"]) // MIB
+
+
+def test_what_was_borrowed_of_a_guarantee_goes_back_to_who_claims_it(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "weft.toml").write_text(f"host_memory = {640 * MIB}\nhost_reserve = {128 * MIB}\n")
+    with open_fabric(home) as fabric:
+        fabric.run("room", "create", "acme", "--memory", "256M")
+        fabric.run("run", "-d", "--name", "big", "--memory", "64M..512M", "base")
+        fabric.run("scale", "--memory", "384M", "big")
+        assert fabric.json("host", "show")["loans"] == [
+            {"lender": "acme", "borrower": "default", "memory": (64 + 384 + 256 - 64 - 512) * MIB}
+        ]
+        fabric.run("--room", "acme", "run", "-d", "--name", "mine", "--memory", "64M..256M", "base")
+        fabric.run("--room", "acme", "scale", "--memory", "256M", "mine")
+        view = fabric.json("host", "show")
+        assert view["granted"] <= view["capacity"] and not view["loans"]
+        assert granted(fabric, "big") == 256

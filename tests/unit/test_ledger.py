@@ -124,3 +124,24 @@ def test_a_room_has_at_least_what_it_is_guaranteed() -> None:
         RoomResources(memory=2, max_memory=1)
     with pytest.raises(Invalid, match="max_cpus"):
         RoomResources(cpus=1.5, max_cpus=1)
+
+
+async def test_a_start_that_is_given_up_while_others_give_back_is_promised_nothing(fabric: Fabric) -> None:
+    await make(fabric, "one", 100)
+    ledger = fabric.shared.ledger
+    asked = asyncio.Event()
+
+    async def collect(_shortage: int) -> None:
+        asked.set()
+        await asyncio.sleep(60)
+
+    async def start() -> None:
+        async with ledger.starting("default", fabric.default.site.shelves.machines.get("one")):
+            raise AssertionError("it was given up")
+
+    ledger.collect, ledger.find_used = collect, lambda: GIB
+    task = asyncio.create_task(start())
+    await asyncio.wait_for(asked.wait(), 10)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled() and ledger.read().machines == ()

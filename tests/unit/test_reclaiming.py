@@ -49,8 +49,9 @@ class Host:
         """Everybody has been seen already."""
         assert elastic
 
-    def glance(self) -> None:
+    def glance(self, *, elastic: bool) -> None:
         """Nothing is new."""
+        assert elastic
 
     def size(self, name: str, room: str = "default") -> int:
         """What a machine is granted, in MiB."""
@@ -292,3 +293,29 @@ async def test_doctor_says_whether_memory_is_short(host: Host) -> None:
     check = fabric.host.check()
     assert not check.ok and not check.needed and "weft host top" in (check.hint or "")
     assert "1024 of 3840 MiB promised" in check.detail
+
+
+async def test_what_was_borrowed_of_a_guarantee_is_asked_back_when_that_is_claimed(host: Host) -> None:
+    await host.fabric.rooms.create(RoomSpec(name="acme", resources=RoomResources(memory=GIB)))
+    await run(host, "big", 3700)
+    await run(host, "mine", 128, room="acme")
+    room = host.get("acme")
+    await room.scaling.scale("mine", Resource.MEMORY, 512 * MIB, "weft scale")
+    request = await room.scaling.settled("mine", Resource.MEMORY)
+    assert request.state is ScaleState.APPLIED
+    assert (host.size("mine", "acme"), host.size("big")) == (512, 3840 - 512)
+    async with host.ledger.starting("acme", host.machine("mine", "acme").with_(state=State.STOPPED)):
+        assert host.size("big") == 3840 - 512
+
+
+async def test_what_cannot_be_asked_back_at_once_is_asked_back_later(host: Host) -> None:
+    await host.fabric.rooms.create(RoomSpec(name="acme", resources=RoomResources(memory=GIB)))
+    await run(host, "big", 3700)
+    await run(host, "mine", 512, room="acme")
+    host.refusing.add("big")
+    await host.reclaiming.look(None)
+    assert host.ledger.read().excess == (3700 + 512 - 3840) * MIB
+    host.refusing.clear()
+    host.now += 60
+    await host.reclaiming.look(None)
+    assert host.ledger.read().excess == 0 and host.size("big") == 3840 - 512

@@ -68,8 +68,11 @@ class HostLedger:
                 if machine.state.is_live:
                     key = (record.name, machine.name)
                     machines[key] = machine_account(record.name, machine, self.seen.get(key, UNSEEN))
+        for key, resource, size in self._list_reserved():
+            if (account := machines.get(key)) is not None:
+                machines[key] = _with_reserved(account, resource, size)
         host = host_account(self._facts, self._settings, self._read_available())
-        return Ledger(host, tuple(map(self._with_reserved, machines.values())), rooms)
+        return Ledger(host, tuple(machines.values()), rooms)
 
     @asynccontextmanager
     async def starting(self, room: str, machine: MachineRecord) -> AsyncIterator[None]:
@@ -78,10 +81,11 @@ class HostLedger:
         Raises NoRoom.
         """
         account = machine_account(room, machine)
-        async with self._turn:
-            await self._check(lambda ledger: admit(ledger, account))
-            self._starting[account.key] = account
         try:
+            async with self._turn:
+                await self._check(lambda ledger: admit(ledger, account))
+                self._starting[account.key] = account
+                await self._settle()
             yield
         finally:
             self._starting.pop(account.key, None)
@@ -97,6 +101,7 @@ class HostLedger:
         async with self._turn:
             await self._check(ask)
             self._reserved[key, resource] = (size, self._clock() + SOON)
+            await self._settle()
 
     def release(self, key: Key, resource: Resource) -> None:
         """A machine's record says what it has, and nothing else is meant for it."""
@@ -119,12 +124,15 @@ class HostLedger:
             refusal = ask(self.read())
         _raise(refusal)
 
-    def _with_reserved(self, account: MachineAccount) -> MachineAccount:
+    async def _settle(self) -> None:
+        """What others have borrowed of a guarantee that is claimed now is asked back; the claim holds in any case."""
+        if excess := self.read().excess:
+            await self.collect(excess)
+
+    def _list_reserved(self) -> list[tuple[Key, Resource, int]]:
         now = self._clock()
         self._reserved = {what: entry for what, entry in self._reserved.items() if entry[1] > now}
-        memory, _ = self._reserved.get((account.key, Resource.MEMORY), (0, 0.0))
-        cpus, _ = self._reserved.get((account.key, Resource.CPUS), (0, 0.0))
-        return replace(account, granted=max(account.granted, memory), cpus_granted=max(account.cpus_granted, cpus))
+        return [(key, resource, size) for (key, resource), (size, _) in self._reserved.items()]
 
     def _read_available(self) -> int:
         """An owner's bound is as a host's own: what machines use is not available."""
@@ -132,6 +140,12 @@ class HostLedger:
         if self._settings.host_memory is None:
             return available
         return min(available, self._settings.host_memory - self.find_used())
+
+
+def _with_reserved(account: MachineAccount, resource: Resource, size: int) -> MachineAccount:
+    if resource is Resource.MEMORY:
+        return replace(account, granted=max(account.granted, size))
+    return replace(account, cpus_granted=max(account.cpus_granted, size))
 
 
 def _granted(account: MachineAccount, resource: Resource) -> int:

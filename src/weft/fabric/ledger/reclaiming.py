@@ -49,7 +49,7 @@ class Reclaiming:
         """Look at the host again and again. `find_stalled`: percent of the time in which something waits for memory."""
         while True:
             await sleep(EVERY)
-            self._looking.glance()
+            self._looking.glance(elastic=True)
             await self.look(find_stalled())
 
     async def look(self, stalled: float | None) -> None:
@@ -59,8 +59,8 @@ class Reclaiming:
         if verdict.tension.tight is not self.tension.tight:
             self._tell(verdict.tension.tight, ledger.host.available)
         self.tension = verdict.tension
-        if verdict.shortage:
-            await self.collect(verdict.shortage)
+        if shortage := max(verdict.shortage, ledger.excess):
+            await self.collect(shortage)
         elif verdict.plenty:
             changes = give_back(ledger, verdict.plenty)
             await asyncio.gather(*(self._change(change) for change in changes))

@@ -164,6 +164,11 @@ class Ledger:
         return max(0, self.host.capacity - self.granted)
 
     @cached_property
+    def excess(self) -> int:
+        """Bytes that have been granted beyond what there is: within a guarantee that others had borrowed."""
+        return max(0, self.granted - self.host.capacity)
+
+    @cached_property
     def cpus_promised(self) -> float:
         """Processors, to all rooms."""
         return sum(map(self.cpus_promised_to, self.names))

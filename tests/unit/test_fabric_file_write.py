@@ -132,7 +132,8 @@ FILES = st.dictionaries(NAMES, ROOMS, max_size=2).map(lambda rooms: FabricFile.m
 def test_what_is_written_comes_to_the_same(file: FabricFile, defaults: bool) -> None:
     reading = read_file(dump_yaml(dump_file(file, defaults=defaults)), "/")
     assert reading.problems == []
-    assert reading.file == file
+    assert defaults or reading.file == file
+    assert dump_file(reading.file, defaults=True) == dump_file(file, defaults=True)
 
 
 @pytest.mark.parametrize("defaults", [False, True])
@@ -183,3 +184,10 @@ rooms:
     plain = dump_file(file, defaults=False)
     plain["rooms"]["acme"]["machines"]["web"]["settings"] = {"key": LEFT_OUT}
     assert dump_yaml(plain) == text
+
+
+def test_what_is_implied_is_written_with_the_defaults() -> None:
+    text = "rooms: { a: { machines: { m: base, n: { image: base, cpus: 1..2 } } } }"
+    machines = dump_file(read_file(text, "/").file, defaults=True)["rooms"]["a"]["machines"]
+    assert (machines["m"]["profile"], machines["m"].get("elastic")) == ("microvm", None)
+    assert (machines["n"]["profile"], machines["n"]["elastic"]) == ("q35", "manual")

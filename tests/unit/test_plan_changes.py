@@ -133,8 +133,10 @@ def test_of_an_elastic_machine_only_the_policy_changes_while_it_runs(rooms: Pape
          ("elastic true → manual", "cpus 1..4 → 2..4 needs a start"), ("job",)),
         ("cpus: 2..4, memory: ..2G, elastic: { down_after: 1m, memory_headroom: 32M }",
          ("elastic manual → memory_headroom=32M, down_after=60.0",), ()),
+        ("cpus: 2..4, memory: ..2G, elastic: { down_after: 2m, memory_headroom: 32M }",
+         ("elastic: -down_after=60.0, +down_after=120.0",), ()),
         ("cpus: 2, memory: ..2G",
-         ("cpus 2..4 → 2 needs a start", "elastic memory_headroom=32M, down_after=60.0 → manual needs a start"),
+         ("cpus 2..4 → 2 needs a start", "elastic memory_headroom=32M, down_after=120.0 → manual needs a start"),
          ("job",)),
         ("cpus: 2", ("profile q35 → microvm needs a start", "memory ..2G → default needs a start"), ("job",)),
     ):  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from weft.model.elastic import MANUAL, ElasticPolicy
+from weft.model.elastic import MANUAL
 from weft.model.limits import LimitsSpec
 from weft.model.limits_file import RATES
 from weft.model.machine import MachineSpec, NicSpec, Spec
@@ -60,14 +60,15 @@ def _dump_size(spec: MachineSpec, part: str) -> str:
 
 
 def _compare_policies(before: MachineSpec, after: MachineSpec) -> list[str]:
-    one, other = ((spec.elastic.policy if spec.elastic else MANUAL) for spec in (before, after))
+    one, other = (dump_policy(spec.elastic.policy if spec.elastic else MANUAL) for spec in (before, after))
     if after.elastic is None or one == other:
         return []
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return [f"elastic: {_compare_items(_pairs(one), _pairs(other))}"]
     return [f"elastic {_dump_policy(one)} → {_dump_policy(other)}"]
 
 
-def _dump_policy(policy: ElasticPolicy) -> str:
-    said = dump_policy(policy)
+def _dump_policy(said: Any) -> str:
     return _shorten(", ".join(_pairs(said)) if isinstance(said, Mapping) else _dump_one(said))
 
 

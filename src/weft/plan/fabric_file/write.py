@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from weft.model.elastic import MANUAL
 from weft.model.fabric_file import FabricFile, InsertFile, RoomFile
 from weft.model.file_part import Part
 from weft.model.limits_file import RATES
-from weft.model.machine import MachineRestart
+from weft.model.machine import MachineRestart, Profile
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.mount import MountKind, MountSpec
 from weft.model.policy_words import dump_policy
@@ -77,6 +78,8 @@ def _dump_part(part: Part, defaults: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, field in type(part).model_fields.items():
         value = getattr(part, name)
+        if value is None and defaults and (find := _IMPLIED.get((type(part), name))):
+            value = find(part)
         is_default = value == field.get_default(call_default_factory=True)
         if value is None or name in _SAID_OTHERWISE or (is_default and not defaults):
             continue
@@ -170,7 +173,7 @@ def _dump_command(health: HealthFile, _defaults: bool) -> Any:
 _DUMPS: dict[tuple[type[Part], str], Callable[..., Any]] = {
     (MachineFile, "cpus"): _dump_cpus,
     (MachineFile, "memory"): _dump_memory,
-    (MachineFile, "elastic"): lambda machine, _: dump_policy(machine.elastic),
+    (MachineFile, "elastic"): lambda machine, _: dump_policy(machine.elastic or MANUAL),
     (MachineFile, "restart"): _dump_restart,
     (MachineFile, "networks"): _dump_networks,
     (MachineFile, "publish"): lambda machine, _: [dump_publish(port) for port in machine.publish],
@@ -183,3 +186,9 @@ _DUMPS: dict[tuple[type[Part], str], Callable[..., Any]] = {
     (NicFile, "pinned"): lambda nic, _: nic.pinned,
 }
 """What is written otherwise than it is kept."""
+
+_IMPLIED: dict[tuple[type[Part], str], Callable[[Any], Any]] = {
+    (MachineFile, "profile"): lambda machine: Profile.Q35 if machine.is_elastic else Profile.MICROVM,
+    (MachineFile, "elastic"): lambda machine: MANUAL if machine.is_elastic else None,
+}
+"""What stands for nothing depends on the rest of the part."""

@@ -319,3 +319,19 @@ async def test_what_cannot_be_asked_back_at_once_is_asked_back_later(host: Host)
     host.now += 60
     await host.reclaiming.look(None)
     assert host.ledger.read().excess == 0 and host.size("big") == 3840 - 512
+
+
+async def test_who_hangs_holds_nobody_up_for_long(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weft.fabric.ledger.reclaiming.PATIENCE", 0.05)
+    await run(host, "hangs", 3000)
+    await run(host, "busy", 128)
+    room = PaperRoom(host, host.fabric.default.site)
+    never = asyncio.Event()
+
+    async def scale_never(*_request: object) -> None:
+        await never.wait()
+
+    monkeypatch.setattr(Scaling, "scale", scale_never)
+    with pytest.raises(NoRoom):
+        await asyncio.wait_for(room.scaling.granting.accounts.reserve(host.machine("busy"), Resource.MEMORY, GIB), 30)
+    assert host.size("hangs") == 3000

@@ -81,11 +81,10 @@ class HostLedger:
         Raises NoRoom.
         """
         account = machine_account(room, machine)
+        await self._check(lambda ledger: admit(ledger, account))
+        self._starting[account.key] = account
         try:
-            async with self._turn:
-                await self._check(lambda ledger: admit(ledger, account))
-                self._starting[account.key] = account
-                await self._settle()
+            await self._settle()
             yield
         finally:
             self._starting.pop(account.key, None)
@@ -98,10 +97,9 @@ class HostLedger:
             now = 0 if account is None else _granted(account, resource)
             return grow(ledger, account, resource, size - now) if account is not None and size > now else None
 
-        async with self._turn:
-            await self._check(ask)
-            self._reserved[key, resource] = (size, self._clock() + SOON)
-            await self._settle()
+        await self._check(ask)
+        self._reserved[key, resource] = (size, self._clock() + SOON)
+        await self._settle()
 
     def release(self, key: Key, resource: Resource) -> None:
         """A machine's record says what it has, and nothing else is meant for it."""
@@ -117,12 +115,15 @@ class HostLedger:
         _raise(guarantee(self.read(), room_account(spec)))
 
     async def _check(self, ask: Callable[[Ledger], Refusal | None]) -> None:
-        """What is lent is asked back where that would help."""
-        refusal = ask(self.read())
-        if refusal is not None and refusal.shortage:
-            await self.collect(refusal.shortage)
-            refusal = ask(self.read())
-        _raise(refusal)
+        """What is lent is asked back where that would help: for one at a time, the next may find that it is enough.
+
+        Nothing else runs between the last look and what the caller does next.
+        """
+        if _find_shortage(ask(self.read())):
+            async with self._turn:
+                if shortage := _find_shortage(ask(self.read())):
+                    await self.collect(shortage)
+        _raise(ask(self.read()))
 
     async def _settle(self) -> None:
         """What others have borrowed of a guarantee that is claimed now is asked back; the claim holds in any case."""
@@ -146,6 +147,10 @@ def _with_reserved(account: MachineAccount, resource: Resource, size: int) -> Ma
     if resource is Resource.MEMORY:
         return replace(account, granted=max(account.granted, size))
     return replace(account, cpus_granted=max(account.cpus_granted, size))
+
+
+def _find_shortage(refusal: Refusal | None) -> int:
+    return 0 if refusal is None else refusal.shortage
 
 
 def _granted(account: MachineAccount, resource: Resource) -> int:

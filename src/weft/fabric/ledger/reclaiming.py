@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from weft.fabric.events import EventLog
@@ -81,11 +80,13 @@ class Reclaiming:
             if change.gives > 0 and machine.elastic is not None:
                 elastic = machine.elastic.with_(gave_from=max(change.before, find_before(machine)))
                 await room.site.shelves.machines.save(machine.with_(elastic=elastic))
-            await room.scaling.scale(change.name, Resource.MEMORY, change.after, HOST)
-            with suppress(TimeoutError):
-                request = await asyncio.wait_for(room.scaling.settled(change.name, Resource.MEMORY), PATIENCE)
-                if request.state is ScaleState.APPLIED:
-                    return
+            async with asyncio.timeout(PATIENCE):  # what is on its way for it may wait for us
+                await room.scaling.scale(change.name, Resource.MEMORY, change.after, HOST)
+                request = await room.scaling.settled(change.name, Resource.MEMORY)
+            if request.state is ScaleState.APPLIED:
+                return
+        except TimeoutError:
+            log.info("memory of machine %s: still on its way after %g s", change.name, PATIENCE)
         except WeftError as err:
             log.info("memory of machine %s: %s", change.name, err.message)
         self._refused[change.room, change.name] = self._clock() + OFFENDED

@@ -114,3 +114,13 @@ def test_a_machine_becomes_elastic_and_fixed_again(shop: TestFabric) -> None:
     shop.run("update", "--memory", "96M", "--restart-now", "late")
     assert shop.refusal("scale", "--memory", "128M", "late") == "wrong-state"
     shop.run("rm", "-f", "late")
+
+
+def test_what_needs_more_than_its_minimum_keeps_that_and_stays_elastic(shop: TestFabric) -> None:
+    shop.run("run", "-d", "--name", "tiny", "--memory", "33M..96M", "base")
+    view = view_of(shop, room="default", name="tiny")
+    assert view["elastic"]["lost"] == "" and 33 * MIB < view["memory"] < 96 * MIB
+    assert shop.text("scale", "--memory", "96M", "tiny") == "tiny: memory 96M applied\n"
+    done = shop.run("scale", "--memory", "33M", "tiny", check=False)
+    assert done.returncode == 1 and b"memory 33M refused: the guest uses" in done.stdout, done
+    shop.run("rm", "-f", "tiny")

@@ -74,7 +74,17 @@ def test_age_of_a_manifest() -> None:
     assert dump_age(created.isoformat().replace("+00:00", "Z")) == "2h"
 
 
-@pytest.mark.parametrize(("size", "text"), [(None, "-"), (64 << 20, "64M"), (3 << 29, "1.5G"), (5_767_168, "5.5M")])
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (None, "-"),
+        (64 << 20, "64M"),
+        (3 << 29, "1.5G"),
+        (5_767_168, "5.5M"),
+        (1001 << 20, "1001M"),
+        (1 << 50, "1048576G"),
+    ],
+)
 def test_memory(size: int | None, text: str) -> None:
     assert dump_memory(size) == text
 

@@ -110,7 +110,12 @@ def dump_memory(size: int | None) -> str:
     if size is None:
         return "-"
     mebibytes = size / (1 << 20)
-    return f"{mebibytes / 1024:.3g}G" if mebibytes >= 1024 else f"{mebibytes:.3g}M"
+    return f"{_dump_digits(mebibytes / 1024)}G" if mebibytes >= 1024 else f"{_dump_digits(mebibytes)}M"
+
+
+def _dump_digits(value: float) -> str:
+    """Three digits, or as many as are before the point."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
 def dump_bytes(size: int | None) -> str:
@@ -121,4 +126,4 @@ def dump_bytes(size: int | None) -> str:
     unit = next(units)
     while value >= 1000 and unit != "T":
         value, unit = value / 1024, next(units)
-    return f"{value:.3g}{unit}"
+    return f"{_dump_digits(value)}{unit}"

@@ -104,7 +104,7 @@ def _await_settled(
                 left = until - time.monotonic()
                 if left <= 0:
                     break
-                show(f"{name}: {', '.join(_dump_way(key, views[name][key]) for key in moving)}", None)
+                show(f"{name}: {'; '.join(_dump_way(key, views[name][key]) for key in moving)}", None)
                 views[name] = client.elastic(name, patience=min(LOOK if is_watched else PATIENCE, left))
                 time.sleep(min(PAUSE, left))
             return views[name]

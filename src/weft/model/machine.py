@@ -25,7 +25,7 @@ MAC_PATTERN = r"^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$"
 
 
 class Profile(StrEnum):
-    """The two machine types: the cheapest one, fixed in size, or the one with PCI that can grow."""
+    """The two machine types: the cheapest one, or the one with PCI, which more memory can be plugged into."""
 
     MICROVM = "microvm"
     Q35 = "q35"

@@ -35,7 +35,7 @@ class MemoryLever:
         self._runs = runs
 
     async def prepare(self, machine: MachineRecord) -> MachineRecord:
-        """Has the balloon take what the machine has at boot beyond what it was granted."""
+        """Has the balloon take what the machine has at boot beyond what it was granted, unless it uses that."""
         record = _elastic(machine)
         facts = await self._ask(machine)
         prepared: MachineRecord = machine.with_(elastic=record.with_(total=facts.memory_total))
@@ -44,7 +44,7 @@ class MemoryLever:
         if lack := _find_lack(record, facts):
             raise Unavailable(lack)
         outcome = await self.move(prepared, record.memory, 2 * PACE.still)
-        if outcome.state is not ScaleState.APPLIED:
+        if outcome.lost or outcome.state is ScaleState.FAILED:
             raise Unavailable(outcome.reason)
         return prepared
 

@@ -96,7 +96,7 @@ class Scaling:
             except WeftError as err:
                 lost = err.message
             machine = await self._note_prepared(machine, resource, lost)
-            if lost:
+            if lost or (machine.name, resource) not in self._work:
                 await self._settle(machine.name, resource, None)
 
     async def on_ready(self, machine: MachineRecord) -> None:

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "files.h"
@@ -45,6 +46,21 @@ static void add_load(struct text *text)
 		return;
 	add(text, "load %s %s %s\n", one, five, fifteen);
 	add(text, "processes %u %u\n", running, total);
+}
+
+/* `cpu USER NICE SYSTEM IDLE IOWAIT IRQ SOFTIRQ STEAL ...` in ticks, of all processors: busy is all but the two in the
+ * middle. */
+static void add_busy(struct text *text)
+{
+	char line[256];
+	unsigned long long user, nice, system, idle, wait, irq, soft, steal;
+	if (read_line("/proc/stat", line, sizeof line) < 0)
+		return;
+	if (sscanf(line, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &wait, &irq, &soft,
+		   &steal) != 8)
+		return;
+	unsigned long long ticks = user + nice + system + irq + soft + steal;
+	add(text, "cpu_busy_us %llu\n", ticks * (1000000 / (unsigned long long)sysconf(_SC_CLK_TCK)));
 }
 
 static void add_memory(struct text *text)
@@ -157,6 +173,7 @@ size_t facts_write(char *out, size_t room)
 	char cpus[64];
 	add(&text, "uptime_ns %llu\n", (unsigned long long)clock_ns(CLOCK_BOOTTIME));
 	add_load(&text);
+	add_busy(&text);
 	add_memory(&text);
 	add_balloon(&text);
 	add_memory_drivers(&text);

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from weft.model.elastic import ElasticPolicy, Resource
-from weft.plan.elastic.past import Change, Past, note_change, note_refusal
+from weft.plan.elastic.past import BY, Change, Past, note_change, note_refusal
 from weft.plan.elastic.policy import decide
 from weft.plan.elastic.samples import Sample
 from weft.plan.elastic.settling import Decision, Extent
@@ -110,7 +110,7 @@ class PaperMachine:
             grow = decision.target > extent.now
             self.pasts[resource] = note_refusal(past, reason, self.now, grow=grow)
             return
-        change = Change(self.now, extent.now, decision.target, "policy", decision.why, decision.hidden)
+        change = Change(self.now, extent.now, decision.target, BY, decision.why, decision.hidden, decision.asked)
         self.pasts[resource] = note_change(past, change, self.policy)
         self.changes.append((resource, change))
         self.set(resource, decision.target)

@@ -123,6 +123,7 @@ ROUTES: list[tuple[str, tuple[Any, ...], Json, str, str, Json, Any]] = [
         {"add_memory": -1, "wait": False, "by": "weft scale"},
     ),
     ("elastic", ("web",), {}, "GET", "/v1/machines/web/elastic", {}, None),
+    ("elastic_account", ("web",), {}, "GET", "/v1/machines/web/elastic/account", {}, None),
     ("elastic", ("web",), {"patience": 1.5}, "GET", "/v1/machines/web/elastic", {"patience": "1.5"}, None),
     (
         "fork_room",

@@ -12,7 +12,7 @@ from weft.api.deps import TheRoom
 from weft.api.shield import finish
 from weft.fabric.elastic.showing import find_request
 from weft.fabric.room import Room
-from weft.model.elastic import ElasticView, Resource
+from weft.model.elastic import ElasticAccount, ElasticView, Resource
 from weft.model.errors import Invalid
 from weft.plan.elastic.growth import find_target
 
@@ -50,6 +50,12 @@ async def get_elastic(room: TheRoom, name: str, patience: Patience = 0.0) -> Ela
         async with asyncio.timeout(patience):
             await _await_settled(room, name)
     return await room.scaling.view(name)
+
+
+@router.get("/{name}/elastic/account")
+async def explain_elastic(room: TheRoom, name: str) -> ElasticAccount:
+    """What a machine's policy did last and why, and what it waits for."""
+    return room.explaining.explain(name)
 
 
 async def _scale(room: Room, name: str, body: ScaleBody) -> ElasticView:

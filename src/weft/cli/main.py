@@ -30,6 +30,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "restart": "weft.cli.lifecycle:restart",
         "update": "weft.cli.update:update",
         "scale": "weft.cli.scale:scale",
+        "elastic": "weft.cli.elastic:elastic",
         "kill": "weft.cli.lifecycle:kill",
         "fork": "weft.cli.forking:fork",
         "rm": "weft.cli.lifecycle:rm",

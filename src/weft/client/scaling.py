@@ -30,3 +30,7 @@ class ScalingRoutes(Transport):
         query = {"patience": patience} if patience else None
         path = f"/v1/machines/{quote_name(name)}/elastic"
         return self._ask_object("GET", path, query=query, timeout=WORK_TIMEOUT)
+
+    def elastic_account(self, name: str) -> Json:
+        """What a machine's policy did last and why, and what it waits for; `text`: in words."""
+        return self._ask_object("GET", f"/v1/machines/{quote_name(name)}/elastic/account")

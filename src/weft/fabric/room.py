@@ -9,10 +9,14 @@ from weft.fabric.adopting import Adopting
 from weft.fabric.checks import Checks
 from weft.fabric.consoles import Consoles
 from weft.fabric.elastic.cpus import CpuLever
+from weft.fabric.elastic.explaining import Explaining
+from weft.fabric.elastic.governing import Governing
 from weft.fabric.elastic.levers import Lever
 from weft.fabric.elastic.memory import MemoryLever
+from weft.fabric.elastic.observing import Observing
 from weft.fabric.elastic.scaling import Scaling
 from weft.fabric.elastic.tending import Tending
+from weft.fabric.elastic.vetoing import Vetoing
 from weft.fabric.endings import remove_group
 from weft.fabric.files import Files
 from weft.fabric.firewalls.changing import FirewallChanges
@@ -90,6 +94,7 @@ class Room:
     pools: Pools
     keeping: Keeping
     scaling: Scaling
+    explaining: Explaining
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
@@ -168,9 +173,12 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     scaling = Scaling(site, runs, levers)
     scaling.accounts = RoomAccounts(site.ledger, site.room)
     hooks.before_ready.append(scaling.prepare)
+    scaling.may_shrink.append(Vetoing(runs).may_shrink)
     tending = Tending(site, runs, scaling)
-    hooks.on_ready += [scaling.on_ready, tending.on_ready]
-    hooks.on_end += [scaling.on_end, tending.on_end]
+    governing = Governing(site, scaling, Observing(site, runs, recording))
+    telling.listeners.append(governing.on_event)
+    hooks.on_ready += [scaling.on_ready, tending.on_ready, governing.on_ready]
+    hooks.on_end += [governing.on_end, scaling.on_end, tending.on_end]
     copies = Copies(site, machines, ports, lifecycle, volumes)
     hooks.before_ready.insert(0, copies.join)
     hooks.on_end.append(copies.on_end)
@@ -206,4 +214,5 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
         pools=Pools(site, machines, keeping),
         keeping=keeping,
         scaling=scaling,
+        explaining=Explaining(site, governing),
     )

@@ -18,6 +18,7 @@ class Telling:
         self._events = events
         self._clock = clock
         self._allowances: dict[str, Allowance] = {}
+        self.listeners: list[Callable[[str, MachineEvent], None]] = []
 
     def on_event(self, name: str, event: MachineEvent) -> None:
         """A machine tells something. The machine is not trusted, so its text is made printable."""
@@ -28,6 +29,8 @@ class Telling:
         if passed_over:
             self._publish(name, "passed-over", f"{passed_over} events were too many")
         self._publish(name, event.kind, "".join(char if char.isprintable() else " " for char in event.text))
+        for listener in self.listeners:
+            listener(name, event)
 
     async def on_end(self, machine: MachineRecord) -> None:
         """Its run is over."""

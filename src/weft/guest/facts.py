@@ -33,7 +33,8 @@ class NicFacts:
 
 @dataclass(slots=True)
 class Facts:
-    """Memory and swap in bytes, uptime in nanoseconds. `pressure` by (`cpu`|`memory`|`io`, `some`|`full`).
+    """Memory and swap in bytes, uptime in nanoseconds. `running`: programs that run or could, who answers included.
+    `cpu_busy_us`: microseconds in total, of all processors. `pressure` by (`cpu`|`memory`|`io`, `some`|`full`).
 
     `memory_drivers`: of devices that memory comes and goes by, those whose drivers are at work: `balloon`, `mem`; None:
     it does not say.
@@ -42,6 +43,8 @@ class Facts:
     uptime_ns: int = 0
     load: tuple[float, float, float] = (0.0, 0.0, 0.0)
     processes: int = 0
+    running: int = 0
+    cpu_busy_us: int | None = None
     cpus_online: str = ""
     memory_total: int = 0
     memory_free: int = 0
@@ -76,8 +79,8 @@ def _read_load(facts: Facts, key: str, values: list[str]) -> None:
 
 
 def _read_processes(facts: Facts, key: str, values: list[str]) -> None:
-    _running, total = values
-    facts.processes = int(total)
+    running, total = values
+    facts.running, facts.processes = int(running), int(total)
 
 
 def _read_cpus(facts: Facts, key: str, values: list[str]) -> None:
@@ -105,7 +108,7 @@ def _read_address(facts: Facts, key: str, values: list[str]) -> None:
 
 _NUMBERS = (
     *("uptime_ns", "memory_total", "memory_free", "memory_available", "memory_ballooned"),
-    *("swap_total", "swap_free", "oom_kills"),
+    *("swap_total", "swap_free", "oom_kills", "cpu_busy_us"),
 )
 
 _READERS: dict[str, Callable[[Facts, str, list[str]], None]] = {

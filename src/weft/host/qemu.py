@@ -12,6 +12,9 @@ from weft.model.errors import Internal, Unavailable
 if TYPE_CHECKING:
     from qemu.qmp import EventListener, QMPClient
 
+UNSAID = (1 << 64) - 1
+"""What QEMU shows for what a balloon's driver has not said."""
+
 
 class Qmp:
     """A connection to one QEMU's monitor. Made by `open_qmp`; every call is bounded by `timeout` seconds."""
@@ -71,6 +74,21 @@ class Qmp:
     async def count_processors(self) -> int:
         """How many processors the machine has, whatever its kernel does with them."""
         return len(await self.execute("query-cpus-fast"))
+
+    async def find_processor_threads(self) -> list[int]:
+        """The numbers of the threads that run its processors, as QEMU itself knows them."""
+        return [int(processor["thread-id"]) for processor in await self.execute("query-cpus-fast")]
+
+    async def read_balloon_stats(self, device: str, seconds: int) -> tuple[int | None, int | None]:
+        """Bytes of memory that are free and available, as the guest's driver of this balloon said last; None: it did
+        not. It is asked every so many seconds from now on.
+        """
+        path, interval = f"/machine/peripheral/{device}", "guest-stats-polling-interval"
+        if await self.execute("qom-get", {"path": path, "property": interval}) != seconds:
+            await self.execute("qom-set", {"path": path, "property": interval, "value": seconds})
+        stats = (await self.execute("qom-get", {"path": path, "property": "guest-stats"}))["stats"]
+        free, available = (int(stats.get(key, UNSAID)) for key in ("stat-free-memory", "stat-available-memory"))
+        return (free if 0 <= free < UNSAID else None, available if 0 <= available < UNSAID else None)
 
     async def pause(self) -> None:
         """Halt the machine's processors."""

@@ -127,6 +127,7 @@ class ScaleRequest(BaseModel):
     resource: Resource
     wanted: int = Field(description="processors, or bytes of memory")
     by: str = Field(description="who asked, like `weft scale`, `policy` or `host`")
+    why: str = Field(default="", description="why they did, where they say so")
     asked: float
     deadline: float = Field(description="when it has failed if it has not been applied")
     state: ScaleState = ScaleState.CONVERGING
@@ -155,3 +156,21 @@ class ElasticView(BaseModel):
     memory: ResourceView
     policy: ElasticPolicy
     lost: str = Field(default="", description="the same of both in one line")
+
+
+class ResourceAccount(BaseModel):
+    """Why a resource of a machine is what it is."""
+
+    did: str = Field(description="what became of the last wish for another size, and why there was one")
+    why: str = Field(description="what the policy makes of what it sees now")
+    waits_for: str = Field(description="what it would take for another size")
+
+
+class ElasticAccount(BaseModel):
+    """What a machine's policy did last, and what it waits for. `text`: the same in a sentence for each resource."""
+
+    name: str
+    mode: PolicyMode
+    cpus: ResourceAccount | None = Field(description="None: it has a fixed number")
+    memory: ResourceAccount | None = Field(description="None: it has a fixed size")
+    text: str

@@ -50,7 +50,7 @@ class Scaling:
     def accounts(self, accounts: Accounts) -> None:
         self.granting.accounts = accounts
 
-    async def scale(self, name: str, resource: Resource, wanted: int, by: str) -> ScaleRequest:
+    async def scale(self, name: str, resource: Resource, wanted: int, by: str, why: str = "") -> ScaleRequest:
         """Have a machine get another size; the request is on its way then, and takes the place of one before it.
 
         `wanted` is in processors, or bytes. Raises NotFound, Invalid (outside its range), WrongState (it does not run,
@@ -62,7 +62,7 @@ class Scaling:
             self.check(self._shelf.get(name), resource, wanted)
             now = self._site.clock()
             deadline = now + DEADLINES[resource]
-            request = ScaleRequest(resource=resource, wanted=wanted, by=by, asked=now, deadline=deadline)
+            request = ScaleRequest(resource=resource, wanted=wanted, by=by, why=why, asked=now, deadline=deadline)
             await self._note(name, request)
             self._begin(name, request)
         return request

@@ -8,6 +8,8 @@ from math import inf
 
 from weft.model.elastic import ElasticPolicy
 
+BY = "policy"
+"""Who asks, by what requests say."""
 REGRET = 900.0
 """Seconds within which growth after a shrink says that the shrink was wrong."""
 CLIMB = 60.0
@@ -19,7 +21,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of size that was made. `hidden`: it grew for a want that its use did not show."""
+    """A change of size that was made. `hidden`: it grew for a want that its use did not show; `asked`: since its guest
+    had asked for that.
+    """
 
     at: float
     before: int
@@ -27,6 +31,7 @@ class Change:
     by: str
     why: str = ""
     hidden: bool = False
+    asked: bool = False
 
     @property
     def grew(self) -> bool:
@@ -94,11 +99,12 @@ def note_change(past: Past, change: Change, policy: ElasticPolicy) -> Past:
     """It has another size. If it was short of something soon after a shrink, it stays larger for a while, and longer
     each time.
     """
-    last, enough = past.last, past.find_enough(change.at)
+    last, own = past.last, change.by == BY and not change.asked
+    enough = past.find_enough(change.at) if own else 0
     past = replace(past, last=change, refusal=None)
     if not change.grew:
         return past
-    if last and last.grew and last.after == past.bar and change.at - last.at <= CLIMB:
+    if own and last and last.grew and last.after == past.bar and change.at - last.at <= CLIMB:
         return replace(past, bar=change.after)
     if enough or change.hidden:
         return _bar(past, change, max(policy.remember, 2 * past.bar_span if enough else past.bar_span))

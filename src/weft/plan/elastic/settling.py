@@ -34,14 +34,14 @@ class Extent:
 class Decision:
     """The size that it is to get, None: it stays as it is; why; and what another decision waits for.
 
-    `hidden`: it grows for a want that its use does not show. The next look is due in `look` seconds.
+    `hidden`: it grows for a want that its use does not show; `asked`: its guest has asked for it.
     """
 
     target: int | None
     why: str
     waits_for: str = ""
-    look: float = 1.0
     hidden: bool = False
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class Need:
     size: int
     why: str
     hidden: bool = False
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def describe(resource: Resource, size: int) -> str:
 def find_asked(resource: Resource, extent: Extent, past: Past, now: float) -> Need | None:
     """What the guest has said that it needs, if that is more than it has."""
     asked = past.asked if now < past.asked_until else 0
-    return Need(asked, f"it has asked for {describe(resource, asked)}") if asked > extent.now else None
+    return Need(asked, f"it has asked for {describe(resource, asked)}", asked=True) if asked > extent.now else None
 
 
 def plan_growth(resource: Resource, extent: Extent, past: Past, need: Need, now: float) -> Decision:
@@ -86,7 +87,7 @@ def plan_growth(resource: Resource, extent: Extent, past: Past, need: Need, now:
         return Decision(None, need.why, f"nothing: {describe(resource, extent.now)} is all that it may have")
     if refusal := past.find_refusal(now, grow=True):
         return Decision(None, need.why, f"{_until(refusal.again, now)} to pass: {refusal.reason}")
-    return Decision(target, need.why, hidden=need.hidden)
+    return Decision(target, need.why, hidden=need.hidden, asked=need.asked)
 
 
 def plan_shrink(

@@ -192,6 +192,7 @@ def test_links_where_lines_cannot_be_drawn(fake: FakeDaemon, env: dict[str, str]
     [
         ("weft sto", {"stop"}),
         ("weft stop w", {"web", "worker"}),
+        ("weft scale --cpus 2 ", {"db"}),
         ("weft insert --before ", {"web:0"}),
         ("weft network inspect ", {"lan"}),
         ("weft run --profile ", {"microvm", "q35"}),
@@ -200,7 +201,8 @@ def test_links_where_lines_cannot_be_drawn(fake: FakeDaemon, env: dict[str, str]
     ],
 )
 def test_the_shell_completes(fake: FakeDaemon, env: dict[str, str], line: str, expected: set[str]) -> None:
-    fake.on("GET", "/v1/machines", [{"name": name} for name in ("web", "worker", "db")])
+    fixed = [{"name": name, "elastic": None} for name in ("web", "worker")]
+    fake.on("GET", "/v1/machines", [*fixed, {"name": "db", "elastic": {"name": "db"}}])
     fake.on("GET", "/v1/ports", [{"port": "web:0"}])
     fake.on("GET", "/v1/networks", [{"name": "lan"}])
     fake.on("GET", "/v1/volumes", [{"name": "data"}, {"name": "logs"}])

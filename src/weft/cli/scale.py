@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from weft.cli.face import Face, format_option, wait_option
-from weft.cli.params import DURATION, MACHINE, Parsed
+from weft.cli.params import DURATION, ELASTIC, Parsed
 from weft.cli.printing import dump_memory, print_json
 from weft.cli.progress import open_progress
 from weft.cli.report import report_error
@@ -35,7 +35,7 @@ LATE = 10.0
               help="So much memory, like 512M, or so much more or less, like +512M.")  # fmt: skip
 @click.option("--timeout", type=DURATION, help="Wait no longer than that; what is on its way goes on.")
 @wait_option
-@click.argument("names", nargs=-1, required=True, type=MACHINE, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, type=ELASTIC, metavar="NAME...")
 @format_option
 @click.pass_obj
 def scale(

@@ -43,7 +43,7 @@ def show(face: Face, name: str, output: str) -> None:
 @elastic.command("set", short_help="Change the policy of a machine.")
 @click.argument("name", type=MACHINE)
 @click.argument("values", nargs=-1, metavar="[KEY=[VALUE]]...")
-@click.option("--mode", type=click.Choice(list(PolicyMode)), help="Whether it changes by itself.")
+@click.option("--mode", type=click.Choice([mode.value for mode in PolicyMode]), help="Whether it changes by itself.")
 @format_option
 @click.pass_obj
 def set_(face: Face, name: str, values: tuple[str, ...], mode: str | None, output: str) -> None:

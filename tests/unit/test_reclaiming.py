@@ -3,139 +3,26 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from tests.unit.paper_fabric import FACTS, open_paper_fabric
+from tests.unit.paper_fabric import open_paper_fabric
+from tests.unit.paper_host import GIB, MIB, Host, run, scale
 
 from weft.api.app import make_app
-from weft.fabric.elastic.levers import Effective, Floor, Outcome
 from weft.fabric.elastic.scaling import Scaling
-from weft.fabric.fabric import Fabric
-from weft.fabric.ledger.entries import Seen
-from weft.fabric.ledger.host_ledger import SOON, HostLedger
-from weft.fabric.ledger.reclaiming import Reclaiming
-from weft.fabric.records.machine import ElasticRecord, MachineRecord
-from weft.fabric.site import Site
-from weft.model.elastic import CpuMode, ElasticSpec, Resource, ScaleState
+from weft.fabric.ledger.host_ledger import SOON
+from weft.model.elastic import Resource, ScaleState
 from weft.model.errors import NoRoom
-from weft.model.machine import MachineSpec, NicSpec, State
+from weft.model.machine import State
 from weft.model.room import RoomResources, RoomSpec
 from weft.plan.ledger.tension import CALM, PLENTY, Tension
-
-MIB, GIB = 1 << 20, 1 << 30
-
-
-class Host:
-    """A host of 4 GiB that may promise 3.75, as it is said to be."""
-
-    def __init__(self, fabric: Fabric) -> None:
-        self.fabric = fabric
-        self.available = FACTS.memory_bytes
-        self.now = 100.0
-        self.refusing: set[str] = set()
-        settings = fabric.default.site.settings
-        self.ledger = HostLedger(FACTS, settings, lambda: self.available, lambda: self.now)
-        self.ledger.find_entries = fabric.shared.ledger.find_entries
-        self.reclaiming = Reclaiming(self, self.ledger, self, fabric.shared.events, lambda: self.now)  # type: ignore[arg-type]
-        self.ledger.collect = self.reclaiming.collect
-
-    def get(self, name: str) -> Any:
-        """A room whose machines are as large as their records say."""
-        return PaperRoom(self, self.fabric.room(name).site)
-
-    async def ask(self, *, elastic: bool) -> None:
-        """Everybody has been seen already."""
-        assert elastic
-
-    def glance(self, *, elastic: bool) -> None:
-        """Nothing is new."""
-        assert elastic
-
-    def size(self, name: str, room: str = "default") -> int:
-        """What a machine is granted, in MiB."""
-        return self.machine(name, room).granted_memory // MIB
-
-    def machine(self, name: str, room: str = "default") -> MachineRecord:
-        return self.fabric.room(room).site.shelves.machines.get(name)
-
-
-class PaperRoom:
-    """A room, and requests that are carried out at once."""
-
-    def __init__(self, host: Host, site: Site) -> None:
-        self.site = site
-        runs: Any = PaperRuns()
-        self.scaling = Scaling(site, runs, {Resource.MEMORY: PaperLever(host)})
-        self.scaling.accounts = Accounts(host.ledger, site.room)
-
-
-class PaperRuns:
-    """Every agent answers."""
-
-    def find(self, _name: str) -> None:
-        """No run is watched."""
-
-    async def reach(self, _name: str) -> None:
-        """It is there."""
-
-
-class PaperLever:
-    """Changes nothing, and says so where it is told to."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-
-    async def prepare(self, machine: MachineRecord) -> MachineRecord:
-        return machine
-
-    async def read(self, machine: MachineRecord) -> Effective:
-        return Effective(qemu=machine.granted_memory)
-
-    async def find_floor(self, _machine: MachineRecord) -> Floor:
-        return Floor(0)
-
-    async def move(self, machine: MachineRecord, _size: int, _seconds: float) -> Outcome:
-        refuses = machine.name in self._host.refusing
-        return Outcome(ScaleState.FAILED, "it does not want to") if refuses else Outcome(ScaleState.APPLIED)
-
-
-class Accounts:
-    """Those of one room."""
-
-    def __init__(self, ledger: HostLedger, room: str) -> None:
-        self._ledger, self._room = ledger, room
-
-    async def reserve(self, machine: MachineRecord, resource: Resource, size: int) -> None:
-        await self._ledger.reserve((self._room, machine.name), resource, size)
-
-    async def release(self, machine: MachineRecord, resource: Resource, _size: int) -> None:
-        self._ledger.release((self._room, machine.name), resource)
 
 
 @pytest.fixture
 async def host(tmp_path: Path) -> AsyncIterator[Host]:
     async with open_paper_fabric(tmp_path / "home") as fabric:
         yield Host(fabric)
-
-
-async def run(host: Host, name: str, granted: int, used: int | None = 32, room: str = "default") -> None:
-    """A machine of 128 MiB that may have 4 GiB, and has so many MiB."""
-    elastic = ElasticSpec(max_memory=4 * GIB)
-    nics = (NicSpec(network="lan"),)
-    spec = MachineSpec(name=name, image="base", memory=128 * MIB, nics=nics, elastic=elastic)
-    machine = await host.fabric.room(room).machines.create(spec)
-    noted = ElasticRecord(boot=512 * MIB, region=4 * GIB, mode=CpuMode.PARKED, memory=granted * MIB, cpus=1)
-    await host.fabric.room(room).site.shelves.machines.save(machine.with_(state=State.RUNNING, elastic=noted))
-    host.ledger.seen[room, name] = Seen(used=None if used is None else used * MIB, idle=True)
-
-
-async def scale(host: Host, name: str, size: int, by: str = "weft scale") -> ScaleState:
-    room = host.get("default")
-    await room.scaling.scale(name, Resource.MEMORY, size * MIB, by)
-    state: ScaleState = (await room.scaling.settled(name, Resource.MEMORY)).state
-    return state
 
 
 async def test_what_is_reserved_counts_until_it_is_on_record_or_long_ago(host: Host) -> None:
@@ -325,7 +212,7 @@ async def test_who_hangs_holds_nobody_up_for_long(host: Host, monkeypatch: pytes
     monkeypatch.setattr("weft.fabric.ledger.reclaiming.PATIENCE", 0.05)
     await run(host, "hangs", 3000)
     await run(host, "busy", 128)
-    room = PaperRoom(host, host.fabric.default.site)
+    room = host.get("default")
     never = asyncio.Event()
 
     async def scale_never(*_request: object) -> None:

@@ -12,7 +12,8 @@ from weft.model.errors import Invalid
     [
         ("down_after=10m", ("down_after", 600.0)),
         ("memory_headroom=32M", ("memory_headroom", 32 << 20)),
-        ("cpu_busy=0.8", ("cpu_busy", "0.8")),
+        ("cpu_busy=0.8", ("cpu_busy", 0.8)),
+        ("cpu_busy=80%", ("cpu_busy", 0.8)),
         ("cpu_busy=", ("cpu_busy", 0.9)),
         ("remember=", ("remember", 3600.0)),
     ],

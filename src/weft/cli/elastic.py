@@ -6,11 +6,12 @@ from typing import Any
 import click
 
 from weft.cli.face import Face, format_option
-from weft.cli.params import MACHINE
+from weft.cli.params import ELASTIC
 from weft.cli.printing import dump_memory, print_json, print_table
 from weft.model.elastic import ElasticPolicy, PolicyMode
 from weft.model.errors import Invalid
-from weft.model.units import dump_duration, dump_size, parse_duration, parse_size
+from weft.model.policy_words import parse_value
+from weft.model.units import dump_duration, dump_size
 
 _TITLES = ("RESOURCE", "MINIMUM", "MAXIMUM", "GRANTED", "QEMU", "GUEST", "MECHANISM", "REQUEST")
 _TIMES = frozenset({"cpu_after", "memory_after", "down_after", "remember", "ask_holds"})
@@ -26,7 +27,7 @@ def elastic() -> None:
 
 
 @elastic.command(short_help="Show ranges, sizes and the policy.")
-@click.argument("name", type=MACHINE)
+@click.argument("name", type=ELASTIC)
 @format_option
 @click.pass_obj
 def show(face: Face, name: str, output: str) -> None:
@@ -41,13 +42,14 @@ def show(face: Face, name: str, output: str) -> None:
 
 
 @elastic.command("set", short_help="Change the policy of a machine.")
-@click.argument("name", type=MACHINE)
+@click.argument("name", type=ELASTIC)
 @click.argument("values", nargs=-1, metavar="[KEY=[VALUE]]...")
 @click.option("--mode", type=click.Choice([mode.value for mode in PolicyMode]), help="Whether it changes by itself.")
 @format_option
 @click.pass_obj
 def set_(face: Face, name: str, values: tuple[str, ...], mode: str | None, output: str) -> None:
     """Change the policy of machine NAME, at once. Keys are those that `show` lists; without a VALUE the default.
+    A share may be written as `90%`, a time as `5m`, a size as `32M`.
 
     What it may have at most is changed by `weft update`, with a start.
     """
@@ -65,7 +67,7 @@ def set_(face: Face, name: str, values: tuple[str, ...], mode: str | None, outpu
 
 
 @elastic.command(short_help="Say what a machine did last and why, and what it waits for.")
-@click.argument("name", type=MACHINE)
+@click.argument("name", type=ELASTIC)
 @format_option
 @click.pass_obj
 def explain(face: Face, name: str, output: str) -> None:
@@ -98,8 +100,4 @@ def _parse_value(text: str) -> tuple[str, Any]:
         raise Invalid(f"{text!r} is not KEY=VALUE with a key of a policy", hint="weft elastic show lists them")
     if not value:
         return key, ElasticPolicy.model_fields[key].default
-    if key in _TIMES:
-        return key, parse_duration(value)
-    if key in _SIZES:
-        return key, parse_size(value)
-    return key, value
+    return key, parse_value(key, value)

@@ -19,6 +19,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WEFT_", frozen=True, extra="forbid")
 
     accel: str = Field("auto", pattern="^(auto|kvm|tcg)$", description="accelerator; auto checks that KVM really runs")
+    hotplug: str = Field(
+        "auto",
+        pattern="^(auto|yes|no)$",
+        description="whether processors of elastic machines are hot-plugged; auto tries it out in a throw-away machine",
+    )
     boot_timeout: float = Field(60.0, gt=0, description="how long a machine may take until its agent answers")
     stop_timeout: float = Field(10.0, gt=0, description="how long a machine may take to power off before it is killed")
     drain: float = Field(0.25, ge=0, description="how long an ejected appliance keeps passing on what is still inside")

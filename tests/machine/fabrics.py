@@ -23,6 +23,9 @@ _IGNORED = shutil.ignore_patterns(".lock")
 PATIENCE = 60.0
 """Seconds any single command may take: machines under emulation on a loaded host can be five times slower."""
 
+# Each fabric is a new one, and would try it out anew beside its machines. Tests of that say otherwise.
+os.environ.setdefault("WEFT_HOTPLUG", "no")
+
 
 class TestFabric:
     """One fabric in a folder of its own. `prefix` is put before every command: to be somebody, or somewhere, else."""

@@ -64,9 +64,9 @@ class Elastic:
     def quota(self) -> float | None:
         """Processors that its control group allows it; None: there are no such groups here."""
         for group in map(Path, self.fabric.leftovers()):
-            if (group / "cpu.cfs_quota_us").exists():
+            if group.name == "m" and (group / "cpu.cfs_quota_us").exists():
                 return int((group / "cpu.cfs_quota_us").read_text()) / 100_000
-            if (group / "cpu.max").exists() and group.name == "m":
+            if group.name == "m" and (group / "cpu.max").exists():
                 return int((group / "cpu.max").read_text().split()[0]) / 100_000
         return None
 

@@ -22,6 +22,7 @@ R = TypeVar("R", MachineRecord, InsertRecord, NetworkRecord)
 async def adopt(room: Room, *, same_boot: bool) -> None:
     """Adopt everything on record of a room. What cannot be repaired of one machine is told, and holds up no other."""
     shelves, inserts = room.site.shelves, room.inserts
+    await room.trial.adopt()  # before machines are ready, which may begin another one
     await room.networks.adopt()
     await room.volumes.adopt()
     await room.keeping.adopt(same_boot=same_boot)  # before machines let go of copies that they have not become

@@ -11,11 +11,11 @@ from weft.fabric.consoles import Consoles
 from weft.fabric.elastic.cpus import CpuLever
 from weft.fabric.elastic.explaining import Explaining
 from weft.fabric.elastic.governing import Governing
-from weft.fabric.elastic.levers import Lever
 from weft.fabric.elastic.memory import MemoryLever
 from weft.fabric.elastic.observing import Observing
 from weft.fabric.elastic.scaling import Scaling
 from weft.fabric.elastic.tending import Tending
+from weft.fabric.elastic.trial import HotplugTrial
 from weft.fabric.elastic.vetoing import Vetoing
 from weft.fabric.endings import remove_group
 from weft.fabric.files import Files
@@ -95,12 +95,13 @@ class Room:
     keeping: Keeping
     scaling: Scaling
     explaining: Explaining
+    trial: HotplugTrial
 
     async def dismantle(self) -> None:
         """Stop every machine and take all wiring away; machines, networks and inserts stay on record."""
         live = [machine.name for machine in self.site.shelves.machines if machine.state.is_live]
         stops = [self.lifecycle.stop(name, wanted=True) for name in live]
-        await asyncio.gather(*stops, self.keeping.end_all(), self.templates.stop())
+        await asyncio.gather(*stops, self.keeping.end_all(), self.templates.stop(), self.trial.stop())
         await self.networks.take_down_all()
         await self.site.namespace.stop()
         await remove_group(self.site.cgroups.group(SERVICES))
@@ -169,15 +170,15 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     telling = Telling(site.events, site.clock)
     hooks.on_event = telling.on_event
     hooks.on_end.append(telling.on_end)
-    levers: dict[Resource, Lever] = {Resource.CPUS: CpuLever(site, runs), Resource.MEMORY: MemoryLever(site, runs)}
-    scaling = Scaling(site, runs, levers)
+    scaling = Scaling(site, runs, {Resource.CPUS: CpuLever(site, runs), Resource.MEMORY: MemoryLever(site, runs)})
     scaling.accounts = RoomAccounts(site.ledger, site.room)
     hooks.before_ready.append(scaling.prepare)
     scaling.may_shrink.append(Vetoing(runs).may_shrink)
     tending = Tending(site, runs, scaling)
     governing = Governing(site, scaling, Observing(site, runs, recording))
     telling.listeners.append(governing.on_event)
-    hooks.on_ready += [scaling.on_ready, tending.on_ready, governing.on_ready]
+    trial = HotplugTrial(site)
+    hooks.on_ready += [scaling.on_ready, tending.on_ready, governing.on_ready, trial.on_ready]
     hooks.on_end += [governing.on_end, scaling.on_end, tending.on_end]
     copies = Copies(site, machines, ports, lifecycle, volumes)
     hooks.before_ready.insert(0, copies.join)
@@ -215,4 +216,5 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
         keeping=keeping,
         scaling=scaling,
         explaining=Explaining(site, governing),
+        trial=trial,
     )

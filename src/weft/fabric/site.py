@@ -42,6 +42,8 @@ DISK_USER = UIDS_PER_ROOM - 1
 SERVICES = "_services"
 """The control group of what serves a room's machines: no machine has such a name."""
 SERVICE_PIDS = 512
+TRIAL_USER = UIDS_PER_ROOM - 2
+"""Whom the machine runs as that nobody has asked for: it shows what can be done here."""
 FORWARDERS = MACHINE_SLOTS.stop + NETWORK_SLOTS.stop
 """The number of the user id that all forwarders of published ports have: they are alike, and know no secret."""
 

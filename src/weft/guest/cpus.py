@@ -17,9 +17,9 @@ class Processors:
     possible: int
 
 
-def cpus_argv(wanted: int) -> tuple[str, ...]:
-    """The tool and its arguments: have so many online."""
-    return ("cpus", str(wanted))
+def cpus_argv(wanted: int | None) -> tuple[str, ...]:
+    """The tool and its arguments: have so many online; None: count them only."""
+    return ("cpus",) if wanted is None else ("cpus", str(wanted))
 
 
 def parse_processors(text: bytes) -> Processors:

@@ -11,6 +11,7 @@ from weft.host.accelerator import KVM
 from weft.host.cgroup import CgroupMode, find_cgroups
 from weft.host.facts import HostFacts, find_facts
 from weft.host.file_server import find_virtiofsd
+from weft.host.hotplug import Verdicts
 from weft.host.kernel_links import KernelLinks, open_links
 from weft.host.namespace import Namespace, open_namespace
 from weft.host.process import find_program, run
@@ -79,6 +80,7 @@ async def diagnose(run_dir: Path) -> list[Check]:
     checks += [
         _check_qemu(facts),
         _check_accelerator(facts),
+        _check_hotplug(run_dir, facts),
         _check_cgroups(),
         await _check_sandbox(facts),
         await _check_folders(),
@@ -126,6 +128,17 @@ def _check_accelerator(facts: HostFacts) -> Check:
     hint = None if works else "machines run in software, some ten times slower"
     detail = f"{facts.accel}: {facts.accel_reason}"
     return Check("accelerator", works, detail, hint, needed=False)
+
+
+def _check_hotplug(run_dir: Path, facts: HostFacts) -> Check:
+    """What doctor itself does not try: the trial is a machine that boots, and belongs to a fabric."""
+    verdicts = Verdicts(run_dir, facts).all().values()
+    failed = next((verdict for verdict in verdicts if not verdict.works), None)
+    if failed is None:
+        detail = "works" if verdicts else "not tried yet: it is when the first elastic machine with a PCI bus runs"
+        return Check("hot-plug", True, detail, needed=False)
+    hint = "processors of elastic machines are all there from the start, and switched by their kernels"
+    return Check("hot-plug", False, failed.reason, hint, needed=False)
 
 
 def _check_cgroups() -> Check:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,24 @@ if TYPE_CHECKING:
 
 UNSAID = (1 << 64) - 1
 """What QEMU shows for what a balloon's driver has not said."""
+
+
+_ADDED = "/machine/peripheral/"
+"""Where QEMU has devices that were added under a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorSlot:
+    """A place for a processor: its type, where it is, and the path of the one that is there; None: it is free."""
+
+    type: str
+    place: dict[str, int]
+    path: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Under which the one that is there was added; empty: it is from the start, or there is none."""
+        return self.path.removeprefix(_ADDED) if self.path and self.path.startswith(_ADDED) else ""
 
 
 class Qmp:
@@ -68,12 +87,21 @@ class Qmp:
 
     async def request_memory(self, device: str, size: int) -> None:
         """Have the guest plug or unplug until it has so many bytes plugged; it does that bit by bit, if it can."""
-        path = f"/machine/peripheral/{device}"
+        path = f"{_ADDED}{device}"
         await self.execute("qom-set", {"path": path, "property": "requested-size", "value": size})
 
-    async def count_processors(self) -> int:
-        """How many processors the machine has, whatever its kernel does with them."""
-        return len(await self.execute("query-cpus-fast"))
+    async def processors(self) -> list[ProcessorSlot]:
+        """The places that processors of the machine can be in."""
+        found = await self.execute("query-hotpluggable-cpus")
+        return [ProcessorSlot(slot["type"], slot["props"], slot.get("qom-path")) for slot in found]
+
+    async def add_processor(self, slot: ProcessorSlot, name: str) -> None:
+        """Put one into a free place, under a name; its kernel has to be told by the guest's own means to use it."""
+        await self.execute("device_add", {"driver": slot.type, "id": name, **slot.place})
+
+    async def remove_processor(self, name: str) -> None:
+        """Ask the guest for one that was added: when it lets go of it, its place is free."""
+        await self.execute("device_del", {"id": name})
 
     async def find_processor_threads(self) -> list[int]:
         """The numbers of the threads that run its processors, as QEMU itself knows them."""

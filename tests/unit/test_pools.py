@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.unit.paper_fabric import open_paper_fabric
+from tests.unit.paper_fabric import FACTS, open_paper_fabric
 
 from weft.api.app import make_app
 from weft.fabric.fabric import Fabric
@@ -178,6 +178,18 @@ async def test_why_a_pool_is_not_full_is_told(rig: Rig) -> None:
     await make_full(rig, 1)
     assert await rig.shown() == (0, "no template")
     assert len(rig.room.site.shelves.copies) == 0, "nothing is left of it"
+
+
+async def test_no_copies_are_made_of_what_the_host_keeps_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEFT_HOST_RESERVE", str(FACTS.memory_bytes - (32 << 20)))
+    async with open_paper_fabric(tmp_path / "home") as fabric:
+        rig = Rig(fabric)
+        await make_full(rig)
+        ready, reason = await rig.shown()
+        assert ready == 0 and reason.startswith("the host is short of memory: 64 MiB are wanted")
+        await rig.keeping.end_all()
 
 
 async def test_the_limit_is_for_all_pools(rig: Rig) -> None:

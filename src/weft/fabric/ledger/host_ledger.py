@@ -19,7 +19,7 @@ from weft.model.elastic import Resource
 from weft.model.errors import NoRoom
 from weft.model.room import RoomSpec
 from weft.plan.ledger.accounts import Ledger, MachineAccount
-from weft.plan.ledger.admission import Refusal, admit, grow, guarantee
+from weft.plan.ledger.admission import Refusal, admit, check_available, grow, guarantee
 from weft.settings import Settings
 
 Key = tuple[str, str]
@@ -104,6 +104,10 @@ class HostLedger:
     def release(self, key: Key, resource: Resource) -> None:
         """A machine's record says what it has, and nothing else is meant for it."""
         self._reserved.pop((key, resource), None)
+
+    def check_available(self, size: int) -> None:
+        """Raises NoRoom when the host has less: for what is promised to nobody, and nobody gives anything back for."""
+        _raise(check_available(self.read(), size))
 
     def cpu_bound(self, room: str) -> float:
         """How many processors a room's machines may use."""

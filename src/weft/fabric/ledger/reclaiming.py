@@ -81,7 +81,8 @@ class Reclaiming:
                 elastic = machine.elastic.with_(gave_from=max(change.before, find_before(machine)))
                 await room.site.shelves.machines.save(machine.with_(elastic=elastic))
             async with asyncio.timeout(PATIENCE):  # what is on its way for it may wait for us
-                await room.scaling.scale(change.name, Resource.MEMORY, change.after, HOST)
+                why = "the host is short of memory" if change.gives > 0 else "the host has memory enough again"
+                await room.scaling.scale(change.name, Resource.MEMORY, change.after, HOST, why)
                 request = await room.scaling.settled(change.name, Resource.MEMORY)
             if request.state is ScaleState.APPLIED:
                 return

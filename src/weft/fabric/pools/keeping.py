@@ -185,6 +185,7 @@ class Keeping:
     async def _record(self, record: PoolRecord) -> CopyRecord:
         """A copy on record, that is to be started."""
         checked = await self._check(record)
+        self._site.ledger.check_available(checked.memory)
         fits = self.describe_copy(checked)
         name = self._choose_name(record.name)
         nics = tuple(nic.model_copy(update={"network": None}) for nic in checked.nics)

@@ -40,7 +40,7 @@ def admit(ledger: Ledger, start: MachineAccount) -> Refusal | None:
             f"{host.cpu_capacity:g} are promised",
             "cpu_overcommit allows more promises",
         )
-    return _check_available(ledger, start.minimum)
+    return check_available(ledger, start.minimum)
 
 
 def grow(ledger: Ledger, machine: MachineAccount, resource: Resource, by: int) -> Refusal | None:
@@ -81,7 +81,7 @@ def _grow_memory(ledger: Ledger, machine: MachineAccount, by: int) -> Refusal | 
             AVAILABLE,
             min(over, by),
         )
-    return _check_available(ledger, by)
+    return check_available(ledger, by)
 
 
 def _grow_cpus(ledger: Ledger, machine: MachineAccount, by: int) -> Refusal | None:
@@ -101,8 +101,11 @@ def _grow_cpus(ledger: Ledger, machine: MachineAccount, by: int) -> Refusal | No
     return None
 
 
-def _check_available(ledger: Ledger, wanted: int) -> Refusal | None:
-    """What is promised to others in this host, and not by us, is known by what is left of its memory alone."""
+def check_available(ledger: Ledger, wanted: int) -> Refusal | None:
+    """Whether the host itself has so many bytes beside its reserve.
+
+    What others than we have promised on it is known by what is left of its memory alone.
+    """
     spare = int(ledger.host.spare * max(1.0, ledger.host.memory_overcommit))
     if wanted <= spare:
         return None

@@ -14,15 +14,19 @@ CALM = 5.0
 LOOK = 0.02
 LEFT = 8 << 20
 """Bytes of what is available that the step leaves."""
-BUSY = "nohup sh -c 'while :; do :; done' >/dev/null 2>&1 &"
-STEADY = "nohup sh -c 'while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.1; done' >/dev/null 2>&1 &"
+BUSY = "while :; do :; done & while :; do :; done"
+STEADY = "while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.1; done"
+HOG = (
+    f"size=$(awk '/MemAvailable/ {{print $2 * 1024 - {LEFT}}}' /proc/meminfo); "
+    "exec dd if=/dev/zero of=/dev/null count=1000000000 bs=$size"
+)
 _CPUS = {"cpus": 1, "elastic": {"max_cpus": 2, "policy": {"mode": "auto"}}}
 _MEMORY = {"memory": 128 << 20, "elastic": {"max_memory": 1 << 30, "policy": {"mode": "auto"}}}
 
 
 def measure_load(fabric: BenchFabric, options: argparse.Namespace, report: Report) -> None:
     """Two programs that never rest begin on one processor: when is there a second one?"""
-    steps = [_measure_step(fabric, number, "cpus", _CPUS, BUSY * 2) for number in range(options.steps)]
+    steps = [_measure_step(fabric, number, "cpus", _CPUS, BUSY) for number in range(options.steps)]
     taken = [seconds for seconds, _ in steps]
     report.figures["load"] = {"seconds": {**summarize(taken), "p95": percentile(taken, 95)}}
     report.promise("a step of load to another processor granted, p95, s", percentile(taken, 95), CPU_SECONDS)
@@ -30,11 +34,7 @@ def measure_load(fabric: BenchFabric, options: argparse.Namespace, report: Repor
 
 def measure_pressure(fabric: BenchFabric, options: argparse.Namespace, report: Report) -> None:
     """A program takes all memory that is available but 8 MiB, at once: when is there more?"""
-    script = (
-        f"size=$(awk '/MemAvailable/ {{print $2 * 1024 - {LEFT}}}' /proc/meminfo); "
-        'nohup sh -c "dd if=/dev/zero of=/dev/null count=1000000000 bs=$size" >/dev/null 2>&1 &'
-    )
-    steps = [_measure_step(fabric, number, "memory", _MEMORY, script) for number in range(options.steps)]
+    steps = [_measure_step(fabric, number, "memory", _MEMORY, HOG) for number in range(options.steps)]
     taken, kills = [seconds for seconds, _ in steps], sum(kills for _, kills in steps)
     report.figures["pressure"] = {"seconds": {**summarize(taken), "p95": percentile(taken, 95)}}
     report.promise("memory pressure to more memory granted, p95, s", percentile(taken, 95), MEMORY_SECONDS)
@@ -46,7 +46,7 @@ def measure_steady(fabric: BenchFabric, options: argparse.Namespace, report: Rep
     spec: dict[str, Any] = {"cpus": 1, "memory": 128 << 20}
     spec["elastic"] = {"max_cpus": 2, "max_memory": 1 << 30, "policy": {"mode": "auto"}}
     fabric.run_machine("steady", IMAGE, command=["sleep", "infinity"], **spec)
-    fabric.execute("steady", STEADY)
+    begin_load(fabric, "steady", STEADY)
     begin = time.time()
     while time.time() - begin < options.minutes * 60:
         time.sleep(10)
@@ -59,6 +59,11 @@ def measure_steady(fabric: BenchFabric, options: argparse.Namespace, report: Rep
     report.promise(f"changes of size in {options.minutes} minutes of a steady load", len(changes), 0)
 
 
+def begin_load(fabric: BenchFabric, machine: str, script: str) -> None:
+    """A script runs in a machine from now on, and outlives who has started it."""
+    fabric.weft("exec", "-d", machine, "--", "sh", "-c", script)
+
+
 def _measure_step(
     fabric: BenchFabric, number: int, resource: str, spec: dict[str, Any], script: str
 ) -> tuple[float, int]:
@@ -68,7 +73,7 @@ def _measure_step(
     time.sleep(CALM)
     before = fabric.client.elastic(name)[resource]["granted"]
     begin = time.monotonic()
-    fabric.execute(name, script)
+    begin_load(fabric, name, script)
     wait_for(
         lambda: fabric.client.elastic(name)[resource]["granted"] > before, f"more {resource} in {name}", pause=LOOK
     )

@@ -1,6 +1,6 @@
 """Machines are looked at, and what the policy wants is asked for: with a clock that is only counted."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -44,7 +44,8 @@ class PaperObserving:
     stalled: float = 0.0
     before: float = 0.0
 
-    async def look(self, machine: MachineRecord, now: float) -> Sample | None:
+    async def look(self, machine: MachineRecord, clock: Callable[[], float]) -> Sample | None:
+        now = clock()
         if self.mute:
             return None
         cpus, passed, self.before = machine.granted_cpus, now - self.before, now

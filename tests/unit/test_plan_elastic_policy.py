@@ -336,3 +336,14 @@ def test_nothing_leads_outside_the_range_or_below_what_is_used(
                 used = machine.samples[-1].used
                 assert used is not None
                 assert change.after >= used + POLICY.memory_headroom
+
+
+def test_what_the_host_counts_is_not_compared_with_what_the_guest_counts() -> None:
+    """An agent that is late for a moment: the host's total of busy processors is another one, and no load."""
+    guest = [Sample(at=float(second), cpus=1, memory=128 * MIB, busy=0.0, cpu_stalled=0.0) for second in range(60)]
+    host = [Sample(at=60.0 + second, cpus=1, memory=128 * MIB, busy=500.0, outside=True) for second in range(12)]
+    later = [Sample(at=72.0 + second, cpus=1, memory=128 * MIB, busy=0.1, cpu_stalled=0.0) for second in range(12)]
+    samples = guest + host + later
+    for end in range(1, len(samples) + 1):
+        seen = samples[:end]
+        assert decide(POLICY, CPUS, Extent(1, 4, 1), seen, Past(), seen[-1].at).target is None

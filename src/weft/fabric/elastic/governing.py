@@ -107,7 +107,7 @@ class Governing:
             watched.samples.clear()
             return LOOK
         now = self._clock()
-        if (sample := await self._observing.look(machine, now)) is not None:
+        if (sample := await self._observing.look(machine, self._clock)) is not None:
             watched.samples.append(sample)
         self._forget(watched, policy, now)
         looks = [await self._decide(machine.name, resource, policy, watched) for resource in Resource]

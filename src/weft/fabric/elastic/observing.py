@@ -1,5 +1,6 @@
 """Looking at one machine for the policy: its agent is asked, or, while that is silent, the host."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from os import sysconf
 from pathlib import Path
@@ -31,8 +32,11 @@ class Observing:
         self._runs = runs
         self._recording = recording
 
-    async def look(self, machine: MachineRecord, now: float) -> Sample | None:
-        """What a machine does now; None when nobody can say. `now`: on the clock of the policy."""
+    async def look(self, machine: MachineRecord, clock: Callable[[], float]) -> Sample | None:
+        """What a machine does now; None when nobody can say. `clock` is that of the policy.
+
+        A sample is of the time when it came: a guest that does not get to run answers late.
+        """
         elastic = machine.elastic
         if elastic is None:
             return None
@@ -40,12 +44,14 @@ class Observing:
             with suppress(WeftError):
                 facts = await agent.facts(timeout=PATIENCE)
                 self._recording.note(machine.name, facts)
-                return read_sample(elastic, facts, now)
+                return read_sample(elastic, facts, clock())
         with suppress(WeftError, OSError, ValueError):
-            return await self._look_from_outside(machine, elastic, now)
+            return await self._look_from_outside(machine, elastic, clock)
         return None
 
-    async def _look_from_outside(self, machine: MachineRecord, elastic: ElasticRecord, now: float) -> Sample:
+    async def _look_from_outside(
+        self, machine: MachineRecord, elastic: ElasticRecord, clock: Callable[[], float]
+    ) -> Sample:
         """Its processors' threads, as the host counts them, and what its balloon's driver says."""
         qmp = await open_qmp(self._site.layout.machine(machine.name).qmp, timeout=PATIENCE)
         try:
@@ -55,7 +61,7 @@ class Observing:
             await qmp.close()
         stamp = machine.qemu or machine.monitor
         busy = _sum_times(stamp.pid, threads) if stamp else None
-        return Sample(now, elastic.cpus, elastic.memory, busy, free=free, available=available)
+        return Sample(clock(), elastic.cpus, elastic.memory, busy, free=free, available=available, outside=True)
 
 
 def read_sample(elastic: ElasticRecord, facts: Facts, now: float) -> Sample:

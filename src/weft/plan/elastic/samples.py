@@ -14,7 +14,8 @@ class Sample:
     """One look at a machine. Totals only grow; None: nobody could say.
 
     `busy` and the `stalled` are seconds in total: of processors, and in which some program waited for a processor or
-    for memory. `running` counts programs that run or could. `memory` is its size in bytes, as QEMU has it.
+    for memory. `running` counts programs that run or could. `memory` is its size in bytes, as QEMU has it. `outside`:
+    the host says all this, whose totals are others than the guest's.
     """
 
     at: float
@@ -27,6 +28,7 @@ class Sample:
     available: int | None = None
     memory_stalled: float | None = None
     oom_kills: int = 0
+    outside: bool = False
 
     @property
     def used(self) -> int | None:
@@ -38,13 +40,20 @@ Total = Callable[[Sample], float | None]
 
 
 def find_since(samples: Sequence[Sample], since: float) -> Sequence[Sample]:
-    """The last sample up to `since` and all behind it; empty when there is none so old, or a gap in between."""
+    """The last sample up to `since` and all behind it, by the word of whoever says the last one.
+
+    Empty when there is none so old, or a gap in between.
+    """
     for index in range(len(samples) - 1, -1, -1):
         if samples[index].at <= since:
             return samples[index:]
-        if index and samples[index].at - samples[index - 1].at > GAP:
+        if index and not _belong_together(samples[index - 1], samples[index]):
             break
     return ()
+
+
+def _belong_together(one: Sample, other: Sample) -> bool:
+    return other.at - one.at <= GAP and one.outside is other.outside
 
 
 def find_rate(samples: Sequence[Sample], total: Total) -> float | None:

@@ -21,8 +21,9 @@ RETRY = 5.0
 class Granting:
     """Of one room. `accounts` are those of the host."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, retry: float = RETRY) -> None:
         self._site = site
+        self._retry = retry
         self._shelf = site.shelves.machines
         self._late: dict[str, asyncio.Task[None]] = {}
         self.accounts: Accounts = Generous()
@@ -69,7 +70,8 @@ class Granting:
 
     def _limit(self, machine: MachineRecord) -> bool:
         """Hold its control group to what it was granted. Whether that could be done now."""
-        group, limits = self._site.cgroups.group(machine.group_name), limits_of(self._site, machine)
+        group = self._site.cgroups.group(machine.group_name)
+        limits = limits_of(self._site, machine, servers=len(machine.servers))
         if not group.can_have(limits):
             return False
         try:
@@ -81,7 +83,7 @@ class Granting:
 
     async def _limit_later(self, name: str) -> None:
         while True:
-            await asyncio.sleep(RETRY)
+            await asyncio.sleep(self._retry)
             machine = self._shelf.find(name)
             if machine is None or not machine.state.is_live or self._limit(machine):
                 return

@@ -20,11 +20,12 @@ PERIOD = 5.0
 class Tending:
     """Looks whether elastic machines of one room have what they were granted. They may take; the host notes it."""
 
-    def __init__(self, site: Site, runs: Runs, scaling: Scaling) -> None:
+    def __init__(self, site: Site, runs: Runs, scaling: Scaling, period: float = PERIOD) -> None:
         self._site = site
         self._shelf = site.shelves.machines
         self._runs = runs
         self._scaling = scaling
+        self._period = period
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def on_ready(self, machine: MachineRecord) -> None:
@@ -42,7 +43,7 @@ class Tending:
             with suppress(WeftError):  # one that is silent is looked at again
                 if machine.state is State.RUNNING and await self._differs(machine):
                     await self._scaling.correct(name, Resource.MEMORY)
-            await asyncio.sleep(PERIOD)
+            await asyncio.sleep(self._period)
 
     async def _differs(self, machine: MachineRecord) -> bool:
         record, agent = machine.elastic, self._runs.find_agent(machine.name)

@@ -71,16 +71,31 @@ def test_a_program_that_takes_memory_while_the_machine_shrinks_is_let(db: Elasti
     db.grow(64 * MIB)
 
 
-def test_page_cache_is_no_use_of_memory(db: Elastic) -> None:
+def test_files_in_memory_are_use_of_it(db: Elastic) -> None:
     db.grow(GIB)
     db.exec(
         "sh", "-c", "mount -t tmpfs -o size=900m none /mnt && dd if=/dev/zero of=/mnt/x bs=1M count=300 2>/dev/null"
     )
     view = db.scale(64 * MIB)
-    assert view["request"]["state"] == "refused", "a tmpfs is use, without swap"
+    assert view["request"]["state"] == "refused", "there is no swap"
     assert db.check_agreed(view) > 300 * MIB
     db.exec("umount", "/mnt")
     db.grow(64 * MIB)
+
+
+@pytest.mark.parametrize("profile", ["q35", "microvm"])
+def test_cache_of_files_is_given_back(fabric: TestFabric, profile: str) -> None:
+    data = {"kind": "volume", "source": "data", "target": "/data", "size": 512 * MIB}
+    reader = Elastic(fabric, "reader", 64 * MIB, GIB, profile=profile, mounts=[data])
+    reader.grow(GIB)
+    reader.exec("sh", "-c", "dd if=/dev/zero of=/data/x bs=1M count=300 2>/dev/null && sync")
+    cached = int(reader.exec("awk", "/^Cached:/ {print $2}", "/proc/meminfo")) << 10
+    assert cached > 250 * MIB
+    view = reader.scale(64 * MIB)
+    assert reader.check_agreed(view) < 96 * MIB, view
+    reader.check_well()
+    fabric.run("rm", "-f", "reader")
+    fabric.run("volume", "rm", "data")
 
 
 def test_memory_that_cannot_be_moved_is_left_and_said(db: Elastic, hog: Path) -> None:
@@ -158,7 +173,7 @@ def test_an_elastic_machine_cannot_be_captured(fabric: TestFabric, db: Elastic, 
     done = fabric.run(*verb, check=False)
     assert done.returncode == 1
     words = done.stderr.decode().splitlines()[-1]
-    assert words == "weft: wrong-state: machine 'db' is elastic: memory that comes and goes cannot be captured"
+    assert words == "weft: wrong-state: machine 'db' is elastic: what comes and goes cannot be captured"
     db.check_well()
 
 

@@ -70,7 +70,7 @@ class Capturing:
         if machine.state is not State.RUNNING or machine.removing:
             raise WrongState(f"machine {machine.name!r} is {machine.state}, not running")
         if machine.elastic is not None:
-            raise WrongState(f"machine {machine.name!r} is elastic: memory that comes and goes cannot be captured")
+            raise WrongState(f"machine {machine.name!r} is elastic: what comes and goes cannot be captured")
         running = read_running(machine)
         kind = Succession if running.shared else Holding
         return kind(self._site, self._runs, machine, running)

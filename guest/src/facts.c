@@ -48,9 +48,8 @@ static void add_load(struct text *text)
 	add(text, "processes %u %u\n", running, total);
 }
 
-/* `cpu USER NICE SYSTEM IDLE IOWAIT IRQ SOFTIRQ STEAL ...` in ticks, of all processors: busy is all but the two in the
- * middle. */
-static void add_busy(struct text *text)
+/* `cpu USER NICE SYSTEM IDLE IOWAIT IRQ SOFTIRQ STEAL ...` in ticks, of all processors. */
+static void add_times(struct text *text)
 {
 	char line[256];
 	unsigned long long user, nice, system, idle, wait, irq, soft, steal;
@@ -59,8 +58,9 @@ static void add_busy(struct text *text)
 	if (sscanf(line, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &wait, &irq, &soft,
 		   &steal) != 8)
 		return;
-	unsigned long long ticks = user + nice + system + irq + soft + steal;
-	add(text, "cpu_busy_us %llu\n", ticks * (1000000 / (unsigned long long)sysconf(_SC_CLK_TCK)));
+	unsigned long long tick = 1000000 / (unsigned long long)sysconf(_SC_CLK_TCK);
+	add(text, "cpu_busy_us %llu\n", (user + nice + system + irq + soft + steal) * tick);
+	add(text, "cpu_idle_us %llu\n", (idle + wait) * tick);
 }
 
 static void add_memory(struct text *text)
@@ -173,7 +173,7 @@ size_t facts_write(char *out, size_t room)
 	char cpus[64];
 	add(&text, "uptime_ns %llu\n", (unsigned long long)clock_ns(CLOCK_BOOTTIME));
 	add_load(&text);
-	add_busy(&text);
+	add_times(&text);
 	add_memory(&text);
 	add_balloon(&text);
 	add_memory_drivers(&text);

@@ -45,14 +45,24 @@ class PaperObserving:
     before: float = 0.0
 
     async def look(self, machine: MachineRecord, clock: Callable[[], float]) -> Sample | None:
-        now = clock()
         if self.mute:
             return None
+        now = clock()
         cpus, passed, self.before = machine.granted_cpus, now - self.before, now
         self.total += passed * min(self.busy, cpus)
         self.stalled += passed * (self.busy > cpus)
         memory = machine.granted_memory
-        return Sample(now, cpus, memory, self.total, self.busy, self.stalled, memory // 2, memory - 40 * MIB, 0.0)
+        return Sample(
+            at=now,
+            cpus=cpus,
+            memory=memory,
+            busy=self.total,
+            running=self.busy,
+            cpu_stalled=self.stalled,
+            free=memory // 2,
+            available=memory - 40 * MIB,
+            memory_stalled=0.0,
+        )
 
 
 @dataclass
@@ -230,6 +240,7 @@ def test_a_guests_words_are_a_sample() -> None:
     facts = Facts(
         running=3,
         cpu_busy_us=2_500_000,
+        cpu_idle_us=750_000,
         cpus_online="0-1",
         memory_total=580 * MIB,
         memory_free=90 * MIB,
@@ -239,7 +250,7 @@ def test_a_guests_words_are_a_sample() -> None:
         pressure={("cpu", "some"): Pressure(0, 0, 0, 1_000_000), ("memory", "some"): Pressure(0, 0, 0, 500_000)},
     )
     sample = read_sample(ELASTIC, facts, 7.0)
-    assert sample == Sample(7.0, 2, 572 * MIB, 2.5, 2, 1.0, 90 * MIB, 100 * MIB, 0.5, 1)
+    assert sample == Sample(7.0, 2, 572 * MIB, 2.5, 0.75, 2, 1.0, 90 * MIB, 100 * MIB, 0.5, 1)
     assert sample.used == 472 * MIB
     silent = read_sample(ELASTIC.with_(total=None), replace(facts, pressure={}, cpu_busy_us=None, memory_total=0), 7.0)
     assert (silent.busy, silent.cpu_stalled, silent.available, silent.used) == (None, None, None, None)

@@ -1,5 +1,6 @@
 """When machines grow and shrink by themselves, with a clock that is only counted."""
 
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -53,6 +54,14 @@ def test_a_machine_is_small_again_after_some_minutes() -> None:
     )
     assert machine.sizes(CPUS) == [4, 1]
     assert "0.1 CPUs were busy" in machine.changes[-1][1].why
+
+
+def test_a_guest_that_seldom_runs_is_busy_all_the_same() -> None:
+    """A kernel that the host lets run half of the time counts half of the ticks; it is not idle for that."""
+    samples = [Sample(float(at), 1, 128 * MIB, 0.5 * at, 3.0, 2, 1.0 * at) for at in range(5)]
+    assert decide(POLICY, CPUS, Extent(1, 4, 1), samples, Past(), 4.0).target == 2
+    idle = [replace(sample, idle=0.5 * sample.at) for sample in samples]
+    assert decide(POLICY, CPUS, Extent(1, 4, 1), idle, Past(), 4.0).target is None
 
 
 def test_a_fork_storm_gets_no_more_than_a_step_at_once() -> None:

@@ -34,7 +34,8 @@ class NicFacts:
 @dataclass(slots=True)
 class Facts:
     """Memory and swap in bytes, uptime in nanoseconds. `running`: programs that run or could, who answers included.
-    `cpu_busy_us`: microseconds in total, of all processors. `pressure` by (`cpu`|`memory`|`io`, `some`|`full`).
+    `cpu_busy_us`, `cpu_idle_us`: microseconds in total, of all processors. `pressure` by (`cpu`|`memory`|`io`,
+    `some`|`full`).
 
     `memory_drivers`: of devices that memory comes and goes by, those whose drivers are at work: `balloon`, `mem`; None:
     it does not say.
@@ -45,6 +46,7 @@ class Facts:
     processes: int = 0
     running: int = 0
     cpu_busy_us: int | None = None
+    cpu_idle_us: int | None = None
     cpus_online: str = ""
     memory_total: int = 0
     memory_free: int = 0
@@ -108,7 +110,7 @@ def _read_address(facts: Facts, key: str, values: list[str]) -> None:
 
 _NUMBERS = (
     *("uptime_ns", "memory_total", "memory_free", "memory_available", "memory_ballooned"),
-    *("swap_total", "swap_free", "oom_kills", "cpu_busy_us"),
+    *("swap_total", "swap_free", "oom_kills", "cpu_busy_us", "cpu_idle_us"),
 )
 
 _READERS: dict[str, Callable[[Facts, str, list[str]], None]] = {

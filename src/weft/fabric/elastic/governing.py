@@ -106,10 +106,9 @@ class Governing:
         if policy is None or policy.mode is PolicyMode.MANUAL or machine.state is not State.RUNNING:
             watched.samples.clear()
             return LOOK
-        now = self._clock()
         if (sample := await self._observing.look(machine, self._clock)) is not None:
             watched.samples.append(sample)
-        self._forget(watched, policy, now)
+        _forget(watched, policy, self._clock())
         looks = [await self._decide(machine.name, resource, policy, watched) for resource in Resource]
         return min(looks)
 
@@ -140,10 +139,11 @@ class Governing:
             return
         watched.courses[resource] = replace(course, asked=request.asked, intent=decision)
 
-    def _forget(self, watched: Watched, policy: ElasticPolicy, now: float) -> None:
-        since = now - policy.down_after - MARGIN
-        if watched.samples and watched.samples[0].at < since - MARGIN:
-            watched.samples[:] = [sample for sample in watched.samples if sample.at >= since]
+
+def _forget(watched: Watched, policy: ElasticPolicy, now: float) -> None:
+    since = now - policy.down_after - MARGIN
+    if watched.samples and watched.samples[0].at < since - MARGIN:
+        watched.samples[:] = [sample for sample in watched.samples if sample.at >= since]
 
 
 def _find_books(machine: MachineRecord, resource: Resource) -> float:

@@ -22,6 +22,7 @@ PATIENCE = 2.0
 POLLING = 2
 """Seconds between two times that a balloon's driver is asked what its kernel knows of memory."""
 _MICRO = 1e-6
+Clock = Callable[[], float]
 
 
 class Observing:
@@ -32,7 +33,7 @@ class Observing:
         self._runs = runs
         self._recording = recording
 
-    async def look(self, machine: MachineRecord, clock: Callable[[], float]) -> Sample | None:
+    async def look(self, machine: MachineRecord, clock: Clock) -> Sample | None:
         """What a machine does now; None when nobody can say. `clock` is that of the policy.
 
         A sample is of the time when it came: a guest that does not get to run answers late.
@@ -49,9 +50,7 @@ class Observing:
             return await self._look_from_outside(machine, elastic, clock)
         return None
 
-    async def _look_from_outside(
-        self, machine: MachineRecord, elastic: ElasticRecord, clock: Callable[[], float]
-    ) -> Sample:
+    async def _look_from_outside(self, machine: MachineRecord, elastic: ElasticRecord, clock: Clock) -> Sample:
         """Its processors' threads, as the host counts them, and what its balloon's driver says."""
         qmp = await open_qmp(self._site.layout.machine(machine.name).qmp, timeout=PATIENCE)
         try:
@@ -73,7 +72,8 @@ def read_sample(elastic: ElasticRecord, facts: Facts, now: float) -> Sample:
         at=now,
         cpus=count_cpus(facts.cpus_online) or elastic.cpus,
         memory=memory,
-        busy=facts.cpu_busy_us * _MICRO if facts.cpu_busy_us is not None else None,
+        busy=None if facts.cpu_busy_us is None else facts.cpu_busy_us * _MICRO,
+        idle=None if facts.cpu_idle_us is None else facts.cpu_idle_us * _MICRO,
         running=max(0, facts.running - 1),
         cpu_stalled=stalled["cpu"],
         free=facts.memory_free,

@@ -11,7 +11,7 @@ from math import ceil
 from weft.model.elastic import ElasticPolicy, Resource
 from weft.model.units import dump_duration
 from weft.plan.elastic.past import Past
-from weft.plan.elastic.samples import Sample, find_mean, find_peak, find_rate, find_since
+from weft.plan.elastic.samples import Sample, find_busy, find_busy_peak, find_mean, find_rate, find_since
 from weft.plan.elastic.settling import (
     Comfort,
     Decision,
@@ -50,7 +50,7 @@ def _find_need(policy: ElasticPolicy, extent: Extent, samples: Sequence[Sample],
         window = find_since(samples, now - BLIND * policy.cpu_after)
     elif waited < policy.cpu_pressure:
         return None
-    busy = find_rate(window, _busy)
+    busy = find_busy(window)
     if busy is None or busy < policy.cpu_busy * window[-1].cpus or not _is_steady(window, past):
         return None
     lasted = dump_duration(round(window[-1].at - window[0].at))
@@ -75,16 +75,12 @@ def _step(policy: ElasticPolicy, extent: Extent, queue: float) -> int:
 
 
 def _find_comfort(policy: ElasticPolicy, samples: Sequence[Sample], past: Past, now: float, seconds: float) -> Comfort:
-    peak = find_peak(find_since(samples, now - seconds), _busy)
+    peak = find_busy_peak(find_since(samples, now - seconds))
     lasted = dump_duration(seconds)
     if peak is None:
         return Comfort(None, f"it has not been seen for {lasted} yet")
     size = ceil(peak / (policy.cpu_comfort * find_slack(policy, past, now)))
     return Comfort(size, f"no more than {peak:.2g} CPUs were busy for {lasted}")
-
-
-def _busy(sample: Sample) -> float | None:
-    return sample.busy
 
 
 def _stalled(sample: Sample) -> float | None:

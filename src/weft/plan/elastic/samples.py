@@ -13,15 +13,16 @@ SMOOTHING = 3.0
 class Sample:
     """One look at a machine. Totals only grow; None: nobody could say.
 
-    `busy` and the `stalled` are seconds in total: of processors, and in which some program waited for a processor or
-    for memory. `running` counts programs that run or could. `memory` is its size in bytes, as QEMU has it. `outside`:
-    the host says all this, whose totals are others than the guest's.
+    `busy` and `idle` are seconds of processors in total, the `stalled` seconds in which some program waited for a
+    processor or for memory. `running` counts programs that run or could. `memory` is its size in bytes, as QEMU has it.
+    `outside`: the host says all this, whose totals are others than the guest's.
     """
 
     at: float
     cpus: int
     memory: int
     busy: float | None = None
+    idle: float | None = None
     running: int | None = None
     cpu_stalled: float | None = None
     free: int | None = None
@@ -66,15 +67,26 @@ def find_rate(samples: Sequence[Sample], total: Total) -> float | None:
     return max(0.0, last - first) / (samples[-1].at - samples[0].at)
 
 
+def find_busy(samples: Sequence[Sample]) -> float | None:
+    """How many processors were busy, on average. What was not idle was busy, also when the host let the guest run for a
+    part of the time only, so that its kernel could not count.
+    """
+    counted = find_rate(samples, lambda sample: sample.busy)
+    idle = find_rate(samples, lambda sample: sample.idle)
+    if counted is None or idle is None or samples[0].cpus != samples[-1].cpus:
+        return counted
+    return max(counted, samples[-1].cpus - idle)
+
+
 def find_mean(samples: Sequence[Sample], count: Total) -> float | None:
     """The mean of what was counted behind the first sample."""
     counts = [value for sample in samples[1:] if (value := count(sample)) is not None]
     return sum(counts) / len(counts) if counts else None
 
 
-def find_peak(samples: Sequence[Sample], total: Total) -> float | None:
-    """The highest rate over `SMOOTHING` seconds. None when it is not known throughout."""
-    rates = [find_rate(window, total) for window in _windows(samples)]
+def find_busy_peak(samples: Sequence[Sample]) -> float | None:
+    """The most that were busy for `SMOOTHING` seconds. None when it is not known throughout."""
+    rates = [find_busy(window) for window in _windows(samples)]
     known = [rate for rate in rates if rate is not None]
     return max(known) if known and len(known) == len(rates) else None
 

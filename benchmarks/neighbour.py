@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.fabric import BenchFabric, open_bench_fabric
-from benchmarks.harness.report import Report, say, summarize
+from benchmarks.harness.report import Report, percentile, say, summarize
 from benchmarks.neighbours.greedy import compare_shares
-from benchmarks.neighbours.tenants import Machines, Tenants, make_program, open_processes
+from benchmarks.neighbours.tenants import FORKER, WRITER, Machines, Tenants, make_program, open_processes
 
 WEIGHTS = {"light": 100, "heavy": 300}
 WRITER_LIMIT = 10 << 20
 """Bytes a second to its disk, where the one that writes has a limit."""
+BESIDE = {"the writer": (WRITER,), "the forker": (FORKER,), "both": (WRITER, FORKER)}
 Samples = dict[str, list[float]]
 
 
@@ -41,23 +42,30 @@ def compare_tenants(fabric: BenchFabric, rounds: int, count: int) -> dict[str, A
 
 
 def _add(found: dict[str, Samples], kind: str, tenants: Tenants, count: int) -> None:
-    samples = found.setdefault(kind, {"calm": [], "beside them": []})
-    samples["calm"] += tenants.turns(count)
-    tenants.disturb()
-    samples["beside them"] += tenants.turns(count)
-    tenants.calm()
+    samples = found.setdefault(kind, {name: [] for name in ("calm", *BESIDE)})
+    for name, values in samples.items():
+        tenants.disturb(*BESIDE.get(name, ()))
+        values += tenants.turns(count)
+        tenants.calm()
+    medians = {name: round(percentile(values, 50)) for name, values in samples.items()}
+    say(f"    {kind}: medians {medians} ms")
 
 
 def _compare(samples: Samples) -> dict[str, Any]:
-    calm, loaded = (summarize(values) for values in samples.values())
-    ratios = {name: round(loaded[name] / calm[name], 2) for name in ("p50", "p99")}
-    return {"calm": calm, "beside them": loaded, "times as long": ratios}
+    found = {name: summarize(values) for name, values in samples.items()}
+    ratios = {
+        name: {which: round(found[name][which] / found["calm"][which], 2) for which in ("p50", "p99")}
+        for name in BESIDE
+    }
+    return {**found, "times as long": ratios}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What a greedy neighbour costs.")
     parser.add_argument("--rounds", type=int, default=4, help="of each kind of tenants")
-    parser.add_argument("--count", type=int, default=100, help="of runs of the program, calm and not, in each round")
+    parser.add_argument(
+        "--count", type=int, default=100, help="of runs of the program beside nobody, one, both; in each round"
+    )
     parser.add_argument("--seconds", type=float, default=40.0, help="of processor time that is shared by weights")
     parser.add_argument("--only", choices=["pages", "greedy"], help="one section alone")
     options = parser.parse_args()

@@ -79,7 +79,8 @@ static void turns(const char *program, long count)
 
 	if (fd < 0)
 		fail(program);
-	sync();
+	if (fsync(fd) != 0)
+		fail(program);
 	while (count-- > 0) {
 		if (posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
 			fail("posix_fadvise");

@@ -10,7 +10,7 @@ from benchmarks.harness.fabric import BenchFabric
 from benchmarks.harness.report import say
 from weft.host.usage import find_usage
 
-BUSY = "i=0; while [ $i -lt $(nproc) ]; do (while :; do :; done) >/dev/null 2>&1 & i=$((i+1)); done"
+BUSY = "(while :; do :; done) >/dev/null 2>&1 &"
 SETTLE_SECONDS = 2.0
 """Until the kernel has spread them over its processors."""
 PAUSE = 0.1
@@ -21,11 +21,14 @@ OF_ONE = 4
 def compare_shares(fabric: BenchFabric, weights: Mapping[str, int], seconds: float) -> dict[str, Any]:
     """What machines with these weights get of `seconds` of processor time, which all of them use up together.
 
-    Twice: spread over all processors of the host, as machines are, and held to one, where nothing but weights counts.
+    As many of each weight as the host has processors, over which they are spread as machines are; then held to one
+    processor, where nothing but weights counts. Each has one processor: several that are emulated wait for each other,
+    and such a machine does not use all it gets.
     """
+    count = os.cpu_count() or 1
+    weights = {f"{name}-{number}": weight for name, weight in weights.items() for number in range(1, count + 1)}
     for name, weight in weights.items():
-        spec = {"cpus": os.cpu_count() or 1, "nics": [], "memory": 64 << 20, "limits": {"cpu_weight": weight}}
-        fabric.run_machine(name, "base", **spec)
+        fabric.run_machine(name, "base", nics=[], memory=64 << 20, limits={"cpu_weight": weight})
         fabric.execute(name, BUSY)
     found = {"all processors": _measure(fabric, weights, seconds)}
     for name in weights:

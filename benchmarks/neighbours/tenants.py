@@ -35,11 +35,11 @@ class Tenants(Protocol):
     def turns(self, count: int) -> list[float]:
         """Milliseconds in which the worker has its program paged in and run, each time."""
 
-    def disturb(self) -> None:
-        """The other two begin."""
+    def disturb(self, *neighbours: str) -> None:
+        """WRITER, FORKER or both begin."""
 
     def calm(self) -> None:
-        """They end."""
+        """They end, if they have begun."""
 
 
 class Processes:
@@ -57,18 +57,16 @@ class Processes:
         said, _ = process.communicate(timeout=PATIENCE * 5)
         return parse_turns(said.decode(), count)
 
-    def disturb(self) -> None:
+    def disturb(self, *neighbours: str) -> None:
         Path(self._stop).unlink(missing_ok=True)
-        self._running = [
-            self._start(WRITER, "dirty", self._file, str(DIRTY_MIB), self._stop),
-            self._start(FORKER, "fork", self._stop),
-        ]
+        words = {WRITER: ("dirty", self._file, str(DIRTY_MIB), self._stop), FORKER: ("fork", self._stop)}
+        self._running = [self._start(name, *words[name]) for name in neighbours]
 
     def calm(self) -> None:
         Path(self._stop).touch()
-        for process in self._running:
-            if process.wait(PATIENCE):
-                raise RuntimeError(f"a neighbour ended with {process.returncode}")
+        while self._running:
+            if status := self._running.pop().wait(PATIENCE):
+                raise RuntimeError(f"a neighbour ended with {status}")
 
     def _start(self, tenant: str, *words: str) -> "subprocess.Popen[bytes]":
         """It goes into its group by itself, before it is the program."""
@@ -83,6 +81,7 @@ class Machines:
 
     def __init__(self, fabric: BenchFabric, tool: Path) -> None:
         self._fabric = fabric
+        self._disturbing: list[str] = []
         for name in (WORKER, WRITER, FORKER):
             mount = {"kind": "volume", "source": name, "target": "/data", "size": 1 << 30}
             fabric.run_machine(name, "base", memory=MEMORY, nics=[], mounts=[mount])
@@ -96,13 +95,16 @@ class Machines:
     def turns(self, count: int) -> list[float]:
         return parse_turns(self._fabric.execute(WORKER, f"/data/neighbour turns /data/program {count}"), count)
 
-    def disturb(self) -> None:
-        self._begin(WRITER, f"/data/neighbour dirty /data/dirty {DIRTY_MIB} /tmp/stop")
-        self._begin(FORKER, "/data/neighbour fork /tmp/stop")
+    def disturb(self, *neighbours: str) -> None:
+        words = {WRITER: f"dirty /data/dirty {DIRTY_MIB} /tmp/stop", FORKER: "fork /tmp/stop"}
+        for name in neighbours:
+            self._begin(name, f"/data/neighbour {words[name]}")
+            self._disturbing.append(name)
 
     def calm(self) -> None:
-        for name in (WRITER, FORKER):
-            execute(self._fabric.client, name, "touch /tmp/stop; while [ ! -e /tmp/ended ]; do sleep 0.1; done")
+        while self._disturbing:
+            wait = "touch /tmp/stop; while [ ! -e /tmp/ended ]; do sleep 0.1; done"
+            execute(self._fabric.client, self._disturbing.pop(), wait)
 
     def _begin(self, name: str, command: str) -> None:
         execute(
@@ -127,9 +129,11 @@ def open_processes(tool: Path, folder: Path) -> Iterator[Processes]:
     overhead = load_settings(folder).memory_overhead
     limits = Limits(cpus=1 + IO_CPUS, memory_bytes=MEMORY + overhead, pids=PIDS)
     groups = {name: cgroups.create(name, limits) for name in (WORKER, WRITER, FORKER)}
+    processes = Processes(tool, folder, groups)
     try:
-        yield Processes(tool, folder, groups)
+        yield processes
     finally:
+        processes.calm()
         for group in groups.values():
             group.remove()
         cgroups.remove()

@@ -5,10 +5,11 @@ Sections, each of which `--only` picks. Times are as a user waits for them, thro
 
 import argparse
 
-from benchmarks.elastics import reacting, sizes
+from benchmarks.elastics import processors, reacting, sizes
 from benchmarks.harness.sections import Section, run_sections
 
 SECTIONS: dict[str, Section] = {
+    "cpus": processors.measure_cpus,
     "memory": sizes.measure_memory,
     "cycles": sizes.measure_cycles,
     "idle": sizes.measure_idle,
@@ -20,7 +21,7 @@ SECTIONS: dict[str, Section] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Elastic machines: how soon, how far, how safely.")
-    parser.add_argument("--rounds", type=int, default=20, help="times that memory comes and goes")
+    parser.add_argument("--rounds", type=int, default=20, help="times that memory, or a processor, comes and goes")
     parser.add_argument("--cycles", type=int, default=100, help="times that everything comes and goes")
     parser.add_argument("--steps", type=int, default=10, help="steps of load, and of memory pressure")
     parser.add_argument("--minutes", type=int, default=20, help="how long a steady load is looked at")

@@ -8,6 +8,7 @@
 #include "tools.h"
 
 #define CPUS "/sys/devices/system/cpu"
+#define EXPEDITED "/sys/kernel/rcu_expedited"
 enum { MOST = 1024, LIST_BYTES = 4096 };
 
 struct set {
@@ -58,7 +59,7 @@ static int count_online(const struct set *present)
 }
 
 /* What it cannot switch it complains of, and goes on with another. */
-static void approach(const struct set *present, int wanted)
+static void switch_some(const struct set *present, int wanted)
 {
 	int have = count_online(present), step = have < wanted ? 1 : -1;
 	for (int i = 1; i < MOST && have != wanted; i++) {
@@ -76,6 +77,16 @@ static void approach(const struct set *present, int wanted)
 		snprintf(what, sizeof what, "cpu%d", cpu);
 		tool_complain(what);
 	}
+}
+
+/* To switch one, the kernel waits several times until all others have been seen idle: it can be told to hurry. */
+static void approach(const struct set *present, int wanted)
+{
+	char before[16];
+	bool hurry = read_line(EXPEDITED, before, sizeof before) > 0 && *before == '0' && write_file(EXPEDITED, "1");
+	switch_some(present, wanted);
+	if (hurry)
+		write_file(EXPEDITED, "0");
 }
 
 static bool parse_wanted(const char *text, int *wanted)

@@ -10,6 +10,7 @@ from weft.host.process import Completed, program, run
 pytestmark = pytest.mark.host
 GUEST = Path(__file__).parents[2] / "guest"
 SYSFS = "/sys/devices/system/cpu"
+HURRY = Path("/sys/kernel/rcu_expedited")
 
 
 class Guest:
@@ -24,10 +25,12 @@ class Guest:
         for cpu in range(1, 4):
             (folder / f"cpu{cpu}").mkdir()
             (folder / f"cpu{cpu}/online").write_text(f"{int(str(cpu) in online)}\n")
+        (folder / "hurry").write_text("0\n")
 
     async def __call__(self, *args: str, stuck: int | None = None) -> Completed:
         """`stuck`: a processor that cannot be switched."""
         command = [program("bwrap"), "--dev-bind", "/", "/", "--bind", str(self.folder), SYSFS]
+        command += ["--bind", str(self.folder / "hurry"), str(HURRY)] if HURRY.exists() else []
         if stuck is not None:
             command += ["--ro-bind", str(self.folder / f"cpu{stuck}/online"), f"{SYSFS}/cpu{stuck}/online"]
         return await run([*command, str(self._init), "cpus", *args], check=False)
@@ -64,6 +67,7 @@ async def test_the_last_goes_first(guest: Guest) -> None:
     await guest("4")
     await guest("2")
     assert guest.switches == "100"
+    assert (guest.folder / "hurry").read_text() == "0\n", "its kernel goes on as before"
 
 
 async def test_more_than_there_are(guest: Guest) -> None:

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "files.h"
 #include "tools.h"
@@ -41,21 +42,34 @@ static void switch_file(char *path, size_t room, int cpu)
 }
 
 /* One that can be switched says it itself. Others, like the first, have no such file. */
-static bool is_online(int cpu, const struct set *online)
+static bool is_online(int cpu)
 {
+	static struct set online;
 	char path[64], text[16];
 	switch_file(path, sizeof path, cpu);
-	return read_line(path, text, sizeof text) > 0 ? *text == '1' : online->has[cpu];
+	if (read_line(path, text, sizeof text) > 0)
+		return *text == '1';
+	return read_set(CPUS "/online", &online) && online.has[cpu];
 }
 
 static int count_online(const struct set *present)
 {
-	static struct set online;
 	int count = 0;
-	read_set(CPUS "/online", &online);
 	for (int cpu = 0; cpu < MOST; cpu++)
-		count += present->has[cpu] && is_online(cpu, &online);
+		count += present->has[cpu] && is_online(cpu);
 	return count;
+}
+
+/* A kernel without hot-plug knows of processors, and has nothing to switch them by. */
+static bool can_switch(const struct set *present)
+{
+	char path[64];
+	for (int cpu = 1; cpu < MOST; cpu++) {
+		switch_file(path, sizeof path, cpu);
+		if (present->has[cpu] && access(path, F_OK) == 0)
+			return true;
+	}
+	return present->count <= 1;
 }
 
 /* What it cannot switch it complains of, and goes on with another. */
@@ -65,9 +79,7 @@ static void switch_some(const struct set *present, int wanted)
 	for (int i = 1; i < MOST && have != wanted; i++) {
 		char path[64], what[16];
 		int cpu = step > 0 ? i : MOST - i;
-		struct set online;
-		read_set(CPUS "/online", &online);
-		if (!present->has[cpu] || is_online(cpu, &online) == (step > 0))
+		if (!present->has[cpu] || is_online(cpu) == (step > 0))
 			continue;
 		switch_file(path, sizeof path, cpu);
 		if (write_file(path, step > 0 ? "1" : "0")) {
@@ -107,6 +119,10 @@ int tool_cpus(int argc, char **argv)
 	}
 	if (!read_set(CPUS "/present", &present) || !read_set(CPUS "/possible", &possible)) {
 		tool_complain(CPUS);
+		return TOOL_FAILED;
+	}
+	if (!can_switch(&present)) {
+		tool_complain_why(CPUS, "the kernel has no hot-plug of processors");
 		return TOOL_FAILED;
 	}
 	if (wanted)

@@ -102,3 +102,13 @@ async def test_no_sysfs(guest: Guest) -> None:
     (guest.folder / "present").unlink()
     done = await guest("1")
     assert (done.status, done.stdout, done.stderr) == (2, b"", f"cpus: {SYSFS}: No such file or directory\n".encode())
+
+
+async def test_a_kernel_that_cannot(guest: Guest) -> None:
+    for cpu in range(1, 4):
+        (guest.folder / f"cpu{cpu}/online").unlink()
+    done = await guest("3")
+    assert (done.status, done.stdout) == (2, b"")
+    assert done.stderr == f"cpus: {SYSFS}: the kernel has no hot-plug of processors\n".encode()
+    (guest.folder / "present").write_text("0\n")
+    assert (await guest()).text == "1 1 6\n", "of one that has come to one by hot-plug nobody knows"

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.harness.appliance import add_appliance
 from tests.host.registries import busybox_layers, make_sample, open_registry
 from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
+from tests.machine.test_limits import RATE, read_rate
 from tests.ordinary import AS_ROOT, BECOME, UID, private_mounts
 
 from weft.client.starting import is_answering
@@ -210,3 +211,12 @@ def test_rooms_side_by_side(fabric: TestFabric) -> None:
     assert [view["room"] for view in fabric.json("network", "ls", "-A")] == ["acme", "bolt"]
     fabric.run("room", "rm", "bolt")
     assert [view["name"] for view in fabric.json("room", "ls")] == ["default", "acme"]
+
+
+def test_limits_of_disks_and_networks_need_no_privilege(fabric: TestFabric) -> None:
+    fabric.run("run", "-d", "--name", "reader", "--disk-read", "256K", "--net-out-packets", "100", "base")
+    said = fabric.json("inspect", "reader")["enforced"]
+    assert "network not enforced" not in said and "disks not enforced" not in said
+    assert read_rate(fabric, "reader") < 1.2 * RATE
+    fabric.run("update", "--disk-read", "none", "--net-out-packets", "none", "reader")
+    assert read_rate(fabric, "reader") > 2 * RATE

@@ -87,6 +87,13 @@ def test_they_come_and_go(make: Maker, profile: str) -> None:
     assert (view["mechanism"], view["qemu"], view["lost"]) == ("parked", None, "")
 
 
+def test_a_machine_that_is_elastic_in_memory_alone(make: Maker, fabric: TestFabric) -> None:
+    machine = make(cpus=2, profile="microvm", elastic={"max_memory": 1 << 30, "policy": {"mode": "manual"}})
+    view = machine.view
+    assert (view["mechanism"], view["granted"], view["qemu"], view["guest"]) == ("fixed", 2, 2, 2)
+    assert fabric.refusal("scale", "m", "--cpus", "1") == "wrong-state"
+
+
 def test_a_restart_brings_it_back_to_its_minimum(make: Maker, fabric: TestFabric) -> None:
     machine = make(cpus=2)
     assert machine.scale(4)[0] == "applied"

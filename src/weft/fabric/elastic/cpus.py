@@ -49,8 +49,9 @@ class CpuLever:
 
     async def read(self, machine: MachineRecord) -> Effective:
         """By QEMU those that are plugged: which of parked ones are in use it cannot say. By the guest those online."""
-        qemu = None
-        if _elastic(machine).mode is not CpuMode.PARKED:
+        record = _elastic(machine)
+        qemu = record.cpus if record.mode is CpuMode.FIXED else None
+        if record.mode is CpuMode.HOTPLUG:
             async with self._monitor(machine) as qmp:
                 qemu = await count_processors(qmp)
         agent = self._runs.find_agent(machine.name)

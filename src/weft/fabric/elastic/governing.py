@@ -28,7 +28,7 @@ from weft.plan.elastic.settling import Decision, Extent
 log = logging.getLogger(__name__)
 Clock = Callable[[], float]
 
-LOOK = 1.0
+LOOK = 0.5
 """Seconds between two looks at a machine, if it is not short of memory."""
 MARGIN = 30.0
 """Seconds of samples that are kept beyond what the policy looks back."""

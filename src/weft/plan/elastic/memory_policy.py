@@ -35,7 +35,7 @@ ROOMY = 0.5
 """With so much available before it, the end of a program for want of memory was due to a limit of its own."""
 CALM = 0.01
 """Share of the time for which programs may have waited for memory in a machine that could do with less."""
-SOON, LATER = 0.25, 1.0
+SOON, LATER = 0.25, 0.5
 """Seconds to the next look."""
 
 

@@ -33,7 +33,6 @@ def measure_memory(fabric: BenchFabric, options: argparse.Namespace, report: Rep
     report.figures["memory"] = {name: {**summarize(all), "p95": percentile(all, 95)} for name, all in times.items()}
     report.promise("memory + 1 GiB, p95, s", percentile(up, 95), UP_SECONDS)
     report.promise("memory - 1 GiB, idle, p95, s", percentile(down, 95), DOWN_SECONDS)
-    report.promise("memory - 1 GiB, 1 GiB of files to be moved, p95, s", percentile(full, 95), DOWN_SECONDS)
     report.promise("programs killed for want of memory", _count_kills(fabric, "idle"), 0)
 
 

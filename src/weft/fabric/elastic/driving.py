@@ -16,6 +16,7 @@ from weft.plan.boot import PLUG
 from weft.plan.elastic.memory import (
     ALARM,
     BLOCK,
+    REGION,
     Levers,
     MemoryLayout,
     find_floor,
@@ -30,13 +31,14 @@ from weft.plan.elastic.memory import (
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Seconds: between two looks at what has been done, and two at how much a guest has left that shrinks; for it to
-    say that; without any change until a guest is said not to do what it was asked; for one to stop that was told to;
-    and until somebody else may have QEMU's monitor, which serves one at a time.
+    say that; without any change until a guest is asked again, and until it is said not to do what it was asked; for one
+    to stop that was told to; and until somebody else may have QEMU's monitor, which serves one at a time.
     """
 
     look: float = 0.02
     glance: float = 0.1
     word: float = 0.5
+    again: float = 1.0
     still: float = 5.0
     settle: float = 2.0
     turn: float = 1.0
@@ -56,11 +58,12 @@ class Stuck(Exception):
 
 
 class Short(Exception):
-    """The guest has little memory left."""
+    """The guest has little memory left. `growing`: its programs use more than when it began to shrink."""
 
-    def __init__(self, available: int) -> None:
+    def __init__(self, available: int, *, growing: bool) -> None:
         super().__init__()
         self.available = available
+        self.growing = growing
 
 
 class Drive:
@@ -73,6 +76,7 @@ class Drive:
         self._ask = ask
         self._until = until
         self._pace = pace
+        self._most = 0
         self._qmp: Qmp | None = None
         self._opened = 0.0
 
@@ -107,38 +111,42 @@ class Drive:
         """The balloon first: the kernel needs its boot memory to describe more."""
         await self._inflate(size, self._until)
         await self._plug(size, self._until)
-        await self._await_guest(size)
+        if (has := await self._await_guest(size)) < size:
+            raise Stuck(f"its kernel uses {has >> 20} MiB only")
         return APPLIED
 
     async def _descend(self, before: int, size: int) -> Outcome:
         """Bit by bit, with an eye on the guest. The balloon last: it takes any memory, also what is plugged."""
-        now, (used, _) = before, await self._find_used()
-        most = used + find_headroom(used)
+        now, used = before, self._find_used(await self._ask())
+        self._most = used + find_headroom(used)
         try:
             while now > size:
-                now = plan_descent(now, max(size, await self._find_floor(now, most)))
+                now = plan_descent(now, max(size, await self._find_floor(now)))
                 await self._plug(now, self._until, watch=True)
                 await self._inflate(now, self._until, watch=True)
+                await self._await_guest(now)
         except Short as err:
-            await self._relieve(before, err.available)
+            await self._relieve(before, err)
             return Outcome(ScaleState.REFUSED, "its programs have taken memory while it shrank")
         return APPLIED
 
-    async def _find_floor(self, now: int, most: int) -> int:
-        """The least that the guest can be left with. Raises Stuck when that is no less than it has, and Short when it
-        has little left, or uses more than `most`: it is at it.
-        """
-        used, available = await self._find_used()
-        if available < ALARM or used > most:
-            raise Short(available)
+    async def _find_floor(self, now: int) -> int:
+        """The least that the guest can be left with. Raises Stuck when that is no less than it has, and Short."""
+        facts = await self._ask()
+        self._check(facts)
+        used = self._find_used(facts)
         least = round_up(used + find_headroom(used))
         if least >= now:
             raise Stuck(f"the guest uses {used >> 20} MiB and needs some headroom")
         return least
 
-    async def _find_used(self) -> tuple[int, int]:
-        """What the guest uses, and what it can still have."""
-        facts = await self._ask()
+    def _check(self, facts: Facts, noise: int = 0) -> None:
+        """See to it that a guest can do with less. Raises Short."""
+        growing = self._find_used(facts) > self._most + noise
+        if growing or facts.memory_available < ALARM:
+            raise Short(facts.memory_available, growing=growing)
+
+    def _find_used(self, facts: Facts) -> int:
         _, used = find_floor(
             boot=self._layout.boot,
             total=self._total or facts.memory_total,
@@ -146,11 +154,11 @@ class Drive:
             available=facts.memory_available,
             ballooned=facts.memory_ballooned,
         )
-        return used, facts.memory_available
+        return used
 
-    async def _relieve(self, before: int, available: int) -> None:
-        """Give a guest back what it needs; it had that a moment ago."""
-        size = plan_relief((await self.read()).size, before, available)
+    async def _relieve(self, before: int, short: Short) -> None:
+        """Give a guest back what it needs, all of it if it is at it; it had that a moment ago."""
+        size = before if short.growing else plan_relief((await self.read()).size, before, short.available)
         with suppress(Stuck):
             await self._inflate(size, time.monotonic() + self._pace.still)
             await self._plug(size, time.monotonic() + self._pace.still)
@@ -178,23 +186,27 @@ class Drive:
         """Ask, until a lever is there. Raises Stuck, and Short if the guest is to be watched."""
         await ask()
         before, since = -1, time.monotonic()
-        looked = since
+        looked = asked = since
         while (now := of(levers := await self.read())) != wanted:
             clock = time.monotonic()
             if now != before:
                 before, since = now, clock
+            if clock > max(since, asked) + self._pace.again:
+                await ask()  # a driver that could not move something tries that again after 50 seconds only
+                asked = clock
             if clock > since + self._pace.still:
                 raise Stuck(f"its kernel has stopped at {levers.size >> 20} MiB")
             if clock > until:
                 raise Stuck(f"its kernel has come to {levers.size >> 20} MiB in time", ScaleState.FAILED)
             if watch and clock > looked + self._pace.glance:
-                await self._watch(ask, now - wanted)
+                await self._watch(ask)
                 looked = time.monotonic()
             await asyncio.sleep(self._pace.look)
 
-    async def _watch(self, ask: Callable[[], Awaitable[None]], ahead: int) -> None:
-        """See to it that a guest which is to lose so much more can do without. One that does not say loses nothing
-        until it does. Raises Short.
+    async def _watch(self, ask: Callable[[], Awaitable[None]]) -> None:
+        """Check a guest that shrinks. One that does not say how it is loses nothing until it does.
+
+        While Linux takes a region offline it counts all of it once more.
         """
         asking = asyncio.ensure_future(self._ask())
         try:
@@ -205,17 +217,17 @@ class Drive:
             facts = await asking
         finally:
             asking.cancel()
-        if facts.memory_available - ahead < ALARM:
-            raise Short(facts.memory_available)
+        self._check(facts, REGION)
 
-    async def _await_guest(self, size: int) -> None:
-        """Until the guest's kernel counts what it has got. Raises Stuck."""
+    async def _await_guest(self, size: int) -> int:
+        """Until the guest's kernel counts what it has, or for some time. What it counts."""
         if self._total is None:
-            return
+            return size
         until = min(self._until, time.monotonic() + self._pace.still)
-        while (has := count(self._layout.boot, self._total, await self._ask())) < size:
-            if time.monotonic() > until:
-                raise Stuck(f"its kernel uses {has >> 20} MiB only")
+        while True:
+            has = count(self._layout.boot, self._total, await self._ask())
+            if has == size or time.monotonic() > until:
+                return has
             await asyncio.sleep(self._pace.look)
 
     async def _hold(self) -> Levers:

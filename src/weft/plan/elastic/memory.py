@@ -19,7 +19,7 @@ LEAST_HEADROOM = 16 << 20
 HEADROOM = 8
 """One part in so many of what a guest uses is left to it beside that, and `LEAST_HEADROOM` at least."""
 ALARM = LEAST_HEADROOM // 2
-"""A guest that shrinks and is about to have less than this available gets some back."""
+"""A guest that shrinks and has less than this available gets some back."""
 STRIDE = 32 << 20
 """What a shrink takes at once at least, if there is so much to be taken."""
 REGION = 128 << 20

@@ -30,11 +30,12 @@ def make(fabric: TestFabric, name: str) -> Elastic:
 
 
 def cpus(machine: Elastic) -> int:
-    return int(machine.fabric.client.elastic(machine.name)["cpus"]["granted"])
+    """What it was granted, for which its guest is not asked: that is work, too."""
+    return int(machine.fabric.client.machine(machine.name)["cpus"])
 
 
 def memory(machine: Elastic) -> int:
-    return int(machine.view()["granted"])
+    return int(machine.fabric.client.machine(machine.name)["memory"])
 
 
 def explain(machine: Elastic) -> str:
@@ -44,10 +45,10 @@ def explain(machine: Elastic) -> str:
 def test_busy_programs_get_processors_and_their_end_takes_them(fabric: TestFabric) -> None:
     machine = make(fabric, "busy")
     assert "it has had 1 CPU since its start" in explain(machine)
-    machine.exec("sh", "-c", f"echo $$ >/tmp/group; {BUSY * 2} sleep 0")
-    wait_for(lambda: cpus(machine) == 2, "a processor for each program", say=lambda: explain(machine))
-    assert machine.exec("nproc") == "2\n"
-    assert "it got 2 CPUs" in explain(machine)
+    machine.exec("sh", "-c", f"{BUSY * 2} sleep 0")
+    wait_for(lambda: cpus(machine) >= 2, "a processor for each program", say=lambda: explain(machine))
+    wait_for(lambda: int(machine.exec("nproc")) == cpus(machine), "the guest uses them")
+    assert f"it got {cpus(machine)} CPUs" in explain(machine)
     assert "programs waited" in explain(machine)
     fabric.run("elastic", "set", "busy", CALM_SOON, "cpu_comfort=0.8")
     machine.exec("killall", "sh")
@@ -92,7 +93,7 @@ def test_a_new_daemon_goes_on_with_it_and_manual_stops_it(fabric: TestFabric) ->
     machine = make(fabric, "kept")
     os.kill(fabric.daemon_pid(), signal.SIGKILL)
     machine.exec("sh", "-c", f"{BUSY * 2} sleep 0")
-    wait_for(lambda: cpus(machine) == 2, "the next daemon sees it", say=lambda: explain(machine))
+    wait_for(lambda: cpus(machine) >= 2, "the next daemon sees it", say=lambda: explain(machine))
     fabric.run("elastic", "set", "kept", "--mode", "manual")
     wait_for(lambda: "its policy is manual" in explain(machine), "it is left alone", say=lambda: explain(machine))
     view = fabric.json("elastic", "explain", "kept")

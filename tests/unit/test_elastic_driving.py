@@ -14,7 +14,7 @@ from weft.model.elastic import ScaleState
 from weft.model.errors import Unavailable
 from weft.plan.elastic.memory import ALARM
 
-QUICK = Pace(look=0, glance=0, still=0.05, settle=0.05, turn=0)
+QUICK = Pace(look=0, glance=0, still=0.05, settle=5, turn=0)
 
 
 def drive(guest: PaperGuest, seconds: float = 10, pace: Pace = QUICK) -> Drive:

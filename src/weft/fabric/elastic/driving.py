@@ -140,10 +140,10 @@ class Drive:
             raise Stuck(f"the guest uses {used >> 20} MiB and needs some headroom")
         return least
 
-    def _check(self, facts: Facts, noise: int = 0) -> None:
-        """See to it that a guest can do with less. Raises Short."""
+    def _check(self, facts: Facts, ahead: int = 0, noise: int = 0) -> None:
+        """See to it that a guest can do with so much less. Raises Short."""
         growing = self._find_used(facts) > self._most + noise
-        if growing or facts.memory_available < ALARM:
+        if growing or facts.memory_available - ahead < ALARM:
             raise Short(facts.memory_available, growing=growing)
 
     def _find_used(self, facts: Facts) -> int:
@@ -199,11 +199,11 @@ class Drive:
             if clock > until:
                 raise Stuck(f"its kernel has come to {levers.size >> 20} MiB in time", ScaleState.FAILED)
             if watch and clock > looked + self._pace.glance:
-                await self._watch(ask)
+                await self._watch(ask, of, wanted)
                 looked = time.monotonic()
             await asyncio.sleep(self._pace.look)
 
-    async def _watch(self, ask: Callable[[], Awaitable[None]]) -> None:
+    async def _watch(self, ask: Callable[[], Awaitable[None]], of: Callable[[Levers], int], wanted: int) -> None:
         """Check a guest that shrinks. One that does not say how it is loses nothing until it does.
 
         While Linux takes a region offline it counts all of it once more.
@@ -217,7 +217,7 @@ class Drive:
             facts = await asking
         finally:
             asking.cancel()
-        self._check(facts, REGION)
+        self._check(facts, max(0, of(await self.read()) - wanted), REGION)
 
     async def _await_guest(self, size: int) -> int:
         """Until the guest's kernel counts what it has, or for some time. What it counts."""

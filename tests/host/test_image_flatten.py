@@ -125,7 +125,7 @@ def _see(inode: Inode, group: tuple[str, ...], layers: list[bytes]) -> Seen:
 
 @as_root
 @needs_umoci
-@settings(max_examples=int(os.environ.get("EXAMPLES", "150")), deadline=None)
+@settings(max_examples=int(os.environ.get("EXAMPLES", "150")))
 @given(stacks)
 def test_any_stack_of_layers_makes_the_tree_that_umoci_makes(stack):
     layers = [dump_layer(layer) for layer in stack]
@@ -230,7 +230,7 @@ async def test_the_root_has_all_that_umoci_unpacks(tmp_path: Path) -> None:
 
 
 @as_root
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(stack=stacks)
 def test_the_root_is_the_merged_tree(stack) -> None:
     layers = [dump_layer(layer) for layer in stack]

@@ -7,13 +7,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from weft.guest.frames import Frame
-
-# The first example builds the library, and a busy host makes any example slow: neither is a defect.
-settings.register_profile("guest", deadline=None)
-settings.load_profile("guest")
 
 GUEST = Path(__file__).parents[2] / "guest"
 _PARSER_BYTES = 8 + 8192 + 64

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.paper_fabric import FACTS, open_paper_room
 
@@ -78,7 +78,6 @@ class PaperMachine:
         return len(self.plugged), len(self.online)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, MOST), max_size=8))
 def test_what_is_wanted_is_plugged_and_used(sizes: list[int]) -> None:
     async def go_through() -> None:

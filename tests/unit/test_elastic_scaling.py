@@ -184,7 +184,7 @@ WISHES = st.lists(
 
 
 @given(WISHES, st.integers(LEAST // MIB, 2 * MOST // MIB))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_order_of_wishes_and_failures_makes_grants_drift(
     wishes: list[tuple[int, str, int, int, bool]], capacity: int
 ) -> None:

@@ -128,7 +128,7 @@ FILES = st.dictionaries(NAMES, ROOMS, max_size=2).map(lambda rooms: FabricFile.m
 
 
 @given(FILES, st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_is_written_comes_to_the_same(file: FabricFile, defaults: bool) -> None:
     reading = read_file(dump_yaml(dump_file(file, defaults=defaults)), "/")
     assert reading.problems == []

@@ -40,7 +40,7 @@ def test_examples_fit(path: Path) -> None:
 
 
 @given(FILES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_what_is_written_fits(file: FabricFile) -> None:
     assert fits(SCHEMA, dump_file(file, defaults=False))
 

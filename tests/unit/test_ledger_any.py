@@ -101,7 +101,7 @@ def check(host: Host) -> None:
 
 
 @given(st.lists(ACTS, min_size=4, max_size=14))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_ledger_is_right_whatever_happens(acts: list[tuple[str, *tuple[object, ...]]]) -> None:
     async def live() -> None:
         async with open_paper_fabric(Path(home) / "home") as fabric:

@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.image.oci.blobs import BlobStore, digest_of, open_partial, verify
@@ -35,7 +35,6 @@ def test_digests_lead_nowhere_else(tmp_path: Path, digest: str) -> None:
         BlobStore(tmp_path).path(digest)
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=50), max_size=8), st.integers(0, 8))
 def test_pieces_and_a_cut_anywhere(tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], cut: int) -> None:
     store = BlobStore(tmp_path_factory.mktemp("blobs"))

@@ -100,7 +100,7 @@ def test_a_length_beyond_reason_is_refused() -> None:
         list(PcapngWriter("web:0").feed(head))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(packets.filter(lambda packet: packet.data != b""), min_size=1, max_size=5))
 def test_tshark_reads_what_was_written(sent: list[Packet]) -> None:
     capture = b"".join(PcapngWriter("web:0").feed(dump_pcap(sent)))

@@ -169,7 +169,7 @@ def check_order(plan: Plan) -> None:
 
 
 @given(FILES, FILES, st.integers(0, 2**32), st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_from_any_room_to_any_file(one: FabricFile, other: FabricFile, seed: int, disturbed: bool) -> None:
     rooms, random = PaperRooms(), Random(seed)
     for file in (one, other):
@@ -184,7 +184,7 @@ def test_from_any_room_to_any_file(one: FabricFile, other: FabricFile, seed: int
 
 
 @given(FILES, FILES, st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_fails_in_the_middle_is_gone_on_with(one: FabricFile, other: FabricFile, seed: int) -> None:
     rooms, random = PaperRooms(), Random(seed)
     rooms.apply(one)
@@ -200,7 +200,7 @@ def test_what_fails_in_the_middle_is_gone_on_with(one: FabricFile, other: Fabric
 
 
 @given(FILES, st.integers(0, 2**32), st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_there_is_nothing_to_do_for_what_is_exported(file: FabricFile, seed: int, exact: bool) -> None:
     rooms, random = PaperRooms(), Random(seed)
     rooms.apply(file)

@@ -242,7 +242,7 @@ def test_a_policy_that_would_flap_is_none(wrong: dict[str, object]) -> None:
 EXTENTS = st.tuples(st.integers(1, 16), st.integers(1, 64)).map(lambda pair: (min(pair), max(pair)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6)
 @given(
     bounds=EXTENTS,
     count=st.integers(0, 24),
@@ -267,7 +267,7 @@ def test_a_steady_load_of_processors_makes_one_change_an_hour_at_most(
     assert machine.count(CPUS) <= 1, machine.changes
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6)
 @given(
     used=st.integers(20 * MIB, 1800 * MIB),
     now=st.integers(64, 1024).map(lambda blocks: 2 * blocks * MIB),
@@ -287,7 +287,7 @@ def test_a_steady_use_of_memory_makes_one_change_an_hour_at_most(used: int, now:
     assert machine.memory.now >= used
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6)
 @given(
     share=st.floats(0.3, 3.0), most=st.integers(1, 32), noise=st.sampled_from([0.0, 0.05]), seed=st.integers(0, 1000)
 )
@@ -306,7 +306,7 @@ def test_a_load_that_grows_with_the_machine_only_ever_grows_it(
     assert machine.count(CPUS, since=60) == 0
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=3)
 @given(
     period=st.floats(10, 1200),
     peak=st.integers(2, 8),
@@ -324,7 +324,7 @@ def test_a_sawtooth_does_not_flap(period: float, peak: int, low: float, memory: 
         assert len(shrinks) <= 2, machine.sizes(resource)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3)
 @given(
     loads=st.lists(st.tuples(st.integers(0, 12), st.floats(0, 1), st.integers(10, 3000)), min_size=1, max_size=12),
     length=st.floats(5, 700),

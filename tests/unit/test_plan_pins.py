@@ -7,7 +7,7 @@ import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.model.elements import ElementChanges, SetElement
@@ -80,14 +80,12 @@ def test_what_a_host_calls_itself() -> None:
     assert find_own_addresses(MAC, IPv6Network("fd00::/80")) == find_own_addresses(MAC, None) == (local,)
 
 
-@settings(deadline=None)
 @given(worlds, worlds)
 def test_changes_lead_from_what_is_there_to_what_is_wanted(before: dict[str, PinnedPort], after: dict[str, PinnedPort]):
     assert carry_out(plan_pin_changes(before, after), read_elements(before)) == read_elements(after)
     assert not plan_pin_changes(after, after)
 
 
-@settings(deadline=None)
 @given(worlds)
 def test_nobody_may_use_what_is_another_ports(world: dict[str, PinnedPort]) -> None:
     for port in world.values():

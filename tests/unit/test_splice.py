@@ -72,7 +72,7 @@ chains = st.lists(st.integers(2, 7), unique=True, max_size=5)
 
 
 @given(st.lists(st.tuples(chains, st.sets(st.integers(2, 7))), min_size=1, max_size=6))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_every_step_leaves_one_complete_path(wishes: list[tuple[list[int], set[int]]]) -> None:
     board = fresh()
     crossing = crossing_of([appliance(n) for n in range(2, 8)])
@@ -132,7 +132,7 @@ def test_a_half_done_change_is_taken_up() -> None:
 
 
 @given(chains, chains, chains, st.integers(min_value=0, max_value=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_change_that_broke_off_anywhere_is_no_obstacle(
     first: list[int], second: list[int], third: list[int], steps: int
 ) -> None:
@@ -160,7 +160,7 @@ def test_a_bypass_to_an_end_that_is_gone_is_renewed() -> None:
 
 
 @given(st.lists(st.tuples(chains, st.sets(st.integers(2, 7)), st.sets(st.integers(20, 23)))))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_ears_hear_what_has_come_through_the_chain_and_nothing_else(
     wishes: list[tuple[list[int], set[int], set[int]]],
 ) -> None:

@@ -102,6 +102,19 @@ def test_a_machine_is_somebody_of_its_own_on_its_network(room: TestFabric) -> No
     room.run("rm", "-f", "one", "two")
 
 
+def test_a_machine_from_a_pool_is_copied_and_suspended_like_any_other(room: TestFabric) -> None:
+    copy = wait_held(room, "base")
+    room.run("run", "-d", "--name", "one", "base", "sleep", "1000")
+    assert is_same_process(copy["pid"], room.json("inspect", "one")["pid"])
+    room.exec("one", "sh", "-c", "echo kept >/tmp/note")
+    room.run("fork", "one", "--name", "other")
+    assert room.exec("other", "sh", "-c", "cat /tmp/note; hostname") == "kept\nother\n"
+    room.run("suspend", "one")
+    room.run("resume", "one")
+    assert room.exec("one", "sh", "-c", "cat /tmp/note; hostname") == "kept\none\n"
+    room.run("rm", "-f", "one", "other")
+
+
 def test_copies_survive_the_daemon_and_are_taken_by_the_next(room: TestFabric) -> None:
     copy = wait_held(room, "sniffer")
     os.kill(room.daemon_pid(), signal.SIGKILL)

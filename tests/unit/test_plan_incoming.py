@@ -9,7 +9,7 @@ import pytest
 from weft.host.sandbox import Bind, Identity, plan_sandbox
 from weft.model.machine import Profile
 from weft.plan.boot import Boot, BootDisk, BootNic, BootShare, plan_boot
-from weft.plan.incoming import parse_running, plan_incoming
+from weft.plan.incoming import follow_move, parse_running, plan_incoming
 
 BOOT = Boot(
     name="web",
@@ -60,6 +60,15 @@ def test_all_that_is_given_is_known(profile: Profile, identity: Identity | None)
     assert running.shared and not running.folders
     assert ("/machine/root", "/images/root.squashfs") in running.files
     assert "/machine/serial.log" not in dict(running.files), "it is written to, so it may be another"
+
+
+def test_what_came_from_a_pool_is_found_where_it_is_now() -> None:
+    binds = [Bind(Path("/pool/base-1/initrd"), "initrd"), Bind(Path("/images/root"), "root")]
+    running = parse_running(plan_sandbox(["qemu-system-x86_64", *plan_boot(BOOT)], binds=binds, proc=True))
+    moved = follow_move(running, "/pool", "/machines/web")
+    assert set(moved.files) == {("/machine/initrd", "/machines/web/initrd"), ("/machine/root", "/images/root")}
+    assert "/machines/web/initrd" in moved.argv and "/pool/base-1/initrd" not in moved.argv
+    assert follow_move(moved, "/pool", "/machines/other") == moved
 
 
 def test_a_copy_runs_on_memory_that_is_others_too() -> None:

@@ -6,7 +6,7 @@ spec changed since, and both must be alike to the last device. Pure.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MEMORY = "memory-backend-file,id=memory,"
 """How the memory that the daemon has made begins in QEMU's words."""
@@ -53,6 +53,17 @@ def parse_running(argv: Sequence[str]) -> RunningCommand:
         disks=any(",locking=on" in word for word in argv),
         files=tuple(_pairs(argv, "--ro-bind")),
     )
+
+
+def follow_move(running: RunningCommand, before: str, after: str) -> RunningCommand:
+    """A machine that came from a pool was started in a folder below `before`, which is called `after` since then."""
+    below = re.compile(rf"{re.escape(before)}/[^/]+/")
+
+    def move(word: str) -> str:
+        return f"{after}/{word[found.end() :]}" if (found := below.match(word)) else word
+
+    files = tuple((inside, move(outside)) for inside, outside in running.files)
+    return replace(running, argv=tuple(map(move, running.argv)), files=files)
 
 
 def plan_incoming(

@@ -71,7 +71,7 @@ class Capturing:
             raise WrongState(f"machine {machine.name!r} is {machine.state}, not running")
         if machine.elastic is not None:
             raise WrongState(f"machine {machine.name!r} is elastic: what comes and goes cannot be captured")
-        running = read_running(machine)
+        running = read_running(self._site, machine)
         kind = Succession if running.shared else Holding
         return kind(self._site, self._runs, machine, running)
 

@@ -29,7 +29,7 @@ from weft.host.seccomp import open_filter
 from weft.host.sockets import listen_unix
 from weft.host.taps import open_tap, read_header, restore_header
 from weft.model.errors import Unavailable, WeftError, WrongState
-from weft.plan.incoming import RunningCommand, parse_running, plan_incoming
+from weft.plan.incoming import RunningCommand, follow_move, parse_running, plan_incoming
 from weft.plan.linknames import spare_tap_name, tap_name
 
 START_TIMEOUT = 30.0
@@ -83,7 +83,7 @@ class Receiver:
             await remove_group(self.group)
 
 
-def read_running(machine: MachineRecord) -> RunningCommand:
+def read_running(site: Site, machine: MachineRecord) -> RunningCommand:
     """What the command line of a machine's QEMU says. Raises WrongState when it cannot be captured."""
     if machine.monitor is None:
         raise WrongState(f"machine {machine.name!r} is {machine.state}")
@@ -98,7 +98,8 @@ def read_running(machine: MachineRecord) -> RunningCommand:
         raise WrongState(
             f"machine {machine.name!r} was started by an earlier version, and cannot be captured", hint=hint
         )
-    return running
+    pool, folder = site.layout.pool.machines, site.layout.machine(machine.name).folder
+    return follow_move(running, str(pool), str(folder))
 
 
 async def start_receiver(site: Site, machine: MachineRecord, running: RunningCommand, *, hold: bool) -> Receiver:

@@ -122,6 +122,7 @@ async def elsewhere(links: Links, tmp_path: Path) -> AsyncIterator[tuple[Links, 
     (tmp_path / "elsewhere").mkdir()
     namespace = await open_namespace(tmp_path / "elsewhere")
     if namespace.rootless:
+        await namespace.stop()
         pytest.skip("links between namespaces need root")
     others, fd = await open_links(namespace), await namespace.open("/proc/self/ns/net")
     yield others, fd

@@ -137,8 +137,8 @@ class Scaling:
         least, most = range_of(machine, resource)
         if record is None or least == most:
             hint = f"weft update {name} --{resource} {_dump(resource, least)}..MAX"
-            raise WrongState(f"machine {name!r} has a fixed number of cpus" if resource is Resource.CPUS
-                             else f"machine {name!r} has a fixed size of memory", hint=hint)  # fmt: skip
+            what = "number of cpus" if resource is Resource.CPUS else "size of memory"
+            raise WrongState(f"machine {name!r} has a fixed {what}", hint=hint)
         if not least <= wanted <= most:
             span = f"{_dump(resource, least)}..{_dump(resource, most)}"
             raise Invalid(f"machine {name!r}: {_dump(resource, wanted)} is outside its range of {resource}, {span}")
@@ -216,8 +216,8 @@ class Scaling:
         """The machine, when its agent answers: it may be booting."""
         live, machine = self._runs.find(name), self._shelf.get(name)
         if live is not None and machine.state is State.STARTING:
-            await asyncio.wait([live.ready, live.ended], timeout=request.deadline - self._site.clock(),
-                               return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+            left = request.deadline - self._site.clock()
+            await asyncio.wait([live.ready, live.ended], timeout=left, return_when=asyncio.FIRST_COMPLETED)
         await self._runs.reach(name)
         return self._shelf.get(name)
 

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.model.elastic import MemoryMode, Resource
+from weft.plan.elastic.memory import BLOCK
 from weft.plan.ledger.accounts import HEADROOM, HostAccount, Ledger, MachineAccount, RoomAccount
 from weft.plan.ledger.admission import admit, grow, guarantee
 from weft.plan.ledger.lending import Loan, find_loans
-from weft.plan.ledger.reclaiming import STEP, give_back, reclaim
+from weft.plan.ledger.reclaiming import give_back, reclaim
 from weft.plan.ledger.shares import divide, plan_weights
 from weft.plan.ledger.tension import CALM, Tension, judge
 
@@ -20,7 +21,7 @@ HOST = HostAccount(memory=9 * GIB, cpus=4, available=9 * GIB, reserve=GIB)
 ROOMS = ("a", "b", "c")
 BALLOON, PLUG = MemoryMode.BALLOON, MemoryMode.VIRTIO_MEM
 
-sizes = st.integers(16, 2048).map(lambda number: number * STEP)
+sizes = st.integers(16, 2048).map(lambda number: number * BLOCK)
 
 
 @st.composite
@@ -28,11 +29,11 @@ def accounts(draw: st.DrawFn) -> list[MachineAccount]:
     """Machines of three rooms, of all kinds."""
     machines = []
     for number in range(draw(st.integers(0, 8))):
-        minimum, lent = draw(sizes), draw(st.integers(0, 1024)) * STEP
+        minimum, lent = draw(sizes), draw(st.integers(0, 1024)) * BLOCK
         mode = draw(st.sampled_from(MemoryMode))
         granted = minimum if mode is MemoryMode.FIXED else minimum + lent
         used = draw(st.none() | st.integers(0, granted))
-        gave = draw(st.integers(0, 512)) * STEP if mode is not MemoryMode.FIXED else 0
+        gave = draw(st.integers(0, 512)) * BLOCK if mode is not MemoryMode.FIXED else 0
         machines.append(
             MachineAccount(
                 room=draw(st.sampled_from(ROOMS)),
@@ -93,45 +94,45 @@ def test_a_guarantee_can_always_be_claimed(ledger: Ledger, room: str, data: st.D
     """However much of it is lent: the ledger has no word against a start within it."""
     account = ledger.room(room)
     unused = account.memory - ledger.minima_of(room)
-    if unused < STEP:
+    if unused < BLOCK:
         return
     start = machine("new", 0, room=room)
     start = replace(start, minimum=unused, granted=unused)
     if ledger.granted_to(room) + unused <= (account.max_memory or 1 << 40):
         assert admit(ledger, start) is None
-        grown = data.draw(st.integers(0, unused // STEP)) * STEP
+        grown = data.draw(st.integers(0, unused // BLOCK)) * BLOCK
         if (mine := ledger.machines_of(room)) and ledger.granted_to(room) + grown <= account.memory:
             assert grow(ledger, mine[0], Resource.MEMORY, grown) is None
 
 
 @given(ledgers(), st.integers(0, 8192))
 def test_a_reclaim_takes_what_it_can_and_nobody_goes_below_minimum_or_need(ledger: Ledger, blocks: int) -> None:
-    shortage, changes = blocks * STEP, reclaim(ledger, blocks * STEP)
+    shortage, changes = blocks * BLOCK, reclaim(ledger, blocks * BLOCK)
     gained = sum(change.gives for change in changes)
     for change in changes:
         giver = ledger.find(change.room, change.name)
         assert giver is not None and giver.mode is not MemoryMode.FIXED
         assert max(giver.minimum, giver.needs) <= change.after < change.before == giver.granted
-        assert change.gives % STEP == 0
-    possible = sum((one.granted - one.needs) // STEP * STEP for one in ledger.machines)
+        assert change.gives % BLOCK == 0
+    possible = sum((one.granted - one.needs) // BLOCK * BLOCK for one in ledger.machines)
     assert gained == min(shortage, possible)
 
 
 @given(ledgers(), st.integers(1, 8192))
 def test_busy_machines_give_only_what_idle_ones_of_the_same_standing_do_not_have(ledger: Ledger, blocks: int) -> None:
     plain = Ledger(ledger.host, ledger.machines, {})  # without guarantees all stand alike
-    changes = {(change.room, change.name): change for change in reclaim(plain, blocks * STEP)}
+    changes = {(change.room, change.name): change for change in reclaim(plain, blocks * BLOCK)}
     busy = [key for key in changes if not (giver := plain.find(*key)) or not giver.idle]
     if busy:
         for idle in (one for one in plain.machines if one.idle and one.mode is not MemoryMode.FIXED):
             left = changes[idle.key].after if idle.key in changes else idle.granted
-            assert left - idle.needs < STEP
+            assert left - idle.needs < BLOCK
 
 
 @given(ledgers(), st.integers(0, 4096))
 def test_what_was_given_comes_back_and_no_more(ledger: Ledger, blocks: int) -> None:
-    changes = give_back(ledger, blocks * STEP)
-    assert sum(-change.gives for change in changes) <= min(blocks * STEP, ledger.free)
+    changes = give_back(ledger, blocks * BLOCK)
+    assert sum(-change.gives for change in changes) <= min(blocks * BLOCK, ledger.free)
     after = ledger
     for change in changes:
         giver = ledger.find(change.room, change.name)

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.api.deps import TheRoom
 from weft.api.shield import finish
-from weft.fabric.elastic.showing import find_request
 from weft.fabric.room import Room
 from weft.model.elastic import ElasticAccount, ElasticView, Resource
 from weft.model.errors import Invalid
@@ -81,7 +80,7 @@ def _find_wanted(room: Room, name: str, body: ScaleBody) -> Mapping[Resource, in
         if size is not None:
             wanted[resource] = size
         elif change is not None:
-            wanted[resource] = find_target(now, find_request(machine, resource), change)
+            wanted[resource] = find_target(now, machine.find_request(resource), change)
     if not wanted:
         raise Invalid("nothing to change", hint="say how many cpus, or how much memory")
     return wanted
@@ -89,5 +88,5 @@ def _find_wanted(room: Room, name: str, body: ScaleBody) -> Mapping[Resource, in
 
 async def _await_settled(room: Room, name: str) -> None:
     for resource in Resource:
-        if find_request(room.site.shelves.machines.get(name), resource):
+        if room.site.shelves.machines.get(name).find_request(resource):
             await room.scaling.settled(name, resource)

@@ -2,7 +2,6 @@
 
 from weft.fabric.elastic.governing import Governing
 from weft.fabric.elastic.granting import granted, range_of
-from weft.fabric.elastic.showing import find_request
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.model.elastic import (
@@ -51,7 +50,7 @@ class Explaining:
         least, most = range_of(machine, resource)
         if least == most:
             return None
-        did = _tell(machine, resource, find_request(machine, resource), self._site.clock())
+        did = _tell(machine, resource, machine.find_request(resource), self._site.clock())
         course = self._governing.find_courses(machine.name).get(resource)
         why, waits_for = _find_wait(machine, elastic, resource, course)
         return ResourceAccount(did=did, why=why, waits_for=waits_for)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from weft.fabric.elastic.granting import granted, range_of
 from weft.fabric.elastic.observing import Observing
 from weft.fabric.elastic.scaling import Scaling
-from weft.fabric.elastic.showing import find_request
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.guest.protocol import MachineEvent
@@ -19,6 +18,7 @@ from weft.model.errors import Invalid, WeftError
 from weft.model.machine import Profile, State
 from weft.plan.elastic.asking import KIND, parse_need
 from weft.plan.elastic.following import Course, follow, may_act
+from weft.plan.elastic.memory import DESCRIBED
 from weft.plan.elastic.memory_policy import SOON, find_look
 from weft.plan.elastic.past import BY, note_ask, note_refusal
 from weft.plan.elastic.policy import decide
@@ -32,8 +32,6 @@ LOOK = 0.5
 """Seconds between two looks at a machine, if it is not short of memory."""
 MARGIN = 30.0
 """Seconds of samples that are kept beyond what the policy looks back."""
-BOOKS = 1 / 64
-"""What Linux describes a page with, as a share of the page."""
 
 
 @dataclass(slots=True)
@@ -114,7 +112,7 @@ class Governing:
 
     async def _decide(self, name: str, resource: Resource, policy: ElasticPolicy, watched: Watched) -> float:
         machine, now = self._shelf.get(name), self._clock()
-        request, size = find_request(machine, resource), granted(machine, resource)
+        request, size = machine.find_request(resource), granted(machine, resource)
         course = follow(watched.courses[resource], request, size, policy, now)
         watched.courses[resource] = course
         least, most = range_of(machine, resource)
@@ -148,4 +146,4 @@ def _forget(watched: Watched, policy: ElasticPolicy, now: float) -> None:
 
 def _find_books(machine: MachineRecord, resource: Resource) -> float:
     """By the balloon alone nothing comes back of what describes the pages that it holds."""
-    return BOOKS if resource is Resource.MEMORY and machine.spec.profile is not Profile.MICROVM else 0.0
+    return 1 / DESCRIBED if resource is Resource.MEMORY and machine.spec.profile is not Profile.MICROVM else 0.0

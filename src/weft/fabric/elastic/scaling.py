@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from weft.fabric.elastic.granting import Granting, fit, granted, range_of
 from weft.fabric.elastic.levers import Accounts, Effective, Lever, Outcome
-from weft.fabric.elastic.showing import UNKNOWN, find_request, show
+from weft.fabric.elastic.showing import UNKNOWN, show
 from weft.fabric.records.machine import ElasticRecord, MachineRecord
 from weft.fabric.runs import Runs
 from weft.fabric.site import Site
@@ -71,7 +71,7 @@ class Scaling:
         """The last request, when nothing more will become of it. Raises NotFound when there is none."""
         while (task := self._work.get((name, resource))) is not None:
             await asyncio.wait([task])
-        request = find_request(self._shelf.get(name), resource)
+        request = self._shelf.get(name).find_request(resource)
         if request is None:
             raise NotFound(f"nobody has asked for other {resource} of machine {name!r}")
         return request

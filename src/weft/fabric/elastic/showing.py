@@ -3,8 +3,7 @@
 from weft.fabric.elastic.granting import granted, range_of
 from weft.fabric.elastic.levers import Effective
 from weft.fabric.records.machine import ElasticRecord, MachineRecord
-from weft.model.elastic import ElasticView, MemoryMode, Resource, ResourceView, ScaleRequest
-from weft.model.machine import Profile
+from weft.model.elastic import ElasticView, Resource, ResourceView
 
 UNKNOWN = Effective()
 
@@ -33,22 +32,12 @@ def _show_resource(machine: MachineRecord, resource: Resource, effective: Effect
         granted=granted(machine, resource) if record else None,
         qemu=effective.qemu,
         guest=effective.guest,
-        request=find_request(machine, resource),
+        request=machine.find_request(resource),
         lost=record.lost.get(resource, "") if record else "",
     )
 
 
-def find_request(machine: MachineRecord, resource: Resource) -> ScaleRequest | None:
-    """The last one."""
-    requests = machine.elastic.requests if machine.elastic else ()
-    return next((request for request in requests if request.resource is resource), None)
-
-
 def _find_mechanism(machine: MachineRecord, record: ElasticRecord | None, resource: Resource) -> str:
-    least, most = range_of(machine, resource)
-    if resource is Resource.CPUS:
-        return record.mode.value if record else ""
-    if least == most:
-        return MemoryMode.FIXED.value
-    microvm = machine.spec.profile is Profile.MICROVM
-    return MemoryMode.BALLOON.value if microvm else MemoryMode.VIRTIO_MEM.value
+    if resource is Resource.MEMORY:
+        return machine.memory_mode.value
+    return record.mode.value if record else ""

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from weft.fabric.records.machine import MachineRecord
 from weft.host.facts import HostFacts
-from weft.model.elastic import MemoryMode, Resource, ScaleRequest
-from weft.model.machine import Profile
+from weft.model.elastic import MemoryMode, Resource
 from weft.model.room import RoomSpec
 from weft.plan.ledger.accounts import HostAccount, MachineAccount, RoomAccount
 from weft.settings import Settings
@@ -77,27 +76,19 @@ def machine_account(room: str, machine: MachineRecord, seen: Seen = UNSEEN) -> M
     )
 
 
-def find_request(machine: MachineRecord) -> ScaleRequest | None:
-    """The last one for other memory."""
-    requests = machine.elastic.requests if machine.elastic else ()
-    return next((request for request in requests if request.resource is Resource.MEMORY), None)
-
-
 def _is_changing(machine: MachineRecord) -> bool:
     """Whoever has asked last is not to be interrupted."""
-    request = find_request(machine)
+    request = machine.find_request(Resource.MEMORY)
     return request is not None and not request.state.is_settled
 
 
 def _find_mode(machine: MachineRecord) -> MemoryMode:
     """How memory can be taken back from it."""
-    most = machine.spec.elastic.max_memory if machine.spec.elastic else None
-    if machine.elastic is None or machine.elastic.lost.get(Resource.MEMORY) or (most or 0) <= machine.memory:
-        return MemoryMode.FIXED
-    return MemoryMode.BALLOON if machine.spec.profile is Profile.MICROVM else MemoryMode.VIRTIO_MEM
+    lost = machine.elastic is None or machine.elastic.lost.get(Resource.MEMORY)
+    return MemoryMode.FIXED if lost else machine.memory_mode
 
 
 def find_before(machine: MachineRecord) -> int:
     """Whoever has had another size since then, on somebody else's wish, has that for good."""
-    request = find_request(machine)
+    request = machine.find_request(Resource.MEMORY)
     return machine.elastic.gave_from if machine.elastic and request and request.by == HOST else 0

@@ -96,7 +96,7 @@ def find_used(machine: MachineRecord, facts: Facts) -> int:
     them, nor what the balloon holds."""
     elastic = machine.elastic
     hidden = elastic.boot - elastic.total if elastic is not None and elastic.total else 0
-    return max(0, facts.memory_total - facts.memory_available - facts.memory_ballooned) + hidden
+    return max(0, facts.memory_used) + hidden
 
 
 def count_used(rooms: Iterable[Room]) -> int:

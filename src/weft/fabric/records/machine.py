@@ -4,9 +4,9 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from weft.fabric.records.record import Record, Stamp
-from weft.model.elastic import CpuMode, Resource, ScaleRequest
+from weft.model.elastic import CpuMode, MemoryMode, Resource, ScaleRequest
 from weft.model.image import NicRole, have_sides
-from weft.model.machine import Exit, MachineSpec, PublishedPort, State
+from weft.model.machine import Exit, MachineSpec, Profile, PublishedPort, State
 from weft.plan.linknames import patch_name, tap_name
 from weft.plan.splice import Appliance, Ends
 
@@ -165,6 +165,19 @@ class MachineRecord(Record):
     def granted_memory(self) -> int:
         """Bytes that the host keeps for it."""
         return self.elastic.memory if self.elastic and self.state.is_live else self.memory
+
+    @property
+    def memory_mode(self) -> MemoryMode:
+        """How its memory can come and go."""
+        most = self.spec.elastic.max_memory if self.spec.elastic else None
+        if most is None or most <= self.memory:
+            return MemoryMode.FIXED
+        return MemoryMode.BALLOON if self.spec.profile is Profile.MICROVM else MemoryMode.VIRTIO_MEM
+
+    def find_request(self, resource: Resource) -> ScaleRequest | None:
+        """The last one for another size of its present run."""
+        requests = self.elastic.requests if self.elastic else ()
+        return next((request for request in requests if request.resource is resource), None)
 
     @property
     def granted_cpus(self) -> int:

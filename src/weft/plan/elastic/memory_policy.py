@@ -10,6 +10,7 @@ from math import ceil
 
 from weft.model.elastic import ElasticPolicy, Resource
 from weft.model.units import dump_duration
+from weft.plan.elastic.memory import round_up
 from weft.plan.elastic.past import Past
 from weft.plan.elastic.samples import Sample, find_rate, find_since
 from weft.plan.elastic.settling import (
@@ -23,8 +24,6 @@ from weft.plan.elastic.settling import (
     plan_shrink,
 )
 
-STEP = 2 << 20
-"""Sizes are multiples of it, since memory comes and goes in such pieces."""
 LEAST_LOW = 8 << 20
 """A machine with less available is short of memory, however small it is."""
 NEAR = 0.25
@@ -68,20 +67,20 @@ def _find_need(policy: ElasticPolicy, extent: Extent, samples: Sequence[Sample],
     roomy = max(step, ceil(last.used / policy.memory_comfort))
     has = f"{last.available >> 20}M of {last.memory >> 20}M were available"
     if last.available < low:
-        return Need(_round(roomy), f"only {has}")
+        return Need(round_up(roomy), f"only {has}")
     growth = find_rate(samples[-2:], _used) or 0.0
     if last.available < min(NEAR * last.memory, growth * AHEAD):
         return Need(
-            _round(max(roomy, last.used + ceil(2 * AHEAD * growth))),
+            round_up(max(roomy, last.used + ceil(2 * AHEAD * growth))),
             f"{has}, and {int(growth) >> 20}M more were used each second",
         )
     if _has_killed(samples[-2:]):
-        return Need(_round(roomy), "its kernel has killed a program for want of memory")
+        return Need(round_up(roomy), "its kernel has killed a program for want of memory")
     waited = _find_waited(policy, samples, past, now)
     if waited is None or waited < policy.memory_pressure or (last.free or 0) > NEAR * last.memory:
         return None
     why = f"programs waited for memory {min(waited, 1):.0%} of the time, and {has}"
-    return Need(_round(roomy), why, hidden=last.available > NEAR * last.memory)
+    return Need(round_up(roomy), why, hidden=last.available > NEAR * last.memory)
 
 
 def _has_killed(samples: Sequence[Sample]) -> bool:
@@ -109,11 +108,7 @@ def _find_comfort(
     share = policy.memory_comfort * find_slack(policy, past, now)
     kept = max(sample.used - sample.memory * extent.books for sample in window if sample.used is not None)
     size = max(kept / (share - extent.books), (kept + policy.memory_headroom) / (1 - extent.books))
-    return Comfort(_round(ceil(size)), f"no more than {max(used) >> 20}M were used for {lasted}")
-
-
-def _round(size: int) -> int:
-    return -(-size // STEP) * STEP
+    return Comfort(round_up(ceil(size)), f"no more than {max(used) >> 20}M were used for {lasted}")
 
 
 def _used(sample: Sample) -> float | None:

@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from weft.model.elastic import MemoryMode
+from weft.plan.elastic.memory import BLOCK
 from weft.plan.ledger.accounts import Ledger, MachineAccount
 from weft.plan.ledger.shares import divide
-
-STEP = 2 << 20
-"""Memory is given and taken in blocks of this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,9 @@ def reclaim(ledger: Ledger, shortage: int) -> list[Change]:
 def give_back(ledger: Ledger, plenty: int) -> list[Change]:
     """What those get again who gave, in proportion, of `plenty` bytes that the host can spare."""
     givers = [machine for machine in ledger.machines if machine.gave]
-    blocks = divide(min(plenty, ledger.free) // STEP, [-(-machine.gave // STEP) for machine in givers])
+    blocks = divide(min(plenty, ledger.free) // BLOCK, [-(-machine.gave // BLOCK) for machine in givers])
     changes = [
-        Change(machine.room, machine.name, machine.granted, min(machine.before, machine.granted + part * STEP))
+        Change(machine.room, machine.name, machine.granted, min(machine.before, machine.granted + part * BLOCK))
         for machine, part in zip(givers, blocks, strict=True)
         if part
     ]
@@ -68,11 +66,11 @@ def _collect(
     ledger: Ledger, rung: list[MachineAccount], left: int, beyond: bool, gifts: dict[tuple[str, str], int]
 ) -> None:
     """Take from the machines of a rung. `beyond`: no room is taken below its guarantee by that."""
-    claims = [(machine.granted - machine.needs - gifts.get(machine.key, 0)) // STEP for machine in rung]
+    claims = [(machine.granted - machine.needs - gifts.get(machine.key, 0)) // BLOCK for machine in rung]
     if beyond:
         claims = _bound(ledger, rung, claims, gifts)
-    for machine, part in zip(rung, divide(-(-left // STEP), claims), strict=True):
-        gifts[machine.key] = gifts.get(machine.key, 0) + part * STEP
+    for machine, part in zip(rung, divide(-(-left // BLOCK), claims), strict=True):
+        gifts[machine.key] = gifts.get(machine.key, 0) + part * BLOCK
 
 
 def _bound(
@@ -82,7 +80,7 @@ def _bound(
     bounded = list(claims)
     for room in {machine.room for machine in rung}:
         given = sum(gift for (of, _), gift in gifts.items() if of == room)
-        most = max(0, ledger.granted_to(room) - given - ledger.room(room).memory) // STEP
+        most = max(0, ledger.granted_to(room) - given - ledger.room(room).memory) // BLOCK
         indices = [index for index, machine in enumerate(rung) if machine.room == room]
         for index, part in zip(indices, divide(most, [claims[index] for index in indices]), strict=True):
             bounded[index] = part

@@ -64,7 +64,7 @@ async def test_what_cannot_be_moved_stays_and_is_not_asked_for() -> None:
 
 async def test_time_is_up() -> None:
     guest = PaperGuest(pace=MIB)
-    outcome = await go(guest, 4608 * MIB, seconds=0.03)
+    outcome = await go(guest, 4608 * MIB, seconds=0.0)
     assert outcome.state is ScaleState.FAILED
     assert "in time" in outcome.reason
     assert abs(guest.asked_plugged - guest.plugged) < 4 * MIB

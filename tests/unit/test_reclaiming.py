@@ -113,6 +113,15 @@ async def test_who_refuses_is_left_alone_for_a_while_and_others_give(host: Host)
     assert host.size("stubborn") < 1024
 
 
+async def test_what_was_granted_beyond_what_there_is_is_asked_back_once(host: Host) -> None:
+    """Who claims it and who watches the host may see it at the same time."""
+    await run(host, "one", 4096)
+    assert host.ledger.read().excess == 256 * MIB
+    await asyncio.gather(host.reclaiming.collect(0), host.reclaiming.collect(0), host.reclaiming.look(None))
+    assert host.size("one") == 4096 - 256
+    assert host.ledger.read().excess == 0
+
+
 async def test_a_request_on_its_way_is_not_interrupted(host: Host) -> None:
     await run(host, "one", 1024)
     shelf = host.fabric.default.site.shelves.machines

@@ -131,8 +131,8 @@ class HostLedger:
 
     async def _settle(self) -> None:
         """What others have borrowed of a guarantee that is claimed now is asked back; the claim holds in any case."""
-        if excess := self.read().excess:
-            await self.collect(excess)
+        if self.read().excess:
+            await self.collect(0)
 
     def _list_reserved(self) -> list[tuple[Key, Resource, int]]:
         now = self._clock()

@@ -38,6 +38,7 @@ class Reclaiming:
         self._events = events
         self._clock = clock
         self._refused: dict[Key, float] = {}
+        self._collecting = asyncio.Lock()
         self.tension = Tension()
 
     async def watch(
@@ -58,19 +59,25 @@ class Reclaiming:
         if verdict.tension.tight is not self.tension.tight:
             self._tell(verdict.tension.tight, ledger.host.available)
         self.tension = verdict.tension
-        if shortage := max(verdict.shortage, ledger.excess):
-            await self.collect(shortage)
+        if self._collecting.locked():  # that may be enough
+            return
+        if verdict.shortage or ledger.excess:
+            await self.collect(verdict.shortage)
         elif verdict.plenty:
             changes = give_back(ledger, verdict.plenty)
             await asyncio.gather(*(self._change(change) for change in changes))
 
     async def collect(self, shortage: int) -> None:
-        """Have machines give back so many bytes, or as many as they can, and wait for it."""
-        await self._looking.ask(elastic=True)
-        now = self._clock()
-        self._refused = {key: until for key, until in self._refused.items() if until > now}
-        changes = reclaim(self._without_refused(self._ledger.read()), shortage)
-        await asyncio.gather(*(self._change(change) for change in changes))
+        """Have machines give back so many bytes, and in any case what was granted beyond what there is, or as many as
+        they can, and wait for it. One at a time: who comes next may find that nothing is granted beyond any more.
+        """
+        async with self._collecting:
+            await self._looking.ask(elastic=True)
+            now = self._clock()
+            self._refused = {key: until for key, until in self._refused.items() if until > now}
+            ledger = self._without_refused(self._ledger.read())
+            changes = reclaim(ledger, max(shortage, ledger.excess))
+            await asyncio.gather(*(self._change(change) for change in changes))
 
     async def _change(self, change: Change) -> None:
         """A machine that cannot, or has just ended, keeps what it has."""

@@ -1,6 +1,5 @@
 """Machines as a whole: made, looked at, removed. Their life between start and end is in `lifecycle`."""
 
-import asyncio
 import itertools
 import logging
 import shutil
@@ -187,7 +186,7 @@ class Machines:
             await self._ports.detach(machine)
             shutil.rmtree(self._site.layout.machine(name).folder, ignore_errors=True)
             await self._shelf.drop(name)
-        await asyncio.gather(self._ports.pins.sync(), self._ports.limits.sync())
+        await self._ports.sync_tables()
         self.tell_networks(machine)
         self._site.events.publish("machine.removed", name, f"machine {name} removed")
 

@@ -9,7 +9,6 @@ from weft.fabric.records.network import NetworkRecord
 from weft.fabric.site import MACHINE_SLOTS, NETWORK_SLOTS, Site, free_slot
 from weft.host.dns import Names, find_name_server, start_name_server
 from weft.host.links import keep_whole
-from weft.host.nft import load_ruleset
 from weft.host.uplink import RESOLVER, find_uplink, set_forwarding, start_uplink
 from weft.model.errors import Exists, WrongState
 from weft.model.names import DEFAULT_NETWORK
@@ -192,7 +191,7 @@ class Networks:
             for record in wanted
             if record.has_gateway_port
         ]
-        await load_ruleset(self._site.namespace, plan_ruleset(networks))
+        await self._ports.callers.load(lambda callers: plan_ruleset(networks, callers=callers))
         is_wanted = any(record.spec.uplink for record in wanted)
         if is_wanted:
             await start_uplink(self._site.namespace, self._site.layout.run, doors=self._site.service_doors())

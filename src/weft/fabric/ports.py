@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from weft.fabric.callers import Callers
 from weft.fabric.net_limits import NetLimits
 from weft.fabric.pins import Pins
 from weft.fabric.records.insert import InsertRecord
@@ -39,6 +40,7 @@ class Ports:
     def __init__(self, site: Site) -> None:
         self.pins = Pins(site)
         self.limits = NetLimits(site)
+        self.callers = Callers(site)
         self._site = site
         self._lock = asyncio.Lock()
 
@@ -47,7 +49,11 @@ class Ports:
 
         `splice_all` joins them. A port that is there before it is pinned lets nothing in.
         """
-        await asyncio.gather(self.pins.sync(), self.limits.sync(), self._attach_links(machine))
+        await asyncio.gather(self.sync_tables(), self._attach_links(machine))
+
+    async def sync_tables(self) -> None:
+        """What holds for ports is what the records of machines say."""
+        await asyncio.gather(self.pins.sync(), self.limits.sync(), self.callers.sync())
 
     async def _attach_links(self, machine: MachineRecord) -> None:
         present = await self._site.links.find_links(_own_links(machine))

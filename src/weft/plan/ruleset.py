@@ -1,9 +1,10 @@
 """What may pass inside the fabric's namespace: networks never meet, and only those with an uplink get out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from weft.plan.address import UPSTREAM
+from weft.plan.callers import Caller, plan_caller_rule, plan_caller_set
 
 TABLE = "inet weft"
 
@@ -29,14 +30,15 @@ class RuledNetwork:
         return f"{{ {self.subnet}, {self.behind} }}" if self.behind else self.subnet
 
 
-def plan_ruleset(networks: Sequence[RuledNetwork], uplink: str = "uplink") -> str:
+def plan_ruleset(networks: Sequence[RuledNetwork], uplink: str = "uplink", callers: Collection[Caller] = ()) -> str:
     """The whole ruleset as nft reads it; loading it replaces the one before in one step.
 
     A machine may ask its own gateway for names and send it echo requests; so may what has taken over the gateway's
-    address, which calls it UPSTREAM. It gets out only through the link `uplink`, only with an address of its own
-    network, and only where that network has an uplink. From outside nothing comes in but answers.
+    address, which calls it UPSTREAM. `callers` may call the gateway for what is served to them. A machine gets out only
+    through the link `uplink`, only with an address of its own network, and only where that network has an uplink. From
+    outside nothing comes in but answers.
     """
-    lines = [f"add table {TABLE}", f"delete table {TABLE}", f"table {TABLE} {{"]
+    lines = [f"add table {TABLE}", f"delete table {TABLE}", f"table {TABLE} {{", f"  {plan_caller_set(callers)}"]
     lines += _plan_chain("input", "filter", _plan_input(networks))
     lines += _plan_chain("forward", "filter", _plan_forward(networks, uplink))
     lines += _plan_silence(networks)
@@ -53,6 +55,7 @@ def _plan_input(networks: Sequence[RuledNetwork]) -> list[str]:
             f"{here} ip daddr {network.gateway} udp dport 53 accept",
             f"{here} ip daddr {network.gateway} tcp dport 53 accept",
             f"{here} ip daddr {{ {network.gateway}, {UPSTREAM} }} icmp type echo-request accept",
+            plan_caller_rule(network.link, network.gateway),
         ]
     return rules
 

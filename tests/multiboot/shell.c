@@ -1,0 +1,105 @@
+/* Commands on the serial line, a line each. */
+#include "kernel.h"
+
+enum { LINE_ROOM = 256 };
+
+struct command {
+	const char *name;
+	void (*run)(const char *argument);
+};
+
+static void do_echo(const char *argument) { say("%s\n", argument); }
+
+static void do_config(const char *argument)
+{
+	const char *value = config_find(argument);
+	say("%s=%s\n", argument, value ? value : "(none)");
+}
+
+static void do_pci(const char *argument)
+{
+	(void)argument;
+	pci_show();
+}
+
+static void do_halt(const char *argument)
+{
+	(void)argument;
+	say("powering off\n");
+	power_off();
+}
+
+/* What Plan 9 people type: file servers are told to write what they have, and then the machine ends. */
+static void do_fshalt(const char *argument)
+{
+	(void)argument;
+	say("halting file systems\ndone halting\n");
+	power_off();
+}
+
+static void do_reboot(const char *argument)
+{
+	(void)argument;
+	say("rebooting\n");
+	reboot();
+}
+
+static const struct command commands[] = {
+	{"echo", do_echo}, {"config", do_config}, {"pci", do_pci},
+	{"halt", do_halt}, {"fshalt", do_fshalt}, {"reboot", do_reboot},
+};
+
+static void run(const char *line)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		const char *rest = after(line, commands[i].name);
+		if (rest && (*rest == ' ' || !*rest)) {
+			commands[i].run(*rest ? rest + 1 : rest);
+			return;
+		}
+	}
+	if (*line)
+		say("%s: not a command\n", line);
+}
+
+/* Whole lines; what was typed is shown, as a terminal expects it. */
+static void take(char c)
+{
+	static char line[LINE_ROOM];
+	static size_t length;
+
+	if (c == '\r' || c == '\n') {
+		say("\n");
+		line[length] = 0;
+		length = 0;
+		run(line);
+		say("%% ");
+	} else if (c >= ' ' && length < LINE_ROOM - 1) {
+		serial_put(c);
+		line[length++] = c;
+	}
+}
+
+/* With `powerbutton=ignored` it is like 9front, which does not know the button. */
+static void mind_button(void)
+{
+	const char *choice = config_find("powerbutton");
+	if (choice && same(choice, "ignored"))
+		return;
+	say("power button\n");
+	power_off();
+}
+
+void shell(void)
+{
+	say("%% ");
+	for (;;) {
+		int c = serial_get();
+		if (c >= 0)
+			take((char)c);
+		else
+			rest();
+		if (power_button_pressed())
+			mind_button();
+	}
+}

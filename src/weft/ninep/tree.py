@@ -3,7 +3,8 @@
 The server (`server.py`) keeps fids, tags and flushes; a tree knows files only. Every method may raise NinepError, whose
 text the client gets. A method that waits is cancelled when the client flushes its request or goes away, so it must hold
 nothing then that it would not let go of by itself. Methods that need not wait do not: the server carries such a request
-out at once, without a task.
+out at once, without a task. So there is no current task before a method's first wait: what wants one (asyncio.timeout,
+TaskGroup) comes after an `await asyncio.sleep(0)`.
 """
 
 from abc import ABC, abstractmethod

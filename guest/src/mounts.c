@@ -15,6 +15,7 @@
 #include "etc.h"
 #include "files.h"
 #include "log.h"
+#include "loop.h"
 
 enum { DEVICE_WAIT_MS = 5000 };
 
@@ -46,11 +47,22 @@ void mount_kernel_filesystems(void)
 		fatal("mount of /dev: %s", strerror(errno));
 }
 
+/* A mapped device, which the kernel has made before it started us or refuses to; or an image in the initramfs, as a
+ * machine has that came over the network whole. */
+static void use_path(const char *path, char *device, size_t room)
+{
+	struct stat what;
+	if (stat(path, &what) < 0 || !S_ISREG(what.st_mode))
+		snprintf(device, room, "%s", path);
+	else if (!loop_attach(path, device, room))
+		fatal("%s cannot be a block device: %s", path, strerror(errno));
+}
+
 /* Drivers are built in and have usually probed by now; when not, waiting starts short so as not to add to the boot. */
 void wait_for_device(const char *serial, char *device, size_t room)
 {
-	if (*serial == '/') { /* a mapped device: the kernel has made it before it started us, or refuses to */
-		snprintf(device, room, "%s", serial);
+	if (*serial == '/') {
+		use_path(serial, device, room);
 		return;
 	}
 	int64_t give_up = now_ms() + DEVICE_WAIT_MS;

@@ -18,7 +18,9 @@ HOST_TYPES = ("9p", "virtiofs")
 
 @dataclass(frozen=True, slots=True)
 class GuestRoot:
-    """The root file system: the virtio-blk device with this serial number, at most 20 bytes, or the path of one."""
+    """The root file system: the virtio-blk device with this serial number, at most 20 bytes; or the path of a device,
+    or of a file in the initramfs that becomes one.
+    """
 
     serial: str
     type: str = "squashfs"

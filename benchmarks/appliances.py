@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.harness.fabric import BenchFabric, open_bench_fabric
 from benchmarks.harness.report import Report, say
-from weft.guest.binary import PLACES
+from weft.guest.binary import find_init
 from weft.image.store import ImageStore, KernelStore
 from weft.model.errors import WeftError
 from weft.model.machine import MIN_MEMORY
@@ -31,11 +31,6 @@ MEGABYTE, MEBIBYTE = 1e6, 1 << 20
 READ_AVAILABLE = "awk '/MemAvailable/ { print $2 }' /proc/meminfo"
 
 
-def find_init_file() -> Path:
-    """The machines' init, which each machine gets a copy of in its initrd."""
-    return next(path for path in PLACES if path.is_file())
-
-
 def find_shipped(path: Path) -> int:
     """Bytes of a file after zstd."""
     done = subprocess.run(["zstd", "-19", "-q", "-c", path], stdout=subprocess.PIPE, check=True, timeout=300)
@@ -45,7 +40,7 @@ def find_shipped(path: Path) -> int:
 def measure_disk(home: Path, names: list[str]) -> dict[str, Any]:
     """Bytes of the kernel, the init and each image, kept and shipped."""
     kernels, images = KernelStore(home), ImageStore(home)
-    files = {"kernel": kernels.vmlinux_path(kernels.default()), "init": find_init_file()}
+    files = {"kernel": kernels.vmlinux_path(kernels.default()), "init": find_init()}
     files |= {name: images.root_path(images.get(name)) for name in names}
     sizes = {name: {"kept": path.stat().st_size, "shipped": find_shipped(path)} for name, path in files.items()}
     whole = {

@@ -41,7 +41,7 @@ def pack_vmlinux(data: bytes) -> bytes:
     """The same kernel in as few bytes as an ELF file can have it without being compressed. Raises Invalid when `data`
     is damaged. Packing what is packed changes nothing."""
     try:
-        segments = [piece for segment in _read(data) for piece in split(segment)]
+        segments = [piece for segment in read_segments(data) for piece in split(segment)]
     except struct.error as err:
         raise Invalid(f"the kernel is not a sound ELF file: {err}") from err
     return _write(data, segments)
@@ -68,7 +68,8 @@ def split(segment: Segment) -> Iterator[Segment]:
         )
 
 
-def _read(data: bytes) -> Iterator[Segment]:
+def read_segments(data: bytes) -> Iterator[Segment]:
+    """What is loaded of a kernel, and its notes. Raises Invalid, struct.error when `data` is damaged."""
     if not data.startswith(ELF_MAGIC):
         raise Invalid("the kernel is not an ELF file")
     header = _HEADER.unpack_from(data)

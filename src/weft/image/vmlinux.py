@@ -121,14 +121,21 @@ async def _pipe_through(argv: list[str], payload: bytes, what: str) -> bytes:
 
 def check_pvh(data: bytes, what: str) -> None:
     """Raises Invalid unless `data` is an x86-64 ELF with the PVH note."""
+    find_pvh_entry(data, what)
+
+
+def find_pvh_entry(data: bytes, what: str) -> int:
+    """The address at which PVH starts the kernel in `data`. Raises Invalid as `check_pvh` does."""
     try:
         machine, notes = _read_notes(data)
     except (struct.error, OverflowError) as err:
         raise Invalid(f"{what} is not a sound ELF file: {err}") from err
     if machine != EM_X86_64 or data[4] != ELFCLASS64:
         raise Invalid(f"{what} is for ELF machine {machine}, not for x86-64")
-    if not any(_has_pvh(note) for note in notes):
+    entries = [entry for note in notes if (entry := _find_entry(note)) is not None]
+    if not entries:
         raise Invalid(f"{what} has no PVH entry point", hint="build it with CONFIG_PVH=y")
+    return entries[0]
 
 
 def _read_notes(data: bytes) -> tuple[int, list[bytes]]:
@@ -144,16 +151,17 @@ def _read_notes(data: bytes) -> tuple[int, list[bytes]]:
     return machine, notes
 
 
-def _has_pvh(notes: bytes) -> bool:
+def _find_entry(notes: bytes) -> int | None:
     """Walk the notes: three words (name size, content size, type), then both, each padded to four bytes."""
     at = 0
     while at + 12 <= len(notes):
         name_size, content_size, kind = struct.unpack_from("<III", notes, at)
         name = notes[at + 12 : at + 12 + name_size]
+        content = at + 12 + (name_size + 3 & ~3)
         if kind == PVH_NOTE_TYPE and name == PVH_NOTE_NAME and content_size in (4, 8):
-            return True
-        at += 12 + (name_size + 3 & ~3) + (content_size + 3 & ~3)
-    return False
+            return int.from_bytes(notes[content : content + content_size], "little")
+        at = content + (content_size + 3 & ~3)
+    return None
 
 
 def find_release(data: bytes, what: str) -> str:

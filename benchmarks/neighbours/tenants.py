@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.harness.fabric import PATIENCE, BenchFabric, execute
-from weft.fabric.launch import IO_CPUS, PIDS
+from weft.fabric.latching import IO_CPUS, PIDS
 from weft.host.cgroup import Cgroup, CgroupMode, Limits, find_cgroups
 from weft.settings import load_settings
 

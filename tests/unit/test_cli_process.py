@@ -195,7 +195,7 @@ def test_links_where_lines_cannot_be_drawn(fake: FakeDaemon, env: dict[str, str]
         ("weft scale --cpus 2 ", {"db"}),
         ("weft insert --before ", {"web:0"}),
         ("weft network inspect ", {"lan"}),
-        ("weft run --profile ", {"microvm", "q35"}),
+        ("weft run --profile ", {"microvm", "q35", "pc"}),
         ("weft run -v da", {"data:"}),
         ("weft volume rm ", {"data", "logs"}),
     ],

@@ -52,7 +52,7 @@ def test_what_is_written_fits(file: FabricFile) -> None:
         "networks: { lan: { subnt: 10.0.0.0/24 } }",
         "networks: { Lan: }",
         "networks: { lan: { mtu: 100 } }",
-        "machines: { a: { image: base, profile: pc } }",
+        "machines: { a: { image: base, profile: vax } }",
         "machines: { a: { image: base, networks: lan } }",
         "machines: { a: { image: base, cpus: [1] } }",
         "machines: { a: { image: base, elastic: often } }",

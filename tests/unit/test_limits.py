@@ -8,7 +8,7 @@ from tests.unit.commands import Weft
 from tests.unit.fake_daemon import MACHINE, FakeDaemon
 from tests.unit.paper_fabric import open_paper_room
 
-from weft.fabric.launch import limits_of
+from weft.fabric.latching import limits_of
 from weft.fabric.room import Room
 from weft.host.disk_limits import dump_throttle, find_disks
 from weft.model.errors import Unavailable

@@ -37,7 +37,7 @@ def test_a_spec_needs_little() -> None:
         (MachineSpec, {**MACHINE, "memory": MAX_MEMORY + 1}),
         (MachineSpec, {**MACHINE, "cpus": 0}),
         (MachineSpec, {**MACHINE, "cpus": 65}),
-        (MachineSpec, {**MACHINE, "profile": "pc"}),
+        (MachineSpec, {**MACHINE, "profile": "vax"}),
         (MachineSpec, {**MACHINE, "nics": [{"role": "wan"}]}),
         (MachineSpec, {"name": "web"}),
         (NetworkSpec, {**NETWORK, "subnet": "10.0.0.1/24"}),

@@ -10,7 +10,7 @@ from tests.unit.paper_fabric import FACTS, open_paper_fabric
 
 from weft.api.app import make_app
 from weft.fabric.fabric import Fabric
-from weft.fabric.launch import limits_of
+from weft.fabric.latching import limits_of
 from weft.fabric.ledger.room_groups import RoomGroups
 from weft.fabric.site import Site
 from weft.host.cgroup import CgroupMode, Cgroups

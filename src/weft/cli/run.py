@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from weft.cli.face import Face, format_option, wait_option
+from weft.cli.foreign_options import foreign_options, take_foreign
 from weft.cli.nic_options import network_options
 from weft.cli.params import IMAGE, KERNEL
 from weft.cli.printing import print_json
@@ -43,10 +44,11 @@ _STOP_GRACE = 10.0
 @click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing", show_default=True,
               help="When to fetch IMAGE; what is missing is only fetched if it begins with a registry.")  # fmt: skip
 @container_options
+@foreign_options
 @settings_options
 @wait_option
 @format_option
-@click.argument("image", type=IMAGE)
+@click.argument("image", type=IMAGE, required=False)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @click.pass_obj
 def run(
@@ -69,12 +71,17 @@ def run(
     Ctrl-C is the program's then. Options come before IMAGE. An IMAGE such as
     docker.io/library/nginx is pulled.
 
+    A machine brings its own system if IMAGE is plan9 or foreign, which need not be there, or is left out.
+
     With a range of CPUs or of memory the machine is elastic: it starts with the least, and `weft scale` changes that
     while it runs.
     """
     policy = wanted.pop("pull")
     settings = read_settings(wanted.pop("values"), wanted.pop("settings_file"))
-    spec = make_spec(**wanted)
+    foreign = take_foreign(wanted)
+    if wanted["image"] is None:
+        raise click.UsageError("Missing argument 'IMAGE'.", click.get_current_context())
+    spec = make_spec(**wanted) | ({"foreign": foreign} if foreign else {})
     if remove and spec.get("restart", "never") != "never":
         raise click.UsageError("--rm and --restart contradict each other", click.get_current_context())
     have_image(face.client(), spec["image"], policy)

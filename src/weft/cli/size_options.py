@@ -11,7 +11,7 @@ from weft.model.ranges import parse_cpus, parse_memory
 Command = TypeVar("Command", bound=Callable[..., Any])
 CPUS = Parsed("cpus", parse_cpus)
 MEMORY = Parsed("memory", parse_memory)
-_PROFILES = click.Choice(["microvm", "q35"])
+_PROFILES = click.Choice(["microvm", "q35", "pc"])
 
 
 def size_options(*, cpus: str, memory: str, profile: str) -> Callable[[Command], Command]:

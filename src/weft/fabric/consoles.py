@@ -54,7 +54,7 @@ class Consoles:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._open: set[str] = set()
+        self._open: dict[str, Console] = {}
 
     @asynccontextmanager
     async def open(self, name: str) -> AsyncIterator[Console]:
@@ -64,13 +64,18 @@ class Consoles:
             raise WrongState(f"machine {name!r} is {machine.state}")
         if name in self._open:
             raise WrongState(f"the console of machine {name!r} is in use")
-        self._open.add(name)
+        console = self._open[name] = Console(self._site.layout.machine(name).serial)
         try:
-            console = Console(self._site.layout.machine(name).serial)
             await console.connect()
-            try:
-                yield console
-            finally:
-                console.close()
+            yield console
         finally:
-            self._open.discard(name)
+            console.close()
+            del self._open[name]
+
+    async def type_line(self, name: str, text: str) -> None:
+        """Type a line as if from a keyboard, beside a visitor if there is one. Raises NotFound, WrongState."""
+        if visitor := self._open.get(name):
+            await visitor.write(f"{text}\n".encode())
+            return
+        async with self.open(name) as console:
+            await console.write(f"{text}\n".encode())

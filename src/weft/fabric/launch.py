@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weft.fabric.elastic.beginning import boot_elastic
+from weft.fabric.latching import describe_limits, latch
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
 from weft.fabric.moments.moment import Moment, differences, shape_of
@@ -16,22 +17,17 @@ from weft.fabric.nics import guest_nics, guest_resolvers, networks_of
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.services import guest_services
 from weft.fabric.settings.floppies import NO_SETTINGS, BootSettings, floppy_path, load_boot_settings, with_settings
-from weft.fabric.site import KVM, Site
+from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 from weft.guest.becoming import SEED_BYTES, Become
 from weft.guest.config import GuestConfig, GuestRoot
 from weft.guest.initramfs import build_initramfs
-from weft.host.cgroup import Limits
-from weft.host.confinement import CONFINEMENT
-from weft.host.frugality import plan_frugality
 from weft.host.memory import create_memory
-from weft.host.process import Latched, start_latched
-from weft.host.sandbox import Bind, plan_sandbox
-from weft.host.seccomp import open_filter
+from weft.host.process import Latched
+from weft.host.sandbox import Bind
 from weft.host.sockets import listen_unix
 from weft.model.errors import WrongState
 from weft.model.image import ImageManifest
-from weft.model.limits import NO_LIMITS
 from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
 from weft.plan.entry import plan_program
 from weft.plan.linknames import tap_name
@@ -41,12 +37,6 @@ from weft.plan.verity import verity_arguments
 
 OVERLAY = "50%"
 """The size of the writable layer over a machine's root: of its memory."""
-IO_CPUS = 0.5
-"""What QEMU's own threads may use beside the vCPUs."""
-PIDS = 64
-"""QEMU's threads: vCPUs, its I/O threads, and the monitor process around it."""
-SERVER_PIDS = 16
-"""The same for a file server."""
 _FORKS = ("fork of ", "shadow of ")
 """What the origin of a machine begins with that is a copy of another one."""
 
@@ -120,35 +110,27 @@ async def hold(
             own_filter=qemu == site.facts.qemu,
             elastic=boot_elastic(machine, region[0] if region else None),
         )
-        command = [qemu, *plan_boot(boot)]
-        devices = [KVM] if site.facts.accel == "kvm" else []
-        rules = plan_frugality(site.facts.accel, borrowed=moment is not None, disks=bool(disks.devices))
-        filter_fd = open_filter(stack, rules if boot.own_filter else [*CONFINEMENT, *rules])
-        argv = plan_sandbox(
-            command,
+        latched, group = latch(
+            stack,
+            site,
+            machine,
+            [qemu, *plan_boot(boot)],
             binds=[*paths.binds, *disks.binds],
-            devices=devices,
-            identity=identity,
-            proc=True,
-            filter_fd=filter_fd,
-        )
-        group = site.cgroups.create(machine.group_name, limits_of(site, machine, servers=len(shares.servers)))
-        latched = start_latched(
-            argv,
-            fds=[*fds.all, *shares.fds, memory, *region, filter_fd],
-            doors=group.doors,
-            stdout=errors,
-            stderr=errors,
+            fds=[*fds.all, *shares.fds, memory, *region],
+            errors=errors,
+            own_filter=boot.own_filter,
+            borrowed=moment is not None,
+            disks=bool(disks.devices),
+            servers=len(shares.servers),
         )
         shares.keep()
     for server in shares.servers:
         group.add(server.pid)
-    limits = f"cgroup {group.mode}" if group.paths else f"not enforced: {site.cgroups.reason}"
     become = Become(config, secrets.token_bytes(SEED_BYTES)) if moment else None
     noted = settings.record if settings else NO_SETTINGS
     if moment is not None and not moment.shape.held:  # it knows what was told to the machine that the moment is of
         noted = {**noted, "told": None}
-    return Held(latched, limits, noted, image.digest, shares.servers, become)
+    return Held(latched, describe_limits(site, group), noted, image.digest, shares.servers, become)
 
 
 async def introduce(site: Site, machine: MachineRecord, macs: Sequence[str]) -> tuple[Become, dict[str, object]]:
@@ -289,20 +271,4 @@ def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) 
         tsc_khz=site.facts.tsc_khz or None,
         kernel_args=paths.kernel_args,
         floppy_fd=fds.floppy,
-    )
-
-
-def limits_of(site: Site, machine: MachineRecord, *, servers: int = 0, emulators: int = 1) -> Limits:
-    """What the processes of a machine may use. With a second QEMU: twice the memory, since it keeps what it writes.
-
-    Of an elastic one all boot memory: what its balloon holds it takes back by itself before its kernel ends a process.
-    No group may have more processors than the one around it, which is the room's.
-    """
-    memory = max(machine.boot_memory, machine.granted_memory)
-    threads = machine.spec.elastic.max_cpus or 0 if machine.spec.elastic else 0
-    return Limits(
-        cpus=min(machine.granted_cpus + IO_CPUS, site.ledger.cpu_bound(site.room)),
-        memory_bytes=(memory + site.settings.memory_overhead) * emulators,
-        pids=PIDS * emulators + threads + SERVER_PIDS * servers,
-        weight=(machine.spec.limits or NO_LIMITS).weight,
     )

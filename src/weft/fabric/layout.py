@@ -81,6 +81,11 @@ class MachineFiles:
         return self.folder / "initrd"
 
     @property
+    def ini(self) -> Path:
+        """The boot parameters of a Plan 9 machine."""
+        return self.folder / "plan9.ini"
+
+    @property
     def log(self) -> Path:
         """What the machine writes to its serial line."""
         return self.folder / "serial.log"

@@ -13,7 +13,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+from weft.fabric.consoles import Consoles
 from weft.fabric.endings import processes_of
+from weft.fabric.foreign.running import ask_off, has_to_end
 from weft.fabric.hooks import Hooks
 from weft.fabric.live import Live
 from weft.fabric.moments.moment import Moment
@@ -38,9 +40,10 @@ STARTABLE = (State.CREATED, State.STOPPED, State.FAILED, State.SUSPENDED)
 class Lifecycle:
     """Starts and stops machines. What it holds of those that run is in `runs`; what others are told is in `hooks`."""
 
-    def __init__(self, site: Site, volumes: Volumes, publishing: Publishing) -> None:
+    def __init__(self, site: Site, volumes: Volumes, publishing: Publishing, consoles: Consoles) -> None:
         self._site = site
         self._shelf = site.shelves.machines
+        self._consoles = consoles
         self.hooks = Hooks()
         self.settling = Settling(site, publishing, self.hooks)
         self.runs = Runs(site, self.settling, self.hooks)
@@ -107,7 +110,11 @@ class Lifecycle:
             machine = await self._begin_to_stop(name, wanted=wanted)
         grace = self._site.settings.stop_timeout if machine.spec.stop_timeout is None else machine.spec.stop_timeout
         grace = grace if timeout is None else timeout
-        ask = partial(self._ask_off, machine, live, grace)
+        if machine.spec.is_foreign:
+            ask = partial(ask_off, self._site, self._consoles, machine)
+            grace = grace if has_to_end(machine) else 0.0
+        else:
+            ask = partial(self._ask_off, machine, live, grace)
         await stop_processes(processes_of(machine), ask=ask, ask_for=grace + SWITCH_OFF if grace else 0.0)
         await asyncio.shield(live.ended)
 

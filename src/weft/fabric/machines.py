@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from weft.fabric.elastic.showing import show
+from weft.fabric.foreign.checking import check_foreign, complete_foreign
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.mounts import check_folders
 from weft.fabric.networks import Networks
@@ -30,7 +31,7 @@ from weft.fabric.settings.floppies import (
 from weft.fabric.settings.models import check_model
 from weft.fabric.site import MACHINE_SLOTS, Site, free_slot
 from weft.fabric.volumes import Volumes
-from weft.model.errors import Exists, WeftError, WrongState
+from weft.model.errors import Exists, Invalid, WeftError, WrongState
 from weft.model.image import ImageManifest, NicRole
 from weft.model.machine import Address, HealthView, MachineSpec, MachineView, NicSpec, PublishedPort
 from weft.model.names import DEFAULT_KERNEL, DEFAULT_NETWORK
@@ -41,7 +42,7 @@ from weft.plan.mounts import check_slots, plan_mounts
 
 log = logging.getLogger(__name__)
 
-_SHOWN = {"profile", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove", "limits"}
+_SHOWN = {"profile", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove", "limits", "foreign"}
 """What is shown of a spec as it stands in it."""
 
 
@@ -161,17 +162,27 @@ class Machines:
         image = self._site.images.get(spec.image)
         if self._site.images.find(spec.image):  # no digest: the full name says the same tomorrow, whatever comes in
             spec = spec.model_copy(update={"image": image.name})
+        spec = complete_foreign(spec, image)
+        if spec.is_foreign:
+            kernel, memory = check_foreign(self._site, spec), spec.memory or image.memory
+            return Checked(spec, kernel, memory, _wanted_nics(spec, image))
         await check_floppy(self._site, spec, image)
         refuse_shared(spec, self._other_floppies(spec.name))
         check_model(image)
-        kernel = self._site.kernels.get(spec.kernel or DEFAULT_KERNEL)
+        kernel = self._find_linux(spec.kernel or DEFAULT_KERNEL)
         wanted, mounts = _wanted_nics(spec, image), plan_mounts(spec, image)
         disks, shares, floppy = len(mounts.disks), len(mounts.shares), spec.floppy is not None
         check_slots(spec.name, spec.profile, nics=len(wanted), disks=disks, shares=shares, floppy=floppy)
         check_folders(self._site, spec)
         memory = spec.memory or image.memory
         check_growth(spec, memory)
-        return Checked(spec, kernel.name, memory, wanted)
+        return Checked(spec, kernel, memory, wanted)
+
+    def _find_linux(self, name: str) -> str:
+        kernel = self._site.kernels.get(name)
+        if kernel.format != "linux":
+            raise Invalid(f"kernel {kernel.name!r} is not Linux, and boots no image of ours", hint="take image plan9")
+        return kernel.name
 
     async def remove(self, name: str, *, force: bool = False) -> None:
         """Take a machine away with everything it had. Raises WrongState while it runs, unless `force`."""

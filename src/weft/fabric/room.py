@@ -137,8 +137,8 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     one room's own."""
     ports, volumes, hearts = Ports(site), Volumes(site), Hearts(site)
     networks = Networks(site, ports)
-    publishing = Publishing(site)
-    lifecycle = Lifecycle(site, volumes, publishing)
+    publishing, consoles = Publishing(site), Consoles(site)
+    lifecycle = Lifecycle(site, volumes, publishing, consoles)
     runs, hooks = lifecycle.runs, lifecycle.hooks
     templates = Templates(site, volumes, shared, isolation)
     hooks.find_template, hooks.on_bad_template = templates.find, templates.discard
@@ -195,7 +195,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
         hearts=hearts,
         inserts=inserts,
         sniffers=Sniffers(inserts, runs),
-        consoles=Consoles(site),
+        consoles=consoles,
         trials=Trials(machines, lifecycle),
         volumes=volumes,
         checks=checks,

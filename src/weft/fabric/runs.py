@@ -75,8 +75,12 @@ class Runs:
             await asyncio.shield(live.ended)
 
     def agent(self, name: str) -> Agent:
-        """The machine's agent. Raises NotFound, WrongState when it is not running, Unavailable while it is silent."""
+        """The machine's agent. Raises NotFound, WrongState when it is not running or never has one, Unavailable while
+        it is silent.
+        """
         machine = self._shelf.get(name)
+        if machine.spec.is_foreign:
+            raise WrongState(f"machine {name!r} brings its own system, and has no agent", hint=f"weft console {name}")
         if machine.state is not State.RUNNING:
             raise WrongState(f"machine {name!r} is {machine.state}, not running")
         live = self._live.get(name)
@@ -86,8 +90,8 @@ class Runs:
 
     async def reach(self, name: str) -> Agent:
         """The machine's agent; one that was adopted a moment ago may be about to answer. Raises what `agent` raises."""
-        live = self._live.get(name)
-        if live is not None and live.agent is None and self._shelf.get(name).state is State.RUNNING:
+        live, machine = self._live.get(name), self._shelf.get(name)
+        if live is not None and live.agent is None and machine.state is State.RUNNING and not machine.spec.is_foreign:
             await asyncio.wait([live.ready], timeout=REACH)
         return self.agent(name)
 

@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 
 from weft.fabric.endings import entry_exit, explain_unready, processes_of
+from weft.fabric.foreign.running import wait_running
 from weft.fabric.hooks import Hooks
 from weft.fabric.live import Live, Waking
 from weft.fabric.moments.waking import wake
@@ -42,6 +43,9 @@ class Serving:
             timeout = min(timeout, WAKE_TIMEOUT)
         for hook in self._hooks.on_begin:
             await hook(machine)
+        if machine.spec.is_foreign:
+            await self._serve_foreign(machine, live)
+            return
         try:
             async with open_agent(
                 path,
@@ -61,6 +65,15 @@ class Serving:
             await self._on_silence(machine, live, err)
         finally:
             live.agent = None
+
+    async def _serve_foreign(self, machine: MachineRecord, live: Live) -> None:
+        """Nobody inside says that it is ready: it is as soon as its processors run."""
+        try:
+            await wait_running(self._site.layout.machine(machine.name).qmp, self._site.settings.boot_timeout)
+            await self._note_ready(machine.name)
+            live.ready.set_result(None)
+        except WeftError as err:
+            await self._on_silence(machine, live, err)
 
     async def _wake(self, machine: MachineRecord, live: Live, device: bytes | None) -> None:
         """Let a machine go on from its moment; one that cannot is ended."""

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 
 from weft.fabric.elastic.beginning import begin_elastic
 from weft.fabric.endings import processes_of, remove_group, remove_sockets
+from weft.fabric.foreign.holding import hold_foreign
 from weft.fabric.hooks import Hooks
 from weft.fabric.launch import hold, introduce, load_settings
 from weft.fabric.live import Live, Waking
@@ -82,11 +83,14 @@ class Starting:
                 if resuming:
                     moment = await self._hooks.load_suspended(machine)
                     closing.callback(moment.close)
-                machine, settings = await load_settings(self._site, machine, moment)
-                if moment is None and instead is None and not machine.spec.cold:
-                    moment = await self._hooks.find_template(machine)
-                    machine = machine.with_(origin=moment.origin if moment else "")
-                held = await hold(self._site, self._volumes, machine, moment, settings)
+                if machine.spec.is_foreign:
+                    held = await hold_foreign(self._site, machine)
+                else:
+                    machine, settings = await load_settings(self._site, machine, moment)
+                    if moment is None and instead is None and not machine.spec.cold:
+                        moment = await self._hooks.find_template(machine)
+                        machine = machine.with_(origin=moment.origin if moment else "")
+                    held = await hold(self._site, self._volumes, machine, moment, settings)
             except WeftError as err:
                 await self._settling.settle(machine, Exit(reason=err.message))
                 raise

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from weft.image.folders import share_folder
 from weft.model.errors import Exists, Invalid, NotFound, Unavailable, WeftError
-from weft.model.image import ImageManifest, KernelInfo
+from weft.model.image import BUILT_IN, ImageManifest, KernelInfo
 from weft.model.names import DEFAULT_KERNEL, parse_name
 from weft.model.reference import parse_image_name, parse_reference
 
@@ -199,6 +199,8 @@ class ImageStore(RecordStore[ImageManifest]):
 
     def find(self, name: str) -> ImageManifest | None:
         """The image of this name: a label that nobody has is looked for as a reference, too. Raises Invalid."""
+        if name in BUILT_IN:
+            return BUILT_IN[name]
         return super().find(name) or (super().find(str(parse_reference(name))) if self._is_name(name) else None)
 
     def add(self, image: ImageManifest, root: Path) -> ImageManifest:
@@ -228,6 +230,11 @@ class ImageStore(RecordStore[ImageManifest]):
             os.link(self.root_path(other), draft / "root")
             self._put(kept, draft / "root")
         return kept
+
+    def _put(self, record: ImageManifest, payload: Path) -> None:
+        if record.name in BUILT_IN:
+            raise Invalid(f"{record.name!r} is built in: no other image can be called so")
+        super()._put(record, payload)
 
     def _parse(self, name: str) -> str:
         return parse_image_name(name)

@@ -1,12 +1,14 @@
 """What an image and a kernel are, once they are built: the records kept beside their files."""
 
+import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from weft.model.foreign import BARE, PLAN9
 from weft.model.schema import SettingsSchema
 
 MEBIBYTE = 1 << 20
@@ -22,6 +24,12 @@ class ImageKind(StrEnum):
     APPLIANCE = "appliance"
     OCI = "oci"
     PLAN9 = "plan9"
+    FOREIGN = "foreign"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether machines of it bring their own system."""
+        return self in (ImageKind.PLAN9, ImageKind.FOREIGN)
 
 
 class RestartPolicy(StrEnum):
@@ -153,6 +161,24 @@ class ImageManifest(_Record):
     oci: OciSource | None = None
 
 
+def _built_in(name: str, kind: ImageKind, memory: int, description: str) -> ImageManifest:
+    empty, never = "sha256:" + hashlib.sha256().hexdigest(), datetime.fromtimestamp(0, UTC)
+    return ImageManifest(
+        name=name, kind=kind, version="", description=description, digest=empty, size=0, root_file="", memory=memory,
+        created=never,
+    )  # fmt: skip
+
+
+BUILT_IN = {
+    image.name: image
+    for image in (
+        _built_in(PLAN9, ImageKind.PLAN9, 64 * MEBIBYTE, "a Plan 9 kernel, with what it brings"),
+        _built_in(BARE, ImageKind.FOREIGN, 256 * MEBIBYTE, "whatever boots from a CD, a disk or the network"),
+    )
+}
+"""Images that are always there: they have no root file."""
+
+
 class PushedImage(_Record):
     """What a registry has now: a full reference, and the digest of the manifest there."""
 
@@ -182,5 +208,6 @@ class KernelInfo(_Record):
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="of the file `vmlinux`")
     size: int = Field(ge=0)
     origin: Literal["built", "imported"]
+    format: Literal["linux", "multiboot"] = Field(default="linux", description="how it is started")
     key: str = Field(default="", description="source, fragment and compiler, when it was built here")
     created: datetime

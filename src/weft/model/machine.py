@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from weft.model.elastic import ElasticSpec, ElasticView
 from weft.model.errors import Invalid
+from weft.model.foreign import ForeignSpec
 from weft.model.image import USER_PATTERN, Health, NicRole
 from weft.model.limits import NO_LIMITS, LimitsSpec
 from weft.model.mount import MountSpec
@@ -24,11 +25,20 @@ MAC_PATTERN = r"^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$"
 """Of one station: the lowest bit of the first byte says group."""
 
 
+_INSIDE = (
+    "command", "entrypoint", "env", "cwd", "user", "hostname", "mounts", "read_only", "health", "floppy", "elastic",
+)  # fmt: skip
+"""Parts of a spec that are for our init, or for a kernel with our drivers."""
+
+
 class Profile(StrEnum):
-    """The two machine types: the cheapest one, or the one with PCI, which more memory can be plugged into."""
+    """The machine types: the cheapest one; the one with PCI, which more memory can be plugged into; an old PC, for
+    systems that bring drivers for nothing newer.
+    """
 
     MICROVM = "microvm"
     Q35 = "q35"
+    PC = "pc"
 
 
 class State(StrEnum):
@@ -154,12 +164,19 @@ class MachineSpec(Spec):
     limits: LimitsSpec | None = Field(
         default=None, description="what it may take of the host beside its `cpus` and `memory`"
     )
+    foreign: ForeignSpec | None = Field(
+        default=None, description="of a machine that brings its own system: what it boots, and what it has"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _choose_profile(cls, value: object) -> object:
-        """A machine that is to grow is of the profile that can, unless another was asked for."""
-        if isinstance(value, dict) and value.get("elastic") is not None and "profile" not in value:
+        """A machine that is to grow, or brings its own system, is of the profile that can, unless another was asked
+        for.
+        """
+        if not isinstance(value, dict) or "profile" in value:
+            return value
+        if value.get("elastic") is not None or value.get("foreign") is not None:
             return {**value, "profile": Profile.Q35}
         return value
 
@@ -173,6 +190,22 @@ class MachineSpec(Spec):
     def _check_limits(cls, limits: LimitsSpec | None) -> LimitsSpec | None:
         """Limits that limit nothing are none."""
         return None if limits == NO_LIMITS else limits
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether nothing inside it knows of the fabric."""
+        return self.foreign is not None
+
+    @model_validator(mode="after")
+    def _check_foreign(self) -> "MachineSpec":
+        """What our init would do cannot be had where it is not."""
+        if self.foreign is None and self.profile is Profile.PC:
+            raise Invalid(f"machine {self.name!r}: profile pc is for machines that bring their own system")
+        if self.foreign is not None and self.profile is Profile.MICROVM:
+            raise Invalid(f"machine {self.name!r} brings its own system, which no microvm boots", hint="take q35 or pc")
+        if self.foreign is not None and (unfit := [name for name in _INSIDE if getattr(self, name)]):
+            raise Invalid(f"machine {self.name!r} brings its own system: it can have no {', '.join(unfit)}")
+        return self
 
     @model_validator(mode="after")
     def _check_nics(self) -> "MachineSpec":
@@ -274,6 +307,7 @@ class MachineView(BaseModel):
     enforced: str = Field(default="", description="how its limits are enforced: cgroup v2, cgroup v1, or why not")
     resident: int | None = Field(default=None, description="bytes of host memory its QEMU holds now")
     floppy: str | None = Field(default=None, description="the file with an appliance's floppy")
+    foreign: ForeignSpec | None = Field(default=None, description="of one that brings its own system: what it has")
     settings: str = Field(default="", description="which settings it was started with, and why not with those saved")
 
 

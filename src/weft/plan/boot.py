@@ -108,10 +108,11 @@ DISK_THREADS = 16
 def plan_boot(boot: Boot) -> list[str]:
     """QEMU's arguments, without the program's own name."""
     return [
-        *_process(boot),
+        *process_arguments(boot.name, boot.uuid, boot.accel, disks=bool(boot.disks), own_filter=boot.own_filter),
         *_board(boot),
         *("-kernel", boot.kernel, "-initrd", boot.initrd, "-append", kernel_line(boot)),
-        *_channels(boot),
+        *channel_arguments(boot.qmp_fd, boot.serial_fd, boot.serial_log),
+        *("-chardev", f"socket,id=agent,fd={boot.agent_fd},server=on,wait=off"),
         *_devices(boot),
         *(["-incoming", "defer"] if boot.incoming else []),
     ]
@@ -139,16 +140,25 @@ def kernel_line(boot: Boot) -> str:
     return " ".join([*args, *boot.kernel_args])
 
 
-def _process(boot: Boot) -> Iterator[str]:
-    yield from ("-name", f"guest={boot.name}", "-uuid", boot.uuid)
+def process_arguments(name: str, uuid: str, accel: str, *, disks: bool, own_filter: bool) -> Iterator[str]:
+    """What is the same for whatever a QEMU runs: who it is, what it must not do, and its processors."""
+    yield from ("-name", f"guest={name}", "-uuid", uuid)
     yield from ("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot")
-    if boot.disks:
+    if disks:
         # Otherwise up to 64 threads for what disks wait for, which the limit of the control group would cut off.
         yield from ("-object", f"main-loop,id=main-loop,thread-pool-max={DISK_THREADS}")
-    if boot.own_filter:
+    if own_filter:
         yield from ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
-    accel = f"tcg,tb-size={TCG_BUFFER_MB},thread=multi" if boot.accel == "tcg" else boot.accel
-    yield from ("-accel", accel, "-cpu", "max" if boot.accel == "tcg" else "host")
+    accelerator = f"tcg,tb-size={TCG_BUFFER_MB},thread=multi" if accel == "tcg" else accel
+    yield from ("-accel", accelerator, "-cpu", "max" if accel == "tcg" else "host")
+
+
+def channel_arguments(qmp_fd: int, serial_fd: int, serial_log: str) -> Iterator[str]:
+    """The monitor, and the serial line with its log."""
+    yield from ("-chardev", f"socket,id=qmp,fd={qmp_fd},server=on,wait=off", "-mon", "chardev=qmp,mode=control")
+    log = f"logfile={serial_log},logappend=on"
+    yield from ("-chardev", f"socket,id=serial,fd={serial_fd},server=on,wait=off,{log}")
+    yield from ("-serial", "chardev:serial")
 
 
 def _board(boot: Boot) -> Iterator[str]:
@@ -188,14 +198,6 @@ def _region(elastic: BootElastic) -> Iterator[str]:
     size = f"size={elastic.region >> 20}M"
     yield from ("-object", f"memory-backend-file,id={REGION},{size},mem-path={path},share=on,reserve=off")
     yield from ("-device", f"virtio-mem-pci,id={PLUG},memdev={REGION},requested-size=0,block-size=2M")
-
-
-def _channels(boot: Boot) -> Iterator[str]:
-    yield from ("-chardev", f"socket,id=qmp,fd={boot.qmp_fd},server=on,wait=off", "-mon", "chardev=qmp,mode=control")
-    log = f"logfile={boot.serial_log},logappend=on"
-    yield from ("-chardev", f"socket,id=serial,fd={boot.serial_fd},server=on,wait=off,{log}")
-    yield from ("-serial", "chardev:serial")
-    yield from ("-chardev", f"socket,id=agent,fd={boot.agent_fd},server=on,wait=off")
 
 
 def _devices(boot: Boot) -> Iterator[str]:

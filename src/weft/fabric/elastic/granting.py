@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from weft.fabric.elastic.levers import Accounts, Generous
-from weft.fabric.launch import limits_of
+from weft.fabric.latching import limits_of
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.model.elastic import Resource

@@ -14,7 +14,7 @@ from weft.fabric.elastic.beginning import wants_trial
 from weft.fabric.elastic.plugging import replug
 from weft.fabric.elastic.switching import Switching
 from weft.fabric.endings import remove_group
-from weft.fabric.launch import IO_CPUS, PIDS
+from weft.fabric.latching import IO_CPUS, PIDS
 from weft.fabric.layout import Layout
 from weft.fabric.logs import open_logs, read_tail
 from weft.fabric.records.machine import MachineRecord

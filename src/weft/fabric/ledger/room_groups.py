@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 
-from weft.fabric.launch import limits_of
+from weft.fabric.latching import limits_of
 from weft.fabric.site import Site
 from weft.host.facts import HostFacts
 from weft.model.errors import Unavailable

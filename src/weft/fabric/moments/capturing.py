@@ -69,6 +69,8 @@ class Capturing:
     def _find_subject(self, machine: MachineRecord) -> Subject:
         if machine.state is not State.RUNNING or machine.removing:
             raise WrongState(f"machine {machine.name!r} is {machine.state}, not running")
+        if machine.spec.is_foreign:
+            raise WrongState(f"machine {machine.name!r} brings its own system, which cannot become another machine")
         if machine.elastic is not None:
             raise WrongState(f"machine {machine.name!r} is elastic: what comes and goes cannot be captured")
         running = read_running(self._site, machine)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.fabric.endings import remove_group
-from weft.fabric.launch import limits_of
+from weft.fabric.latching import limits_of
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import read_tail
 from weft.fabric.moments.waking import HOLDER

@@ -1,0 +1,86 @@
+"""The options of `weft run` for machines that bring their own system."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from weft.cli.params import Parsed
+from weft.model.errors import Invalid, NotFound
+from weft.model.foreign import BARE
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_FILE = click.Path(dir_okay=False)
+_KEYS = ("cdroms", "floppy_drive", "disks", "nic_model", "display", "pxe", "end", "ini", "options", "root")
+
+
+def _parse_option(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise Invalid(f"{text!r} is not like name=value")
+    return name, value
+
+
+_OPTIONS = (
+    click.option("--cdrom", "cdroms", type=_FILE, multiple=True, metavar="FILE",
+                 help="Of a machine with its own system: a CD, the first of which it boots from. At most two."),
+    click.option("--floppy-drive", type=_FILE, metavar="FILE", help="A floppy in a drive, which it may write to."),
+    click.option("--disk", "disks", type=_FILE, multiple=True, metavar="FILE", help="A disk, which it may write to."),
+    click.option("--nic", "nic_model", type=click.Choice(["virtio", "e1000e"]),
+                 help="Which device its NICs are. Default: virtio."),
+    click.option("--display", type=click.Choice(["vnc"]), help="Give it a screen. Default: none."),
+    click.option("--pxe", is_flag=True, help="Boot it from the network."),
+    click.option("--end", metavar="TEXT", help="What is typed on its console to end it. Default: its power button."),
+    click.option("--ini", type=_FILE, metavar="FILE", help="Of a Plan 9 machine: its plan9.ini."),
+    click.option("-o", "options", type=Parsed("option", _parse_option), multiple=True, metavar="NAME=VALUE",
+                 help="Of a Plan 9 machine: a boot parameter, over that file's."),
+    click.option("--root", type=click.Path(file_okay=False), metavar="DIR",
+                 help="Of a Plan 9 machine: a folder to serve it as its root."),
+)  # fmt: skip
+
+
+def foreign_options(command: Command) -> Command:
+    """All of them, in this order; their values are what `take_foreign` takes."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def take_foreign(wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """What they say of a machine, taken out of `wanted`, whose image may be left out then; None: nothing."""
+    said = {key: value for key in _KEYS if (value := wanted.pop(key))}
+    plan9 = _take_plan9(said)
+    if not (said or plan9):
+        return None
+    wanted["image"] = wanted["image"] or BARE
+    for key in ("cdroms", "disks"):
+        if key in said:
+            said[key] = [_absolute(file) for file in said[key]]
+    if "floppy_drive" in said:
+        said["floppy_drive"] = _absolute(said["floppy_drive"])
+    return said | ({"plan9": plan9} if plan9 else {})
+
+
+def _take_plan9(said: dict[str, Any]) -> dict[str, Any]:
+    plan9: dict[str, Any] = {}
+    if file := said.pop("ini", None):
+        plan9["ini"] = _read_text(file)
+    if options := said.pop("options", None):
+        plan9["options"] = dict(options)
+    if root := said.pop("root", None):
+        plan9["root"] = _absolute(root)
+    return plan9
+
+
+def _absolute(file: str) -> str:
+    return str(Path.cwd() / file)
+
+
+def _read_text(file: str) -> str:
+    try:
+        return Path(file).read_text()
+    except OSError as err:
+        raise NotFound(f"cannot read {file}: {err.strerror}") from err
+    except UnicodeDecodeError as err:
+        raise Invalid(f"{file} is not text") from err

@@ -1,0 +1,126 @@
+"""Starting a QEMU for a machine that brings its own system: its kernel, its media, its NICs."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from weft.fabric.latching import describe_limits, latch
+from weft.fabric.launch import Held
+from weft.fabric.layout import MachineFiles
+from weft.fabric.logs import open_logs
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.site import Site
+from weft.host.media import open_medium
+from weft.host.sandbox import Bind
+from weft.host.sockets import listen_unix
+from weft.model.foreign import Display, ForeignSpec
+from weft.plan.boot import BootNic
+from weft.plan.foreign_boot import ForeignBoot, Medium, plan_foreign_boot
+from weft.plan.linknames import tap_name
+
+
+@dataclass(frozen=True, slots=True)
+class _Kernel:
+    """A kernel with its modules, as files of the host and of the sandbox; none: the firmware finds something."""
+
+    binds: tuple[Bind, ...] = ()
+    modules: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str | None:
+        return str(self.binds[0].inside) if self.binds else None
+
+
+async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
+    """Prepare everything and start the process, held. Raises what is missing; nothing is left behind then."""
+    foreign = machine.spec.foreign
+    assert foreign is not None, "it is foreign"
+    files = site.layout.machine(machine.name)
+    files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    identity = site.identity(machine.slot)
+    kernel = _find_kernel(site, machine, files)
+    with ExitStack() as stack:
+        errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
+        qmp, serial = (stack.enter_context(listen_unix(path)).fileno() for path in (files.qmp, files.serial))
+        nics = await _open_nics(stack, site, machine)
+        media = _open_media(stack, foreign)
+        log = Bind(files.log, "serial.log", writable=True)
+        boot = ForeignBoot(
+            name=machine.name,
+            uuid=machine.uuid,
+            profile=machine.spec.profile,
+            accel=site.facts.accel,
+            memory=machine.memory,
+            cpus=machine.spec.cpus,
+            serial_log=str(log.inside),
+            qmp_fd=qmp,
+            serial_fd=serial,
+            nics=nics,
+            nic_model=foreign.nic_model,
+            kernel=kernel.path,
+            modules=kernel.modules,
+            cdroms=media.cdroms,
+            floppy=media.floppy,
+            disks=media.disks,
+            network_boot=foreign.pxe,
+            screen=foreign.display is Display.VNC,
+        )
+        latched, group = latch(
+            stack,
+            site,
+            machine,
+            [site.facts.qemu, *plan_foreign_boot(boot)],
+            binds=[*kernel.binds, log],
+            fds=[qmp, serial, *(nic.tap_fd for nic in nics), *media.fds],
+            errors=errors,
+            own_filter=boot.own_filter,
+            disks=bool(media.fds),
+        )
+    return Held(latched, describe_limits(site, group), {}, site.images.get(machine.spec.image).digest)
+
+
+def _find_kernel(site: Site, machine: MachineRecord, files: MachineFiles) -> _Kernel:
+    """A Plan 9 kernel has its boot parameters as a module."""
+    if not machine.kernel:
+        return _Kernel()
+    kernel = Bind(site.kernels.vmlinux_path(site.kernels.get(machine.kernel)), "kernel")
+    plan9 = machine.spec.foreign.plan9 if machine.spec.foreign else None
+    if plan9 is None:
+        return _Kernel((kernel,))
+    files.ini.write_text(plan9.ini + "".join(f"{name}={value}\n" for name, value in plan9.options.items()))
+    files.ini.chmod(0o644)
+    ini = Bind(files.ini, "plan9.ini")
+    return _Kernel((kernel, ini), (str(ini.inside),))
+
+
+async def _open_nics(stack: ExitStack, site: Site, machine: MachineRecord) -> tuple[BootNic, ...]:
+    nics = []
+    for number, nic in enumerate(machine.nics):
+        fd = await site.links.open_tap(tap_name(machine.slot, number))
+        stack.callback(os.close, fd)
+        nics.append(BootNic(nic.mac, fd))
+    return tuple(nics)
+
+
+@dataclass(frozen=True, slots=True)
+class _Media:
+    cdroms: tuple[Medium, ...]
+    floppy: Medium | None
+    disks: tuple[Medium, ...]
+
+    @property
+    def fds(self) -> list[int]:
+        floppy = () if self.floppy is None else (self.floppy,)
+        return [medium.fd for medium in (*self.cdroms, *floppy, *self.disks)]
+
+
+def _open_media(stack: ExitStack, foreign: ForeignSpec) -> _Media:
+    def open_one(file: str, *, read_only: bool = False) -> Medium:
+        return Medium(open_medium(stack, Path(file), read_only=read_only), read_only=read_only)
+
+    return _Media(
+        cdroms=tuple(open_one(file, read_only=True) for file in foreign.cdroms),
+        floppy=open_one(foreign.floppy_drive) if foreign.floppy_drive else None,
+        disks=tuple(open_one(file) for file in foreign.disks),
+    )

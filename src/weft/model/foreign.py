@@ -1,0 +1,105 @@
+"""Machines that bring their own system: Plan 9 kernels, live media, whatever boots from the network.
+
+Nothing inside such a machine knows of the fabric: it has no init and no agent of ours. Its ports, its console and its
+limits are like those of any machine.
+"""
+
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from weft.model.errors import Invalid
+
+MAX_CDROMS = 2
+MAX_DISKS = 8
+MAX_INI = 4096
+"""Bytes of all boot parameters: what 9front's kernels keep of them (BOOTARGSLEN)."""
+PLAN9 = "plan9"
+BARE = "foreign"
+"""Images that need not be there: a Plan 9 kernel without a root of ours, and anything that brings its own kernel."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NicModel(StrEnum):
+    """Which device a NIC is to the machine."""
+
+    VIRTIO = "virtio"
+    E1000E = "e1000e"
+
+
+class Display(StrEnum):
+    """How a machine's screen can be seen."""
+
+    VNC = "vnc"
+
+
+class Changes(StrEnum):
+    """What becomes of a machine's changes to a root that it shares: they last as long as the machine, or one run."""
+
+    KEEP = "keep"
+    DISCARD = "discard"
+
+
+class Plan9Spec(_Part):
+    """How a Plan 9 kernel is to boot. `options` go over `ini`, and both over what the fabric would say."""
+
+    ini: str = Field(default="", max_length=MAX_INI, description="the text of a plan9.ini")
+    options: dict[str, str] = Field(default_factory=dict, description="boot parameters by name")
+    root: str | None = Field(default=None, description="a folder of the host to serve as its root, at its gateway")
+    root_read_only: bool = False
+    changes: Changes = Field(default=Changes.KEEP, description="of an image's root: whether they are kept")
+
+    @field_validator("root")
+    @classmethod
+    def _check_root(cls, root: str | None) -> str | None:
+        return root if root is None else _check_path(root, "root")
+
+
+class ForeignSpec(_Part):
+    """What a machine boots and what it has, beside its kernel. Files are of the host, by absolute paths.
+
+    It boots its kernel if it has one, else from the network if it is to (`pxe`), else from the first CD or disk.
+    """
+
+    cdroms: tuple[str, ...] = Field(default=(), max_length=MAX_CDROMS, description="images of CDs")
+    floppy_drive: str | None = Field(default=None, description="an image in a drive, written to in place")
+    disks: tuple[str, ...] = Field(default=(), max_length=MAX_DISKS, description="images of disks")
+    nic_model: NicModel = NicModel.VIRTIO
+    display: Display | None = Field(default=None, description="None: it has no screen")
+    pxe: bool = Field(default=False, description="boot from the network")
+    end: str | None = Field(
+        default=None, min_length=1, max_length=256, description="what is typed on its console to end it"
+    )
+    plan9: Plan9Spec | None = Field(default=None, description="of a Plan 9 machine")
+
+    @field_validator("cdroms", "disks")
+    @classmethod
+    def _check_files(cls, files: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_check_path(file, "medium") for file in files)
+
+    @field_validator("floppy_drive")
+    @classmethod
+    def _check_drive(cls, file: str | None) -> str | None:
+        return file if file is None else _check_path(file, "floppy drive")
+
+    @field_validator("end")
+    @classmethod
+    def _check_end(cls, text: str | None) -> str | None:
+        if text is not None and not text.isprintable():
+            raise Invalid("what is typed to end a machine is one line of printable text")
+        return text
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Files that the machine may write to: something is lost when it is just switched off."""
+        return (*self.disks, *((self.floppy_drive,) if self.floppy_drive else ()))
+
+
+def _check_path(text: str, what: str) -> str:
+    if not PurePosixPath(text).is_absolute() or "\0" in text:
+        raise Invalid(f"{what} {text!r} has to be an absolute path")
+    return text

@@ -1,0 +1,122 @@
+"""From a machine that brings its own system to QEMU's arguments.
+
+Pure, with golden tests. Files come as sets of descriptors that QEMU inherits: nothing of the host has to be in the
+sandbox, and no other file can take the place of one that was checked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from weft.model.foreign import NicModel
+from weft.model.machine import Profile
+from weft.plan.boot import BootNic, channel_arguments, process_arguments
+
+Format = Literal["raw", "qcow2"]
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """An image of a CD, a floppy or a disk. `fd` was opened for what is to be done with it."""
+
+    fd: int
+    format: Format = "raw"
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignBoot:
+    """All that decides QEMU's arguments. Memory in bytes; paths are those inside the sandbox.
+
+    `kernel` is a multiboot kernel with its `modules` and the `words` of its command line; without one it boots from
+    the network if it is to, else from the first CD or disk. `screen`: it has one, and nobody looks at it yet.
+    """
+
+    name: str
+    uuid: str
+    profile: Profile
+    accel: str
+    memory: int
+    cpus: int
+    serial_log: str
+    qmp_fd: int
+    serial_fd: int
+    nics: tuple[BootNic, ...] = ()
+    nic_model: NicModel = NicModel.VIRTIO
+    kernel: str | None = None
+    modules: tuple[str, ...] = ()
+    words: str = ""
+    cdroms: tuple[Medium, ...] = ()
+    floppy: Medium | None = None
+    disks: tuple[Medium, ...] = ()
+    network_boot: bool = False
+    screen: bool = False
+    own_filter: bool = True
+
+
+_NICS = {NicModel.VIRTIO: "virtio-net-pci", NicModel.E1000E: "e1000e"}
+_FIRST, _CDS, _DISKS = 1, 10, 20
+"""Where the network, CDs and disks are in the order of booting."""
+
+
+def plan_foreign_boot(boot: ForeignBoot) -> list[str]:
+    """QEMU's arguments, without the program's own name."""
+    return [
+        *process_arguments(boot.name, boot.uuid, boot.accel, disks=bool(boot.disks), own_filter=boot.own_filter),
+        *_board(boot),
+        *_kernel(boot),
+        *channel_arguments(boot.qmp_fd, boot.serial_fd, boot.serial_log),
+        *_nics(boot),
+        *_media(boot),
+    ]
+
+
+def _board(boot: ForeignBoot) -> Iterator[str]:
+    board = {Profile.Q35: "q35,smm=off", Profile.PC: "pc,smm=off"}[boot.profile]
+    # Without graphics the firmware and boot loaders have the serial line for a screen.
+    yield from ("-M", f"{board},vmport=off,mem-merge=off" + ("" if boot.screen else ",graphics=off"))
+    yield from ("-boot", "strict=on", "-m", f"{boot.memory >> 20}M", "-smp", str(boot.cpus))
+    if boot.screen:
+        yield from ("-device", "VGA", "-vnc", "none")
+
+
+def _kernel(boot: ForeignBoot) -> Iterator[str]:
+    if boot.kernel is None:
+        return
+    yield from ("-kernel", boot.kernel)
+    if boot.modules:
+        yield from ("-initrd", ",".join(boot.modules))
+    if boot.words:
+        yield from ("-append", boot.words)
+
+
+def _nics(boot: ForeignBoot) -> Iterator[str]:
+    for index, nic in enumerate(boot.nics):
+        # Its ROM is what boots from the network. Where nothing is to, it would only take time.
+        rom = f",bootindex={_FIRST + index}" if boot.network_boot else ",romfile="
+        yield from ("-netdev", f"tap,id=net{index},fd={nic.tap_fd}")
+        yield from ("-device", f"{_NICS[boot.nic_model]},netdev=net{index},mac={nic.mac}{rom}")
+
+
+def _media(boot: ForeignBoot) -> Iterator[str]:
+    for index, medium in enumerate(boot.cdroms):
+        yield from _drive(f"cd{index}", medium)
+        # The q35 board has a port for each drive; the other one has two lines, and a CD is usually at the second.
+        bus = f"ide.{index}" if boot.profile is Profile.Q35 else f"ide.1,unit={index}"
+        yield from ("-device", f"ide-cd,id=cdrom{index},drive=cd{index},bus={bus},bootindex={_CDS + index}")
+    if boot.floppy is not None:
+        yield from _drive("floppy", boot.floppy)
+        if boot.profile is Profile.Q35:
+            yield from ("-device", "isa-fdc,id=fdc")
+        yield from ("-device", "floppy,id=drive-a,unit=0,drive=floppy,drive-type=144")
+    for index, medium in enumerate(boot.disks):
+        yield from _drive(f"disk{index}", medium)
+        yield from ("-device", f"virtio-blk-pci,id=hd{index},drive=disk{index},bootindex={_DISKS + index}")
+
+
+def _drive(node: str, medium: Medium) -> Iterator[str]:
+    """The set of descriptors has the number of the one that is in it."""
+    access = "read-only=on" if medium.read_only else "read-only=off"
+    yield from ("-add-fd", f"fd={medium.fd},set={medium.fd}")
+    file = f"file.driver=file,file.filename=/dev/fdset/{medium.fd},file.locking=off"
+    yield from ("-blockdev", f"driver={medium.format},node-name={node},{access},{file}")

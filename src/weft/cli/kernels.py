@@ -40,7 +40,7 @@ def build(face: Face, source: Path | None, name: str | None, output: str) -> Non
 @format_option
 @click.pass_obj
 def import_(face: Face, file: Path, name: str | None, output: str) -> None:
-    """Take FILE, a vmlinux or a bzImage. It must be for x86-64 and start by PVH."""
+    """Take FILE: a vmlinux or a bzImage for x86-64 that starts by PVH, or a multiboot kernel such as Plan 9's."""
     _print_info(face.client().import_kernel(str(file.absolute()), name=name), output)
 
 
@@ -53,13 +53,14 @@ def ls(face: Face, output: str) -> None:
     if output == "json":
         print_json(views)
         return
-    print_table(("NAME", "RELEASE", "SIZE", "DIGEST", "ORIGIN", "AGE"), map(_row, views))
+    print_table(("NAME", "RELEASE", "FORMAT", "SIZE", "DIGEST", "ORIGIN", "AGE"), map(_row, views))
 
 
 def _row(view: dict[str, Any]) -> tuple[object, ...]:
     return (
         view["name"],
         view["release"],
+        view["format"],
         dump_memory(view["size"]),
         dump_digest(view["digest"]),
         view["origin"],

@@ -201,7 +201,7 @@ class PruneReport(_Record):
 
 
 class KernelInfo(_Record):
-    """A kernel: what `kernel.json` holds. `release` is what `uname -r` says in the guest."""
+    """A kernel: what `kernel.json` holds. `release` is what `uname -r` says in the guest, or what else it is."""
 
     name: str
     release: str

@@ -76,5 +76,17 @@ bool power_button_pressed(void);
 void power_off(void);
 void reboot(void);
 
+enum { SECTOR = 512 };
+
+/* fdc.c: the floppy drive, a sector at a time. The first call says whether there is one, and its floppy 1.44 MB. */
+bool floppy_start(void);
+bool floppy_read(uint32_t sector, void *to);
+bool floppy_write(uint32_t sector, const void *from);
+
+/* floppy.c: the lines of CONFIG.INI on a floppy become part of the configuration. */
+void floppy_config(void);
+/* Adds a line to that file, and says whether it could. */
+bool floppy_save(const char *line);
+
 /* shell.c: commands on the serial line. Does not return. */
 void shell(void);

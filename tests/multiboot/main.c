@@ -11,6 +11,7 @@ void main(uint32_t magic, uint32_t info)
 	timer_start();
 	pci_show();
 	acpi_start();
+	floppy_config();
 	say("ready\n");
 	shell();
 }

@@ -22,6 +22,8 @@ static void do_pci(const char *argument)
 	pci_show();
 }
 
+static void do_save(const char *argument) { say("%s\n", floppy_save(argument) ? "saved" : "cannot save"); }
+
 static void do_halt(const char *argument)
 {
 	(void)argument;
@@ -45,7 +47,7 @@ static void do_reboot(const char *argument)
 }
 
 static const struct command commands[] = {
-	{"echo", do_echo}, {"config", do_config}, {"pci", do_pci},
+	{"echo", do_echo}, {"config", do_config}, {"pci", do_pci}, {"save", do_save},
 	{"halt", do_halt}, {"fshalt", do_fshalt}, {"reboot", do_reboot},
 };
 

@@ -1,0 +1,43 @@
+"""Media for the test kernel: a CD that boots it, and a floppy with its configuration."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+ISOLINUX = Path("/usr/lib/ISOLINUX/isolinux.bin")
+MODULES = Path("/usr/lib/syslinux/modules/bios")
+CONFIG = "CONFIG.INI"
+
+
+def make_cd(path: Path, kernel: Path, words: str = "") -> Path:
+    """A CD whose boot loader, isolinux, starts a multiboot kernel with `words` on its command line."""
+    folder = path.with_suffix(".tree")
+    (folder / "isolinux").mkdir(parents=True)
+    loader = (ISOLINUX, *(MODULES / name for name in ("ldlinux.c32", "libcom32.c32", "mboot.c32")))
+    for file in loader:
+        shutil.copy(file, folder / "isolinux")
+    shutil.copy(kernel, folder / "kernel")
+    (folder / "isolinux" / "isolinux.cfg").write_text(f"PROMPT 0\nDEFAULT mboot.c32 /kernel {words}\n")
+    boot = ["-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot"]
+    _run("xorriso", "-as", "mkisofs", *boot, "-boot-load-size", "4", "-boot-info-table", "-o", str(path), str(folder))
+    shutil.rmtree(folder)
+    return path
+
+
+def make_floppy(path: Path, config: str) -> Path:
+    """A floppy of 1.44 MB with this configuration on it."""
+    path.unlink(missing_ok=True)
+    _run("mkfs.vfat", "-C", str(path), "1440")
+    _run("mcopy", "-i", str(path), "-", f"::{CONFIG}", input=config)
+    return path
+
+
+def read_floppy(path: Path) -> str:
+    """The configuration on a floppy."""
+    return _run("mcopy", "-n", "-i", str(path), f"::{CONFIG}", "-")
+
+
+def _run(*argv: str, input: str = "") -> str:
+    done = subprocess.run(argv, input=input, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, f"{argv}: {done.stderr}"
+    return done.stdout

@@ -218,9 +218,14 @@ def test_completion_starts_no_daemon(env: dict[str, str], tmp_path: Path) -> Non
     assert not list(tmp_path.iterdir())
 
 
-def test_ps_imports_nothing_that_it_does_not_need(fake: FakeDaemon, env: dict[str, str]) -> None:
+@pytest.mark.parametrize("command", [["ps"], ["run", "--help"]])
+def test_a_command_imports_nothing_that_it_does_not_need(
+    fake: FakeDaemon, env: dict[str, str], command: list[str]
+) -> None:
     fake.on("GET", "/v1/machines", [MACHINE])
-    program = "import sys; from weft.cli.main import run_command as r; r(['ps']); print(*sys.modules, file=sys.stderr)"
+    program = (
+        f"import sys; from weft.cli.main import run_command as r; r({command}); print(*sys.modules, file=sys.stderr)"
+    )
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, timeout=LIMIT, check=True)
     heavy = {
         "asyncio",
@@ -234,4 +239,4 @@ def test_ps_imports_nothing_that_it_does_not_need(fake: FakeDaemon, env: dict[st
         "websockets",
     }
     assert heavy & set(done.stderr.decode().split()) == set()
-    assert b"web" in done.stdout
+    assert done.stdout

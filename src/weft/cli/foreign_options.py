@@ -8,7 +8,7 @@ import click
 
 from weft.cli.params import Parsed
 from weft.model.errors import Invalid, NotFound
-from weft.model.foreign import BARE
+from weft.model.names import BARE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FILE = click.Path(dir_okay=False)

@@ -15,9 +15,6 @@ MAX_CDROMS = 2
 MAX_DISKS = 8
 MAX_INI = 4096
 """Bytes of all boot parameters: what 9front's kernels keep of them (BOOTARGSLEN)."""
-PLAN9 = "plan9"
-BARE = "foreign"
-"""Images that need not be there: a Plan 9 kernel without a root of ours, and anything that brings its own kernel."""
 
 
 class _Part(BaseModel):

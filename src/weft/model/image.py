@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from weft.model.foreign import BARE, PLAN9
+from weft.model.names import BARE, PLAN9
 from weft.model.schema import SettingsSchema
 
 MEBIBYTE = 1 << 20

@@ -11,6 +11,8 @@ DEFAULT_NETWORK = "default"
 """What a machine gets that names no network; made when the first one needs it."""
 DEFAULT_KERNEL = "default"
 """What a machine boots that names no kernel."""
+PLAN9, BARE = "plan9", "foreign"
+"""Images that need not be there: a Plan 9 kernel without a root of ours, and anything that brings its own kernel."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 

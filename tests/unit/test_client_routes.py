@@ -292,6 +292,7 @@ STREAMS = {
     "open_archive",
     "start_exec",
     "open_console",
+    "open_display",
     "build_image",
     "pull_image",
     "push_image",

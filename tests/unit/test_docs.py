@@ -67,6 +67,7 @@ def test_there_are_web_sockets_in_the_reference() -> None:
     assert {path for method, path in find_routes() if method == "WS"} == {
         "/v1/machines/{name}/exec",
         "/v1/machines/{name}/console",
+        "/v1/machines/{name}/display",
     }
 
 

@@ -1,4 +1,4 @@
-"""Two-way streams over WebSockets: exec and console. The messages are described in docs/reference/api.md."""
+"""Two-way streams over WebSockets: exec, console and display. The messages are described in docs/reference/api.md."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from weft.api.deps import find_room
 from weft.fabric.consoles import Console
+from weft.fabric.foreign.displays import Screen
 from weft.fabric.room import Room
 from weft.guest.agent import Agent
 from weft.guest.protocol import NO_TERMINAL
@@ -73,7 +74,19 @@ async def console(websocket: WebSocket, name: str) -> None:
     try:
         room = find_room(websocket)
         async with room.consoles.open(name) as line:
-            await _until_first(_console_out(websocket, line), _console_in(websocket, line, room, name))
+            await _until_first(_bytes_out(websocket, line), _console_in(websocket, line, room, name))
+    except WeftError as err:
+        await _refuse(websocket, err)
+    await _close(websocket)
+
+
+@router.websocket("/{name}/display")
+async def display(websocket: WebSocket, name: str) -> None:
+    """The machine's screen, keyboard and mouse, by RFB (RFC 6143), for any number of viewers."""
+    await websocket.accept()
+    try:
+        async with find_room(websocket).displays.open(name) as screen:
+            await _until_first(_bytes_out(websocket, screen), _bytes_in(websocket, screen))
     except WeftError as err:
         await _refuse(websocket, err)
     await _close(websocket)
@@ -150,9 +163,15 @@ def _control(process: ExecStream, control: dict[str, Any]) -> None:
             process.close_stdin()
 
 
-async def _console_out(websocket: WebSocket, line: Console) -> None:
-    while data := await line.read():
+async def _bytes_out(websocket: WebSocket, device: Console | Screen) -> None:
+    while data := await device.read():
         await websocket.send_bytes(data)
+
+
+async def _bytes_in(websocket: WebSocket, device: Screen) -> None:
+    while (message := await websocket.receive())["type"] == "websocket.receive":
+        if data := message.get("bytes"):
+            await device.write(data)
 
 
 async def _console_in(websocket: WebSocket, line: Console, room: Room, name: str) -> None:

@@ -22,6 +22,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "exec": "weft.cli.sessions:exec_",
         "attach": "weft.cli.attaching:attach",
         "console": "weft.cli.sessions:console",
+        "display": "weft.cli.display:display",
         "cp": "weft.cli.copying:cp",
         "top": "weft.cli.insight:top",
         "stats": "weft.cli.insight:stats",

@@ -19,7 +19,7 @@ from weft.client.templates import TemplateRoutes
 from weft.client.transport import SILENCE, WORK_TIMEOUT, Json, Progress, quote_image, quote_name
 
 if TYPE_CHECKING:
-    from weft.client.session import ConsoleSession, ExecSession
+    from weft.client.session import ByteSession, ConsoleSession, ExecSession
 
 
 class Client(
@@ -234,6 +234,12 @@ class Client(
         from weft.client.session import open_console
 
         return open_console(self._connect(self._timeout), self._locate(f"{_machine(name)}/console"))
+
+    def open_display(self, name: str) -> "AbstractContextManager[ByteSession]":
+        """The machine's screen, keyboard and mouse, by RFB."""
+        from weft.client.session import open_display
+
+        return open_display(self._connect(self._timeout), self._locate(f"{_machine(name)}/display"))
 
     def stats(self, machines: Sequence[str] = ()) -> list[Json]:
         """What machines use now: these, or all that run. Shares of a processor come from two answers."""

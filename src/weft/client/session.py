@@ -1,4 +1,4 @@
-"""Sessions inside a machine over WebSockets: programs with streamed input and output, and the serial console."""
+"""Sessions over WebSockets: programs in a machine with streamed input and output, its serial console, its screen."""
 
 import json
 import socket
@@ -92,14 +92,14 @@ class ExecSession:
         _send(self._connection, json.dumps(message))
 
 
-class ConsoleSession:
-    """A machine's serial console. Iterating gives what the machine writes."""
+class ByteSession:
+    """Bytes to and from a device of a machine, its serial line or its screen. Iterating gives what it sends."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 
     def __iter__(self) -> Iterator[bytes]:
-        """Raises WeftError if the console cannot be had; ends with the machine."""
+        """Raises WeftError if the device cannot be had; ends with the machine."""
         while (message := _receive(self._connection)) is not None:
             if isinstance(message, bytes):
                 yield message
@@ -107,8 +107,16 @@ class ConsoleSession:
                 raise error_from_dict(error)
 
     def send_input(self, data: bytes) -> None:
-        """Types."""
+        """Types, or says whatever else is said to such a device."""
         _send(self._connection, data)
+
+    def detach(self) -> None:
+        """Ends the iteration, from whichever thread."""
+        self._connection.close()
+
+
+class ConsoleSession(ByteSession):
+    """A machine's serial console."""
 
     def resize(self, rows: int, columns: int) -> None:
         """Tells the entry point's terminal its size."""
@@ -125,10 +133,6 @@ class ConsoleSession:
     def _control(self, message: Mapping[str, Any]) -> None:
         _send(self._connection, json.dumps(message))
 
-    def detach(self) -> None:
-        """Ends the iteration, from whichever thread."""
-        self._connection.close()
-
 
 @contextmanager
 def open_exec(sock: socket.socket, path: str, request: Mapping[str, Any]) -> Iterator[ExecSession]:
@@ -143,6 +147,13 @@ def open_console(sock: socket.socket, path: str) -> Iterator[ConsoleSession]:
     """Attaches to a console; leaving the context detaches. Takes the socket over."""
     with _open_connection(sock, path) as connection:
         yield ConsoleSession(connection)
+
+
+@contextmanager
+def open_display(sock: socket.socket, path: str) -> Iterator[ByteSession]:
+    """Looks at a screen by RFB; leaving the context ends that. Takes the socket over."""
+    with _open_connection(sock, path) as connection:
+        yield ByteSession(connection)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from weft.fabric.endings import remove_group
 from weft.fabric.files import Files
 from weft.fabric.firewalls.changing import FirewallChanges
 from weft.fabric.firewalls.looking import Firewalls
+from weft.fabric.foreign.displays import Displays
 from weft.fabric.forks.copies import Copies
 from weft.fabric.forks.forking import Forks
 from weft.fabric.forks.instants import Instants
@@ -76,6 +77,7 @@ class Room:
     inserts: Inserts
     sniffers: Sniffers
     consoles: Consoles
+    displays: Displays
     trials: Trials
     volumes: Volumes
     checks: Checks
@@ -196,6 +198,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
         inserts=inserts,
         sniffers=Sniffers(inserts, runs),
         consoles=consoles,
+        displays=Displays(site),
         trials=Trials(machines, lifecycle),
         volumes=volumes,
         checks=checks,

@@ -19,6 +19,8 @@ UNSAID = (1 << 64) - 1
 
 _ADDED = "/machine/peripheral/"
 """Where QEMU has devices that were added under a name."""
+_VIEWER = "viewer"
+"""The name of a descriptor on its way to QEMU's screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,14 @@ class Qmp:
         except (OSError, AssertionError) as err:  # the latter when its connection has ended
             raise Unavailable(f"QEMU at {self._path} is gone") from err
         await self.execute("getfd", {"fdname": name})
+
+    async def add_viewer(self, fd: int) -> None:
+        """Show the screen of a machine that has one to whoever is at the other end of this socket, by RFB.
+
+        Nobody is asked for a password: who may have that end is for us to say.
+        """
+        await self.pass_descriptor(_VIEWER, fd)
+        await self.execute("add_client", {"protocol": "vnc", "fdname": _VIEWER, "skipauth": True})
 
     async def open_tap(self, device: str, number: int) -> None:
         """Let a machine that is not made yet have a tap for one of its NICs, which QEMU has inherited as `number`."""

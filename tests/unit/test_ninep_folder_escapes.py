@@ -14,7 +14,9 @@ from weft.ninep.folder import FolderTree
 from weft.ninep.folder.beneath import DIRECTORY, Opener
 from weft.ninep.words import NOT_FOUND, NinepError, StatChange
 
-ROUNDS = 3000
+ROUNDS = 1000
+MOST_ROUNDS = 300_000
+"""On a host with much to do, neither side may get far in one go."""
 
 
 @contextmanager
@@ -82,18 +84,21 @@ def test_a_link_that_comes_and_goes_leads_nowhere(opener: Opener, inside: Path) 
         here.rename(link)
         away.rename(here)
 
-    found = 0
+    found = refused = 0
     with repeated(swap):
-        for _ in range(ROUNDS):
+        for _ in range(MOST_ROUNDS):
             try:
                 fd = opener.open(b"here/file", os.O_RDONLY)
             except OSError as err:
                 assert err.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
+                refused += err.errno != errno.ENOENT
                 continue
             assert os.read(fd, 10) == b"public"
             os.close(fd)
             found += 1
-    assert found
+            if found >= ROUNDS and refused:
+                break
+    assert found and refused
 
 
 async def test_no_request_leaves_by_a_link_that_comes_and_goes(inside: Path) -> None:
@@ -108,7 +113,7 @@ async def test_no_request_leaves_by_a_link_that_comes_and_goes(inside: Path) -> 
 
     with FolderTree(inside) as tree, repeated(swap):
         root = await tree.attach("", "")
-        for number in range(ROUNDS // 10):
+        for number in range(ROUNDS):
             for act in (_write_new, _truncate, _change, _read):
                 try:
                     await act(root, number)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from weft.ninep.folder.facts import Facts, read_facts
 from weft.ninep.folder.places import Place
 from weft.ninep.folder.root import Root
-from weft.ninep.words import Mode
+from weft.ninep.words import NOT_FOUND, Mode, NinepError
 
 _PERMISSIONS = 0o777
 _NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -47,9 +47,13 @@ def mask_perm(perm: int, directory: Facts) -> int:
     return perm & (~bits | directory.mode & bits)
 
 
-def remove_file(root: Root, place: Place) -> None:
-    """Remove the file or the empty directory that is at a place. Raises NinepError."""
+def remove_file(root: Root, place: Place, seen: Facts) -> None:
+    """Remove the file or the empty directory that was seen at a place, not one that has come after it. Raises
+    NinepError.
+    """
     facts = root.look(place)
+    if facts.number != seen.number:
+        raise NinepError(NOT_FOUND)
     with root.directory(place.parent) as fd:
         if facts.is_dir:
             os.rmdir(place.name, dir_fd=fd)

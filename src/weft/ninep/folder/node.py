@@ -35,6 +35,7 @@ class FolderNode(Node):
         self._place = place
         self._top = top or root.place
         self._facts = facts or root.look(place)
+        self._just_seen = True
 
     def as_root(self) -> "FolderNode":
         """The same as the root of an attach."""
@@ -42,9 +43,12 @@ class FolderNode(Node):
 
     @property
     def qid(self) -> Qid:
-        """What it is now; when it is gone, what it was."""
-        with suppress(NinepError):
-            self._facts = self._root.look(self._place)
+        """What it is now; when it is gone, what it was. At first, what the walk has seen."""
+        if self._just_seen:
+            self._just_seen = False
+        else:
+            with suppress(NinepError):
+                self._facts = self._root.look(self._place)
         return self._root.qid(self._facts)
 
     async def stat(self) -> Stat:
@@ -71,7 +75,7 @@ class FolderNode(Node):
         if mode.access is Access.EXEC and not facts.mode & _EXECUTABLE:
             raise NinepError(PERMISSION)
         fd = self._root.open(self._place, plan_flags(mode, self._root.uses.marks(facts.number)))
-        return FolderFile(self, self._root, self._place, fd, mode)
+        return FolderFile(self, self._root, fd, mode)
 
     async def create(self, name: str, perm: int, mode: OpenMode) -> OpenFile:
         if not self._facts.is_dir:
@@ -89,7 +93,7 @@ class FolderNode(Node):
         self._root.refuse_changes()
         if self._place is self._top:
             raise NinepError(PERMISSION)
-        remove_file(self._root, self._place)
+        remove_file(self._root, self._place, self._facts)
 
     async def wstat(self, change: StatChange) -> None:
         if self._place is self._top and change.name is not None:
@@ -117,7 +121,7 @@ class FolderNode(Node):
         facts = read_facts(fd, b"")
         self._root.uses.mark(facts.number, perm)
         try:
-            return FolderFile(self._at(place, facts), self._root, place, fd, mode)
+            return FolderFile(self._at(place, facts), self._root, fd, mode)
         except NinepError:  # too much is open
             self._root.uses.forget(facts.number)
             os.unlink(place.name, dir_fd=directory)

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from weft.ninep.folder.errors import translating
 from weft.ninep.folder.facts import Facts, read_facts
-from weft.ninep.folder.making import remove_file
 from weft.ninep.folder.places import Place, find_name
 from weft.ninep.folder.root import Root, look_served
 from weft.ninep.tree import Node, OpenDir, OpenFile
@@ -38,22 +37,20 @@ class FolderFile(OpenFile):
     descriptor is closed when the last one is done, and not before, for its number would be another file's then.
     """
 
-    def __init__(self, node: Node, root: Root, place: Place, fd: int, mode: OpenMode) -> None:
+    def __init__(self, node: Node, root: Root, fd: int, mode: OpenMode) -> None:
         """Takes `fd` over. Raises NinepError; it is closed then."""
         super().__init__(node)
         self._root = root
-        self._place = place
         self._fd = fd
         self._mode = mode
         self._working: set[asyncio.Future[Any]] = set()
         self._closing = False
         try:
             with translating:
-                self._facts = self._begin()
+                self._number = self._begin().number
         except BaseException:
             os.close(fd)
             raise
-        self._number = self._facts.number
 
     def _begin(self) -> Facts:
         facts = read_facts(self._fd, b"")
@@ -92,8 +89,6 @@ class FolderFile(OpenFile):
         return written
 
     async def close(self) -> None:
-        if self._mode.remove_on_close:
-            self._remove()
         self._root.uses.end(self._number)
         self._closing = True
         self._close_when_done()
@@ -128,14 +123,6 @@ class FolderFile(OpenFile):
         if self._closing and not self._working:
             self._closing = False
             os.close(self._fd)
-
-    def _remove(self) -> None:
-        """The file that was opened, unless another one has its name now."""
-        try:
-            if self._root.look(self._place).inode == self._facts.inode:
-                remove_file(self._root, self._place)
-        except NinepError:
-            return
 
 
 class FolderListing(OpenDir):

@@ -1,9 +1,9 @@
 """The directory that is served, and looking at what is in it."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from types import TracebackType
 
 from weft.ninep.folder.beneath import DIRECTORY, Opener
 from weft.ninep.folder.errors import translate, translating
@@ -11,11 +11,14 @@ from weft.ninep.folder.facts import Facts, read_facts
 from weft.ninep.folder.owners import Owners
 from weft.ninep.folder.places import Place, find_name
 from weft.ninep.folder.uses import Uses
-from weft.ninep.words import NOT_FOUND, READ_ONLY, Mode, NinepError, Qid, Stat
+from weft.ninep.words import NOT_FOUND, READ_ONLY, Mode, NinepError, Qid, QidType, Stat
 
 _PERMISSIONS = 0o777
 _SECOND = 10**9
 _WORD = 0xFFFFFFFF
+_TYPE_SHIFT = 24
+_DIR = int(Mode.DIR)
+"""A flag costs as much as a call of the system to reckon with; a number does not."""
 
 
 class Root:
@@ -40,17 +43,9 @@ class Root:
         with translating:
             return self._opener.open(place.path, flags)
 
-    @contextmanager
-    def directory(self, place: Place, flags: int = DIRECTORY) -> Iterator[int]:
+    def directory(self, place: Place, flags: int = DIRECTORY) -> "Working":
         """A descriptor of the directory at a place, to work in; what the host complains of is a NinepError."""
-        try:
-            fd = self._opener.open(place.path, flags)
-            try:
-                yield fd
-            finally:
-                os.close(fd)
-        except OSError as err:
-            raise translate(err) from err
+        return Working(self.open(place, flags))
 
     def look(self, place: Place) -> Facts:
         """What is at a place now. Raises NinepError."""
@@ -89,10 +84,34 @@ class Root:
             raise NinepError(READ_ONLY)
 
     def _mode(self, facts: Facts, number: int) -> int:
-        return facts.mode & _PERMISSIONS | (Mode.DIR if facts.is_dir else 0) | self.uses.marks(number)
+        return facts.mode & _PERMISSIONS | (_DIR if facts.is_dir else 0) | self.uses.marks(number)
 
     def _qid(self, facts: Facts, number: int, mode: int) -> Qid:
-        return Qid(Mode.qid_type(mode), facts.version(self.uses.changes(number)), number)
+        return Qid(_find_type(mode >> _TYPE_SHIFT), facts.version(self.uses.changes(number)), number)
+
+
+class Working:
+    """`with` it, a descriptor is open, and an OSError is told as a NinepError. Every request has one: it is not a
+    generator, which would cost as much as the calls in it.
+    """
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __enter__(self) -> int:
+        return self._fd
+
+    def __exit__(self, _kind: type[BaseException] | None, err: BaseException | None, _at: TracebackType | None) -> None:
+        os.close(self._fd)
+        if isinstance(err, OSError):
+            raise translate(err) from err
+
+
+@cache
+def _find_type(top: int) -> QidType:
+    return Mode.qid_type(top << _TYPE_SHIFT)
 
 
 def look_served(directory: int, name: bytes) -> Facts:

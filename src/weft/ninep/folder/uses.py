@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from weft.ninep.words import IN_USE, Mode, NinepError
 
-_MARKS = Mode.APPEND | Mode.EXCLUSIVE | Mode.TMP
+_MARKS = int(Mode.APPEND | Mode.EXCLUSIVE | Mode.TMP)
 _REMEMBERED = 4096
 TOO_MANY = "too many open files"
 
@@ -21,16 +21,17 @@ class Uses:
         self._limit = limit
         self._total = 0
         self._open: dict[int, int] = {}
-        self._marks: dict[int, Mode] = {}
+        self._marks: dict[int, int] = {}
         self._changes: OrderedDict[int, int] = OrderedDict()
         self._count = 0
 
-    def marks(self, number: int) -> Mode:
-        return self._marks.get(number, Mode(0))
+    def marks(self, number: int) -> int:
+        """Those of a file, as bits of its mode."""
+        return self._marks.get(number, 0)
 
     def mark(self, number: int, mode: int) -> None:
         """From now on the file has the marks of `mode`."""
-        marks = Mode(mode & _MARKS)
+        marks = mode & _MARKS
         if marks:
             self._marks[number] = marks
         else:

@@ -18,6 +18,7 @@ PARTS = {
     "NicFile": "A NIC",
     "HealthFile": "A health check",
     "LimitsFile": "Limits",
+    "AccessFile": "Access to the fabric",
     "ElasticPolicy": "A policy",
     "InsertFile": "An insert",
     "VolumeFile": "A volume",

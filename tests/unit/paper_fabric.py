@@ -23,7 +23,7 @@ from weft.fabric.records.room import RoomRecord
 from weft.fabric.room import Room, assemble
 from weft.fabric.rooms import Rooms
 from weft.fabric.shared import Shared
-from weft.fabric.site import Shelves, Site, Tasks
+from weft.fabric.site import Shelves, Site, Tasks, hang_up
 from weft.fabric.templates.library import open_library
 from weft.host.cgroup import CgroupMode, Cgroups
 from weft.host.facts import HostFacts
@@ -73,6 +73,7 @@ async def open_paper_fabric(home: Path) -> AsyncIterator[Fabric]:
         init=b"",
         templates=open_library(home / "templates", lambda: float(next(ticks))),
         ledger=HostLedger(FACTS, settings, lambda: FACTS.memory_bytes),
+        receive=hang_up,
     )
     rooms = Rooms(shared, partial(_open_paper_room, shared))
     await rooms.open()
@@ -112,6 +113,7 @@ async def _open_paper_room(shared: Shared, record: RoomRecord, shelves: Shelves)
         tasks=Tasks(),
         init=shared.init,
         ledger=shared.ledger,
+        receive=shared.receive,
     )
     if shelves.networks.find("lan") is None:
         lan = NetworkSpec(name="lan", subnet=IPv4Network("10.0.0.0/29"))

@@ -13,7 +13,7 @@ from weft.model import errors
 from weft.model.errors import ERRORS, Internal, WeftError, error_from_dict
 
 REPOSITORY = Path(__file__).parents[2]
-CODES = {"not-found", "exists", "wrong-state", "no-room", "invalid", "unavailable", "internal"}
+CODES = {"not-found", "forbidden", "exists", "wrong-state", "no-room", "invalid", "unavailable", "internal"}
 """Stable: clients and scripts know them. A new one is added here on purpose."""
 
 

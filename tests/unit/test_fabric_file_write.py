@@ -93,6 +93,7 @@ MACHINES = optional(
     limits=optional(
         cpu_weight=st.integers(1, 10000), disk_read=RATES, net_in=RATES, net_out_packets=st.integers(1, 99)
     ),
+    fabric=optional(expose=st.lists(st.sampled_from(["machine", "room:ro", "fabric"]), unique=True)),
     cold=st.booleans(),
     publish=st.lists(PORTS, max_size=2),
     volumes=st.lists(MOUNTS, max_size=2),

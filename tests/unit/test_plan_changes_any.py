@@ -59,6 +59,7 @@ MACHINE = st.fixed_dictionaries(
         "profile": st.sampled_from(["microvm", "q35"]),
         "labels": st.just({"a": "1"}),
         "limits": st.sampled_from([None, {"cpu_weight": 300}, {"disk_read": "10M", "net_in": "1M"}]),
+        "fabric": st.sampled_from([None, {"expose": ["room"]}, {"expose": ["machine:ro", "room"]}]),
         "publish": st.lists(st.sampled_from(["8080:80", "8081:80", "80"]), max_size=1),
         "volumes": st.lists(st.sampled_from(["u:/u", "v:/v", "v:/w"]), max_size=1),
         "settings": st.sampled_from([{"mode": "shut"}, {"names": "a, b"}, {"lan": {"mtu": 1400}}]),

@@ -40,6 +40,7 @@ from weft.api import (
 )
 from weft.api.metrics import routes as metrics_routes
 from weft.api.specs import dump_problems
+from weft.api.visits import Visiting
 from weft.fabric.fabric import Fabric
 from weft.fabric.metering import Metering
 from weft.model.errors import Invalid, NotFound, WeftError
@@ -111,6 +112,7 @@ def make_app(fabric: Fabric, on_shutdown: "system.Shutdown") -> FastAPI:
         # Not in the OpenAPI document: the same routes again, which would say nothing new twice over.
         app.include_router(module.router, prefix=f"/{API_VERSION}/rooms/{{room}}", include_in_schema=False)
     app.include_router(metrics_routes.router)
+    app.add_middleware(Visiting, fabric=fabric)
     app.add_exception_handler(WeftError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_no_route)

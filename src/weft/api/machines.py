@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from weft.api.deps import TheRoom, TheRooms
 from weft.api.shield import finish
 from weft.api.specs import MachineDraft
+from weft.api.visits import TheVisit
 from weft.fabric.logreading import Wanted, follow_log
 from weft.fabric.records.machine import FirstSettings
 from weft.fabric.room import Room
 from weft.model.errors import WrongState
 from weft.model.filters import all_hold, parse_filter
 from weft.model.machine import MachineSpec, MachineView
+from weft.plan.visits import check_machine
 
 router = APIRouter(prefix="/machines", tags=["machines"])
 LONG_POLL = 25.0
@@ -76,9 +78,11 @@ async def list_machines(rooms: TheRooms, all: bool = False, filter: Filters = ()
 
 
 @router.post("", status_code=201)
-async def create_machine(room: TheRoom, body: MachineRequest) -> MachineView:
+async def create_machine(room: TheRoom, visit: TheVisit, body: MachineRequest) -> MachineView:
     """Make a machine and start it."""
     spec = _name(room, body.spec)
+    if visit is not None:
+        check_machine(visit, spec)
     return await finish(_create(room, spec, body))
 
 

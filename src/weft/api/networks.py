@@ -4,7 +4,9 @@ from fastapi import APIRouter
 
 from weft.api.deps import TheRoom, TheRooms
 from weft.api.shield import finish
+from weft.api.visits import TheVisit
 from weft.model.network import NetworkSpec, NetworkView
+from weft.plan.visits import check_network
 
 router = APIRouter(prefix="/networks", tags=["networks"])
 
@@ -20,8 +22,10 @@ async def list_networks(rooms: TheRooms) -> list[NetworkView]:
 
 
 @router.post("", status_code=201)
-async def create_network(room: TheRoom, spec: NetworkSpec) -> NetworkView:
+async def create_network(room: TheRoom, visit: TheVisit, spec: NetworkSpec) -> NetworkView:
     """Make a network."""
+    if visit is not None:
+        check_network(visit, spec)
     return room.networks.view(await finish(room.networks.create(spec)))
 
 

@@ -8,10 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from weft.api.deps import TheRoom
 from weft.api.shield import finish
 from weft.api.specs import dump_problems
+from weft.api.visits import TheVisit
 from weft.fabric.room import Room
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, MachineUpdate
 from weft.plan.update import SpecChange, change_spec
+from weft.plan.visits import check_machine
 
 router = APIRouter(prefix="/machines", tags=["machines"])
 
@@ -32,9 +34,12 @@ class UpdateRequest(BaseModel):
 
 
 @router.patch("/{name}")
-async def update_machine(room: TheRoom, name: str, body: UpdateRequest) -> MachineUpdate:
+async def update_machine(room: TheRoom, visit: TheVisit, name: str, body: UpdateRequest) -> MachineUpdate:
     """Change parts of a machine's spec: at once where that can be, with a restart where it has to be."""
-    spec = _merge(room.site.shelves.machines.get(name).spec, body.changes)
+    before = room.site.shelves.machines.get(name).spec
+    spec = _merge(before, body.changes)
+    if visit is not None:
+        check_machine(visit, spec, before)
     if body.plan:
         change = await room.updates.plan(name, spec)
     else:

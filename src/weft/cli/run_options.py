@@ -12,6 +12,7 @@ from weft.cli.nic_options import make_nics
 from weft.cli.params import DURATION, Mount, Parsed
 from weft.cli.sessions import parse_command
 from weft.model.options import (
+    parse_expose,
     parse_health,
     parse_label,
     parse_publish,
@@ -58,6 +59,8 @@ _OPTIONS = (
             help="So many failures in a row make it unhealthy."),
     _option("--no-healthcheck", "no_health", is_flag=True, help="Leave the image's health check out."),
     _option("--cold", is_flag=True, help="Boot it, though there may be a template to go on from."),
+    _option("--expose", multiple=True, type=Parsed("part", parse_expose), metavar="PART[:ro]",
+            help="Let it find a part of the fabric's file tree at its gateway: `machine`, `room` or `fabric`."),
     _option("--floppy", type=click.Path(dir_okay=False), metavar="FILE",
             help="A floppy for an appliance to keep its settings on. Default: one of its own."),
 )  # fmt: skip
@@ -99,5 +102,5 @@ def _make_lists(wanted: dict[str, Any]) -> dict[str, Any]:
     """What may be said more than once; nothing of what was not said at all."""
     labels, publish = dict(wanted.pop("labels")), list(wanted.pop("publish"))
     mounts = [*wanted.pop("volumes"), *wanted.pop("tmpfs")]
-    lists = {"labels": labels, "publish": publish, "mounts": mounts}
+    lists = {"labels": labels, "publish": publish, "mounts": mounts, "expose": list(wanted.pop("expose"))}
     return {key: value for key, value in lists.items() if value}

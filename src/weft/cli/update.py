@@ -10,8 +10,12 @@ from weft.cli.lifecycle import for_each
 from weft.cli.limit_options import limit_options, make_limits, take_limits
 from weft.cli.params import DURATION, IMAGE, KERNEL, MACHINE, Parsed
 from weft.cli.size_options import size_options
-from weft.model.options import parse_label, parse_restart
+from weft.model.options import parse_expose, parse_label, parse_restart
 from weft.model.ranges import change_sizes
+
+
+def _parse_part(text: str) -> dict[str, Any] | None:
+    return None if text == "none" else parse_expose(text)
 
 
 @click.command(short_help="Change machines that are there.")
@@ -24,6 +28,8 @@ from weft.model.ranges import change_sizes
 @click.option("--stop-timeout", type=DURATION, help="Kill it when a stop takes longer.")
 @click.option("--image", type=IMAGE, help="What it boots.")
 @click.option("--kernel", type=KERNEL, help="Its kernel.")
+@click.option("--expose", multiple=True, type=Parsed("part", _parse_part), metavar="PART[:ro]",
+              help="What it finds of the file tree at its gateway, in place of what it has; `none`.")  # fmt: skip
 @limit_options
 @click.option("--restart-now", is_flag=True, help="Stop and start those that run, where a change needs that.")
 @click.argument("names", nargs=-1, required=True, type=MACHINE, metavar="NAME...")
@@ -36,6 +42,7 @@ def update(
     policy: dict[str, Any] | None,
     labels: tuple[tuple[str, str], ...],
     unlabel: tuple[str, ...],
+    expose: tuple[dict[str, Any] | None, ...],
     restart_now: bool,
     names: tuple[str, ...],
     wait: bool,
@@ -44,15 +51,16 @@ def update(
 ) -> None:
     """Change machines NAME. They keep their names, addresses, volumes and settings.
 
-    Labels, limits, the restart policy, the time of a stop and whether it grows and shrinks by itself change at once;
-    `none` takes a limit away. Memory, CPUs, their ranges, image and kernel need a start: of a machine that runs they
-    are refused without --restart-now; on a terminal it asks. A range makes the machine elastic, a size alone fixes it.
-    Within its range `weft scale` gives a machine that runs more or less.
+    Labels, limits, what it sees of the file tree, the restart policy, the time of a stop and whether it grows and
+    shrinks by itself change at once; `none` takes a limit away. Memory, CPUs, their ranges, image and kernel need a
+    start: of a machine that runs they are refused without --restart-now; on a terminal it asks. A range makes the
+    machine elastic, a size alone fixes it. Within its range `weft scale` gives a machine that runs more or less.
     """
     client = face.client()
     limits = take_limits(wanted)
     changes = change_sizes(*(wanted.pop(key) for key in ("cpus", "memory", "elastic")))
     changes |= {key: value for key, value in wanted.items() if value is not None}
+    changes |= {"expose": list(filter(None, expose))} if expose else {}
     changes |= {"max_restarts": None, **policy} if policy else {}
 
     def collect(name: str) -> dict[str, Any]:

@@ -42,7 +42,9 @@ from weft.plan.mounts import check_slots, plan_mounts
 
 log = logging.getLogger(__name__)
 
-_SHOWN = {"profile", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove", "limits", "foreign"}
+_SHOWN = {
+    "profile", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove", "limits", "foreign", "expose",
+}  # fmt: skip
 """What is shown of a spec as it stands in it."""
 
 
@@ -86,6 +88,8 @@ class Machines:
         self._volumes = volumes
         self._publishing = publishing
         self.find_health: Callable[[str], HealthView | None] = lambda _name: None
+        self.checks: list[Callable[[MachineSpec, Sequence[NicSpec]], None]] = []
+        """What else is looked at before a machine is made or changed. They raise what is against it."""
         self.find_enforced: Callable[[MachineRecord], str] = lambda machine: machine.limits
         self.before_remove: list[Callable[[str], Awaitable[None]]] = []
         self.on_change: list[Callable[[], None]] = []
@@ -159,6 +163,12 @@ class Machines:
 
     async def check(self, spec: MachineSpec) -> Checked:
         """Whether there could be such a machine here. Raises NotFound (image, kernel), Invalid, WrongState."""
+        checked = await self._check(spec)
+        for check in self.checks:
+            check(checked.spec, checked.nics)
+        return checked
+
+    async def _check(self, spec: MachineSpec) -> Checked:
         image = self._site.images.get(spec.image)
         if self._site.images.find(spec.image):  # no digest: the full name says the same tomorrow, whatever comes in
             spec = spec.model_copy(update={"image": image.name})

@@ -22,7 +22,7 @@ from weft.fabric.records.room import RoomRecord
 from weft.fabric.room import Room, assemble
 from weft.fabric.rooms import Rooms
 from weft.fabric.shared import Shared
-from weft.fabric.site import Shelves, Site, Tasks
+from weft.fabric.site import Receive, Shelves, Site, Tasks, hang_up
 from weft.fabric.templates.library import open_library
 from weft.host.cgroup import find_cgroups
 from weft.host.facts import find_facts, read_stalled
@@ -37,8 +37,9 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncIterator[Fabric]:
-    """The fabric in `home`, adopted; `init` is the guest's init. Closing it leaves everything running."""
+async def open_fabric(home: Path, settings: Settings, init: bytes, receive: Receive = hang_up) -> AsyncIterator[Fabric]:
+    """The fabric in `home`, adopted; `init` is the guest's init, `receive` answers machines that call for the file
+    tree. Closing it leaves everything running."""
     layout = Layout(home)
     layout.create()
     async with AsyncExitStack() as stack:
@@ -59,6 +60,7 @@ async def open_fabric(home: Path, settings: Settings, init: bytes) -> AsyncItera
             init=init,
             templates=open_library(layout.home / "templates", time.time),
             ledger=HostLedger(facts, settings),
+            receive=receive,
         )
         rooms = Rooms(shared, partial(open_room, shared))
         stack.push_async_callback(rooms.close)
@@ -118,4 +120,5 @@ async def _open_site(stack: AsyncExitStack, shared: Shared, record: RoomRecord, 
         tasks=Tasks(),
         init=shared.init,
         ledger=shared.ledger,
+        receive=shared.receive,
     )

@@ -18,6 +18,7 @@ from weft.fabric.elastic.tending import Tending
 from weft.fabric.elastic.trial import HotplugTrial
 from weft.fabric.elastic.vetoing import Vetoing
 from weft.fabric.endings import remove_group
+from weft.fabric.exposing import Exposing
 from weft.fabric.files import Files
 from weft.fabric.firewalls.changing import FirewallChanges
 from weft.fabric.firewalls.looking import Firewalls
@@ -27,6 +28,7 @@ from weft.fabric.forks.forking import Forks
 from weft.fabric.forks.instants import Instants
 from weft.fabric.hearts import Hearts
 from weft.fabric.history.recording import Recording
+from weft.fabric.hooks import Hooks
 from weft.fabric.inserts import Inserts
 from weft.fabric.insight import Insight
 from weft.fabric.ledger.room_accounts import RoomAccounts
@@ -134,6 +136,11 @@ async def _unless_gone(removal: Awaitable[None]) -> None:
         await removal
 
 
+def _expose(exposing: Exposing, machines: Machines, hooks: Hooks) -> None:
+    machines.checks.append(exposing.check)
+    hooks.on_end.append(exposing.on_end)
+
+
 def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     """The controllers of a site, joined to each other; nothing is adopted or started. `shared`: templates that are not
     one room's own."""
@@ -147,6 +154,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     machines = Machines(site, networks, ports, lifecycle, volumes, publishing)
     keeping = Keeping(site, machines, Making(site, ports, templates, volumes), templates)
     machines.stand_in = Taking(site, ports, keeping)
+    _expose(Exposing(site, ports), machines, hooks)
     limiting = Limiting(site, runs, ports.limits)
     hooks.on_begin.append(limiting.begin)
     machines.find_enforced = limiting.describe
@@ -166,8 +174,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     hooks.before_ready.append(configs.prepare)
     hooks.on_ready += [placing.on_ready, keeping.on_ready]
     hooks.on_commit = configs.on_commit
-    capturing = Capturing(site, runs)
-    recording = Recording(site)
+    capturing, recording = Capturing(site, runs), Recording(site)
     firewalls = Firewalls(site, runs, changes)
     telling = Telling(site.events, site.clock)
     hooks.on_event = telling.on_event

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from weft.fabric.events import EventLog
 from weft.fabric.layout import Layout
 from weft.fabric.ledger.host_ledger import HostLedger
+from weft.fabric.site import Receive
 from weft.fabric.templates.library import Library
 from weft.host.facts import HostFacts
 from weft.image.store import ImageStore, KernelStore
@@ -17,7 +18,7 @@ from weft.store.contract import Store
 class Shared:
     """The one of everything. `id`, hexadecimal, tells fabrics of one host apart; `same_boot`: the host has not been
     booted since the last daemon; `clock` gives seconds since the epoch; `init` is the guest's;
-    `templates` those of all rooms that are not strict.
+    `templates` those of all rooms that are not strict; `receive` answers machines that call for the file tree.
     """
 
     id: str
@@ -33,3 +34,4 @@ class Shared:
     init: bytes
     templates: Library
     ledger: HostLedger
+    receive: Receive

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Iterable, Set
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from weft.host.namespace import Namespace
 from weft.host.sandbox import Identity
 from weft.image.store import ImageStore, KernelStore
 from weft.model.errors import NoRoom, WeftError
+from weft.model.expose import Visit
 from weft.model.names import DEFAULT_ROOM
 from weft.settings import Settings
 from weft.store.contract import Store
@@ -91,7 +93,7 @@ class Site:
     """What a room is built on. Settings, facts, images, kernels, the ledger, the clock (seconds since the epoch) and
     the guest's init are those of the whole fabric, whose folder is `home`; everything else is the room's own.
 
-    `block` is the number of its user ids' block.
+    `block` is the number of its user ids' block; `receive` answers machines that call for the file tree.
     """
 
     room: str
@@ -111,6 +113,7 @@ class Site:
     tasks: "Tasks"
     init: bytes
     ledger: HostLedger
+    receive: "Receive"
 
     def service_doors(self) -> list[Path]:
         """Of the control group of name servers, uplink and forwarders, made if it is not there. Raises Unavailable.
@@ -126,6 +129,14 @@ class Site:
         uid = self.settings.uid_base + self.block * UIDS_PER_ROOM + number
         groups = (KVM.stat().st_gid,) if self.facts.accel == "kvm" else ()
         return Identity(uid, uid, groups)
+
+
+Receive = Callable[[socket.socket, Sequence[Visit]], Awaitable[None]]
+"""Serves the file tree at a connection, as these parts of it, until the other end has gone."""
+
+
+async def hang_up(_connection: socket.socket, _visits: Sequence[Visit]) -> None:
+    """Where nobody serves the tree."""
 
 
 def free_slot(slots: range, taken: Iterable[int], what: str) -> int:

@@ -88,6 +88,8 @@ class Updates:
             machine = await self._shelf.save(self._shelf.get(name).with_(spec=checked.spec))
         if {"health", "no_health"} & set(change.live):
             await self._checks.renew(machine)
+        if "expose" in change.live:
+            await self._ports.callers.sync()
         if "limits" in change.live:
             await self._limiting.change(machine)
         self._tell(name, change)
@@ -126,6 +128,7 @@ class Updates:
             await self._wire(fresh)
             self._machines.tell_networks(machine)
             self._machines.tell_networks(fresh)
+        await self._ports.sync_tables()
         return change
 
     async def _go_back(self, name: str, update: SpecUpdate) -> None:

@@ -2,6 +2,7 @@
 
     WeftError
     ├── NotFound      not-found     what was named does not exist
+    ├── Forbidden     forbidden     whoever asks was not given this
     ├── Exists        exists        the name is taken
     ├── WrongState    wrong-state   it exists, but not in a state in which this can be done
     ├── NoRoom        no-room       the host, a subnet or a limit has nothing left
@@ -42,6 +43,11 @@ class NotFound(WeftError):
     http_status = 404
 
 
+class Forbidden(WeftError):
+    code = "forbidden"
+    http_status = 403
+
+
 class Exists(WeftError):
     code = "exists"
     http_status = 409
@@ -73,7 +79,7 @@ class Internal(WeftError):
 
 
 ERRORS: dict[str, type[WeftError]] = {
-    cls.code: cls for cls in (NotFound, Exists, WrongState, NoRoom, Invalid, Unavailable, Internal)
+    cls.code: cls for cls in (NotFound, Forbidden, Exists, WrongState, NoRoom, Invalid, Unavailable, Internal)
 }
 """Every leaf of the tree by its code: how a client turns an answer back into an exception."""
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from weft.model.elastic import ElasticSpec, ElasticView
 from weft.model.errors import Invalid
+from weft.model.expose import ExposeSpec, check_parts
 from weft.model.foreign import ForeignSpec
 from weft.model.image import USER_PATTERN, Health, NicRole
 from weft.model.limits import NO_LIMITS, LimitsSpec
@@ -167,6 +168,9 @@ class MachineSpec(Spec):
     foreign: ForeignSpec | None = Field(
         default=None, description="of a machine that brings its own system: what it boots, and what it has"
     )
+    expose: tuple[ExposeSpec, ...] = Field(
+        default=(), description="parts of the fabric's file tree that it finds at its gateway"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -206,6 +210,12 @@ class MachineSpec(Spec):
         if self.foreign is not None and (unfit := [name for name in _INSIDE if getattr(self, name)]):
             raise Invalid(f"machine {self.name!r} brings its own system: it can have no {', '.join(unfit)}")
         return self
+
+    @field_validator("expose")
+    @classmethod
+    def _check_expose(cls, expose: tuple[ExposeSpec, ...]) -> tuple[ExposeSpec, ...]:
+        check_parts(expose)
+        return expose
 
     @model_validator(mode="after")
     def _check_nics(self) -> "MachineSpec":
@@ -304,6 +314,7 @@ class MachineView(BaseModel):
     accel: str | None = None
     origin: str = Field(default="", description="what its run goes on from, like `fork of web`; empty: it was booted")
     limits: LimitsSpec | None = Field(default=None, description="what else it may take of the host")
+    expose: list[ExposeSpec] = Field(default_factory=list, description="what it finds of the file tree at its gateway")
     enforced: str = Field(default="", description="how its limits are enforced: cgroup v2, cgroup v1, or why not")
     resident: int | None = Field(default=None, description="bytes of host memory its QEMU holds now")
     floppy: str | None = Field(default=None, description="the file with an appliance's floppy")

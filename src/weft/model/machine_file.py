@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from weft.model.elastic import MANUAL, ElasticSpec
+from weft.model.expose_file import AccessFile
 from weft.model.file_part import Part
 from weft.model.file_words import (
     Address,
@@ -136,6 +137,7 @@ class MachineFile(Part):
     settings: Settings = Field(default_factory=dict, description="an appliance's settings, by its schema")
     settings_file: Path | None = Field(default=None, description="a settings.toml; `settings` go over it")
     limits: LimitsFile | None = Field(default=None, description="what else it may take of the host")
+    fabric: AccessFile | None = Field(default=None, description="what it has of the fabric that it is in")
     cold: bool = Field(default=False, description="it boots, though there may be a template to go on from")
     after: tuple[MachineName, ...] = Field(default=(), description="machines that are up before it is started")
     state: Literal["running", "stopped"] = Field(default="running", description="whether it is to run")
@@ -186,6 +188,7 @@ class MachineFile(Part):
             nics=nics,
             cwd=self.workdir,
             limits=self.limits.to_spec() if self.limits else None,
+            expose=self.fabric.expose if self.fabric else (),
             health=self.health.to_spec() if self.health else None,
             no_health=self.no_healthcheck,
             mounts=(*self.volumes, *self.tmpfs),

@@ -13,6 +13,8 @@ from weft.model.units import parse_size
 _PUBLISH = re.compile(r"(?:(?:(?P<address>[0-9.]+):)?(?P<host>\d*):)?(?P<guest>\d+)(?:/(?P<protocol>tcp|udp))?")
 _NIC_OPTIONS = ("address", "address6", "mac", "pinned")
 _YES_NO = {"yes": True, "no": False}
+READ_ONLY = "ro"
+_TREE_PARTS = ("machine", "room", "fabric")
 _RESTARTS = ("no", "never", "on-failure", "always", "unless-stopped")
 
 
@@ -119,3 +121,11 @@ def parse_health(command: str | None, **plain: float | int | None) -> dict[str, 
             raise Invalid("the health check's command is empty", hint="--no-healthcheck leaves the image's out")
         check["argv"] = ["/bin/sh", "-c", command]
     return check or None
+
+
+def parse_expose(text: str) -> dict[str, Any]:
+    """A part of the fabric's file tree from `machine`, `room` or `fabric`, with `:ro` behind it or not."""
+    part, colon, mode = text.partition(":")
+    if part not in _TREE_PARTS or (colon and mode not in (READ_ONLY, "rw")):
+        raise Invalid(f"{text!r} is no part of the file tree", hint="machine, room or fabric; room:ro to look only")
+    return {"part": part, "read_only": mode == READ_ONLY}

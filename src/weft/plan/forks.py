@@ -49,6 +49,7 @@ def plan_copy(
             "hostname": None,
             "nics": tuple(nics),
             "publish": tuple(port for port in spec.publish if port.host_port is None and _is_reached(nics)),
+            "expose": spec.expose if _is_reached(nics) else (),
             "mounts": tuple(_copy_mount(mount, volumes) for mount in spec.mounts),
             "floppy": None,
             "remove": remove,

@@ -9,7 +9,7 @@ from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, NicSpec
 
 LIVE = frozenset(
-    {"labels", "restart", "max_restarts", "stop_timeout", "health", "no_health", "remove", "cold", "limits"}
+    {"labels", "restart", "max_restarts", "stop_timeout", "health", "no_health", "remove", "cold", "limits", "expose"}
 )
 """Parts of a spec that only the fabric and the host use: a machine that runs need not know of a change. All others are
 told to it at its start, or are what it is started with. Of `elastic` only the policy is like that."""

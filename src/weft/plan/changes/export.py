@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from weft.model.elastic import MANUAL
+from weft.model.expose_file import AccessFile
 from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, ResourcesFile, RoomFile, VolumeFile
 from weft.model.insert import InsertState
 from weft.model.limits_file import LimitsFile
@@ -95,6 +96,7 @@ def _export_machine(machine: MachineNow, image: Image, *, exact: bool) -> Machin
         health=HealthFile(**_health(spec)) if spec.health else None,
         no_healthcheck=spec.no_health,
         limits=LimitsFile(**spec.limits.model_dump()) if spec.limits else None,
+        fabric=AccessFile(expose=spec.expose) if spec.expose else None,
         volumes=tuple(mount for mount in spec.mounts if mount.kind is not MountKind.TMPFS),
         tmpfs=tuple(mount for mount in spec.mounts if mount.kind is MountKind.TMPFS),
         settings=settings,

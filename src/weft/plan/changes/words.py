@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from weft.model.elastic import MANUAL
+from weft.model.expose import ExposeSpec
 from weft.model.limits import LimitsSpec
 from weft.model.limits_file import RATES
 from weft.model.machine import MachineSpec, NicSpec, Spec
@@ -123,6 +124,8 @@ def _dump_one(value: Any) -> str:
     if isinstance(value, NicSpec):
         rest = [str(item) for item in (value.address, value.address6, value.mac) if item]
         return " ".join([value.network or "nowhere", *rest, *([] if value.pinned else ["not pinned"])])
+    if isinstance(value, ExposeSpec):
+        return str(value)
     if isinstance(value, MountSpec):
         return dump_mount(value)
     if isinstance(value, PublishSpec):

@@ -85,6 +85,8 @@ def _check_spec(scene: Scene, name: str, machine: MachineFile) -> Iterator[Findi
         yield Finding((*path, "max_restarts"), "goes with `restart: on-failure` only")
     if spec.publish and machine.networks == ():
         yield Finding((*path, "publish"), "a machine without a NIC has no ports")
+    if spec.expose and machine.networks == ():
+        yield Finding((*path, "fabric"), "a machine without a NIC finds no file tree at its gateway")
 
 
 def _check_growth(path: Path, spec: MachineSpec, image: ImageManifest) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from weft.model.elastic import MANUAL
+from weft.model.expose_file import AccessFile
 from weft.model.fabric_file import FabricFile, InsertFile, RoomFile
 from weft.model.file_part import Part
 from weft.model.limits_file import RATES
@@ -181,6 +182,8 @@ _DUMPS: dict[tuple[type[Part], str], Callable[..., Any]] = {
     (MachineFile, "tmpfs"): lambda machine, _: [dump_mount(mount) for mount in machine.tmpfs],
     (MachineFile, "health"): lambda machine, defaults: _dump_part(machine.health, defaults),
     (MachineFile, "limits"): lambda machine, defaults: _dump_part(machine.limits, defaults),
+    (MachineFile, "fabric"): lambda machine, defaults: _dump_part(machine.fabric, defaults),
+    (AccessFile, "expose"): lambda access, _: [str(one) for one in access.expose],
     (HealthFile, "command"): _dump_command,
     (InsertFile, "before"): lambda insert, _: insert.before.removesuffix(":0"),
     (NicFile, "pinned"): lambda nic, _: nic.pinned,

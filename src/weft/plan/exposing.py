@@ -1,0 +1,49 @@
+"""Whether a machine can be given a part of the file tree: it is known there by its addresses alone. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from weft.model.errors import Invalid
+from weft.model.machine import MachineSpec, NicSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ServedNetwork:
+    """A network as far as the tree goes. `gateway`: the machine that is its gateway, if it is not the fabric.
+
+    `free`: machines there that are not held to their addresses; `heard`: those that were given something.
+    """
+
+    gateway: str | None = None
+    free: Collection[str] = ()
+    heard: Collection[str] = ()
+
+
+def check_exposed(spec: MachineSpec, nics: Sequence[NicSpec], networks: Mapping[str, ServedNetwork]) -> None:
+    """Raises Invalid: it would find nothing, it could be anybody, or anybody could be it.
+
+    Networks that are not there are somebody else's to complain of.
+    """
+    places = {nic.network: networks[nic.network] for nic in nics if nic.network and nic.network in networks}
+    if spec.expose:
+        _check_reach(spec, nics, places)
+    free = {nic.network for nic in nics if not nic.pinned}
+    for name, network in places.items():
+        if name in free and (heard := sorted({*network.heard} - {spec.name})):
+            what = f"machine {spec.name!r} could pass for {heard[0]!r}, which is known by its address there"
+            raise Invalid(f"{what}: a NIC on network {name!r} has to be pinned")
+
+
+def _check_reach(spec: MachineSpec, nics: Sequence[NicSpec], places: Mapping[str, ServedNetwork]) -> None:
+    what = f"machine {spec.name!r} cannot be given the file tree"
+    if not any(nic.network for nic in nics):
+        raise Invalid(f"{what}: it is on no network")
+    if places and all(network.gateway is not None for network in places.values()):
+        gateways = ", ".join(sorted({str(network.gateway) for network in places.values()}))
+        raise Invalid(f"{what}: the gateway of its network is machine {gateways}, not the fabric")
+    for nic in nics:
+        if nic.network is not None and not nic.pinned:
+            raise Invalid(f"{what}: its NIC on network {nic.network!r} is not pinned, so it could be anybody")
+    for name, network in places.items():
+        if free := sorted({*network.free} - {spec.name}):
+            raise Invalid(f"{what}: machine {free[0]!r} on network {name!r} is not pinned, and could pass for it")

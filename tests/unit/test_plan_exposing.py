@@ -1,0 +1,41 @@
+"""Who can be given the file tree: whoever is known by an address that nobody else can have."""
+
+import pytest
+
+from weft.model.errors import Invalid
+from weft.model.machine import MachineSpec, NicSpec
+from weft.plan.exposing import ServedNetwork, check_exposed
+
+LAN = NicSpec(network="lan")
+
+
+def check(*nics: NicSpec, expose: bool = True, **networks: ServedNetwork) -> None:
+    given = [{"part": "room"}] if expose else []
+    spec = MachineSpec.model_validate({"name": "web", "image": "base", "nics": nics, "expose": given})
+    check_exposed(spec, nics, networks)
+
+
+def test_it_is_on_a_network_of_which_the_fabric_is_the_gateway():
+    check(LAN, lan=ServedNetwork())
+    check(LAN)  # a network that is not there is told of elsewhere
+    with pytest.raises(Invalid, match="'web' cannot be given the file tree: it is on no network"):
+        check(NicSpec())
+    with pytest.raises(Invalid, match="the gateway of its network is machine wall, not the fabric"):
+        check(LAN, lan=ServedNetwork(gateway="wall"))
+    check(LAN, NicSpec(network="dmz"), lan=ServedNetwork(gateway="wall"), dmz=ServedNetwork())
+
+
+def test_it_is_nobody_but_itself():
+    with pytest.raises(Invalid, match="its NIC on network 'lan' is not pinned"):
+        check(NicSpec(network="lan", pinned=False), lan=ServedNetwork())
+    with pytest.raises(Invalid, match="machine 'free' on network 'lan' is not pinned, and could pass for it"):
+        check(LAN, lan=ServedNetwork(free={"free"}))
+    check(LAN, lan=ServedNetwork(free={"web"}))  # it is pinned from now on
+
+
+def test_nobody_comes_who_could_pass_for_it():
+    free = NicSpec(network="lan", pinned=False)
+    check(free, expose=False, lan=ServedNetwork(heard={"web"}))
+    check(LAN, expose=False, lan=ServedNetwork(heard={"db"}))
+    with pytest.raises(Invalid, match=r"could pass for 'db', .*: a NIC on network 'lan' has to be pinned"):
+        check(free, expose=False, lan=ServedNetwork(heard={"db"}))

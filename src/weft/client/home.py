@@ -31,7 +31,7 @@ def default_room() -> str:
 
 
 @contextmanager
-def _socket_address(home: Path) -> Iterator[str]:
+def socket_address(home: Path) -> Iterator[str]:
     """An address that fits: a path too long is reached through a descriptor of its folder."""
     address = str(home / SOCKET_NAME)
     if len(os.fsencode(address)) <= _LONGEST_ADDRESS:
@@ -49,7 +49,7 @@ def connect_socket(home: Path, timeout: float) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.settimeout(timeout)
-        with _socket_address(home) as address:
+        with socket_address(home) as address:
             _connect(sock, address, time.monotonic() + timeout)
     except BaseException:
         sock.close()

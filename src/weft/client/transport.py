@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,16 @@ SILENCE = 15.0
 
 _SHARED = ("version", "doctor", "shutdown", "rooms", "files", "images", "kernels", "floppies")
 """Routes of what all rooms have in common; every other one is a room's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the daemon is asked: `target` is path and query, `body` JSON or None, `timeout` seconds for an answer."""
+
+    method: str
+    target: str
+    body: object
+    timeout: float
 
 
 class Transport:
@@ -96,23 +107,23 @@ class Transport:
         body: object = None,
         timeout: float | None = None,
     ) -> Answer:
-        answer = self._send(method, self._locate(path) + _dump_query(query), body, timeout or self._timeout)
-        return self._accept(answer, f"{method} {path}")
+        request = Request(method, self._locate(path) + _dump_query(query), body, timeout or self._timeout)
+        return self._accept(self._send(request), f"{method} {path}")
 
     def _accept(self, answer: Answer, request: str) -> Answer:
         if answer.status < 400:
             return answer
         with answer:
-            raise _read_error(answer, request)
+            raise read_error(answer.status, answer.read(), request)
 
-    def _send(self, method: str, target: str, body: object, timeout: float) -> Answer:
+    def _send(self, request: Request) -> Answer:
         """A question that a dying daemon took and never read is asked again; an order is not: it may have been read."""
         try:
-            return send_request(self._connect(timeout), method, target, body)
+            return send_request(self._connect(request.timeout), request.method, request.target, request.body)
         except Disconnected as err:
-            if method != "GET" or not isinstance(err.__cause__, ConnectionError):
+            if request.method != "GET" or not isinstance(err.__cause__, ConnectionError):
                 raise
-        return send_request(self._connect(timeout), method, target, body)
+        return send_request(self._connect(request.timeout), request.method, request.target, request.body)
 
     def _connect(self, timeout: float) -> "socket.socket":
         try:
@@ -172,15 +183,15 @@ def _dump_query(query: Mapping[str, Any] | None) -> str:
     return f"?{'&'.join(pairs)}" if pairs else ""
 
 
-def _read_error(answer: Answer, request: str) -> WeftError:
-    body = answer.read()
+def read_error(status: int, body: bytes, request: str) -> WeftError:
+    """The error that the daemon answered a request with."""
     try:
         return error_from_dict(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    if answer.status in (404, 405):
+    if status in (404, 405):
         return NotFound(f"the daemon does not know {request}", hint="is it of another version? weft version")
-    return Internal(f"the daemon answered {request} with status {answer.status}", detail=body[:2000].decode("latin-1"))
+    return Internal(f"the daemon answered {request} with status {status}", detail=body[:2000].decode("latin-1"))
 
 
 def _follow_progress(lines: Iterator[str], progress: Progress) -> Json:

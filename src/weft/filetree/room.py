@@ -1,0 +1,35 @@
+"""What is kept of a room between two openings of its files."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from weft.filetree.api import Api
+from weft.filetree.commands import ask
+from weft.filetree.consoles import Consoles
+from weft.filetree.drafts import Drafts
+from weft.filetree.programs import Programs
+
+
+class Room:
+    """A room as its files see it: its API, machines that are being described, consoles and programs."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self._programs: dict[str, Programs] = {}
+
+    @cached_property
+    def drafts(self) -> Drafts:
+        return Drafts(self.api)
+
+    @cached_property
+    def consoles(self) -> Consoles:
+        return Consoles(self.api)
+
+    def programs(self, machine: str) -> Programs:
+        """Those of a machine."""
+        return self._programs.setdefault(machine, Programs(self.api, machine))
+
+    async def machines(self) -> Sequence[str]:
+        """Names of all machines but those that pools keep, which are nobody yet."""
+        views = await ask(self.api, lambda client: client.machines(all=True))
+        return [str(view["name"]) for view in views if view["state"] != "pooled"]

@@ -1,0 +1,56 @@
+"""The whole tree, and what there is of each room in it."""
+
+from collections.abc import Mapping
+
+from weft.filetree.api import Api
+from weft.filetree.commands import ask, runs
+from weft.filetree.events import event_file, log_file
+from weft.filetree.fabric_commands import FABRIC
+from weft.filetree.files import commands, text
+from weft.filetree.machines import clone_file, machine_folder
+from weft.filetree.nodes import Entry, Fixed, Make
+from weft.filetree.room import Room
+from weft.filetree.views import dump_status
+from weft.ninep.tree import Node
+
+
+class FabricTree:
+    """A fabric as a tree. What is attached to by the name of a folder, like `machine/web`, is a root of its own."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self._rooms: dict[str, Room] = {}
+
+    def room(self, name: str) -> Room:
+        """A room, with what is kept of it: the same for all who are attached."""
+        return self._rooms.setdefault(name, Room(self.api.in_room(name)))
+
+    async def attach(self, user: str, aname: str) -> Node:
+        node: Node = Fixed(None, "/", root_files(self))
+        for name in filter(None, aname.split("/")):
+            node = await node.walk(name)
+        assert isinstance(node, Entry)
+        node.uproot()
+        return node
+
+
+def root_files(tree: FabricTree) -> Mapping[str, Make]:
+    """What is at the root: the room that is asked about, and what rooms have in common."""
+    room = tree.room(tree.api.room)
+    return {"ctl": commands(runs(room.api, FABRIC)), **room_files(room)}
+
+
+def room_files(room: Room) -> Mapping[str, Make]:
+    """What there is of a room."""
+
+    async def show_status() -> str:
+        views = await ask(room.api, lambda client: client.machines(all=True))
+        return "".join(dump_status(view) for view in views)
+
+    return {
+        "clone": clone_file(room),
+        "status": text(show_status),
+        "event": event_file(room.api),
+        "log": log_file(room.api),
+        "machine": machine_folder(room),
+    }

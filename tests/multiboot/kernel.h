@@ -69,14 +69,21 @@ void pci_write(uint16_t device, uint8_t offset, uint32_t value);
 int pci_find(uint16_t vendor, uint16_t id);
 void pci_show(void);
 
+/* Bytes of a sector, of disks and floppies alike. */
+enum { SECTOR = 512 };
+
+/* disk.c: the first virtio disk. */
+void disk_start(void);
+bool disk_is_there(void);
+bool disk_read(uint32_t sector, uint8_t *bytes);
+bool disk_write(uint32_t sector, const uint8_t *bytes);
+
 /* acpi.c: how the machine ends. */
 void acpi_start(void);
 bool power_button_pressed(void);
 /* These do not return. */
 void power_off(void);
 void reboot(void);
-
-enum { SECTOR = 512 };
 
 /* fdc.c: the floppy drive, a sector at a time. The first call says whether there is one, and its floppy 1.44 MB. */
 bool floppy_start(void);

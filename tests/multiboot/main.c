@@ -12,6 +12,7 @@ void main(uint32_t magic, uint32_t info)
 	pci_show();
 	acpi_start();
 	floppy_config();
+	disk_start();
 	say("ready\n");
 	shell();
 }

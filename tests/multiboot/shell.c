@@ -34,9 +34,28 @@ static void do_halt(const char *argument)
 /* What Plan 9 people type: file servers are told to write what they have, and then the machine ends. */
 static void do_fshalt(const char *argument)
 {
+	static const uint8_t mark[SECTOR] = "halted\n";
+
 	(void)argument;
-	say("halting file systems\ndone halting\n");
+	say("halting file systems\n");
+	if (disk_is_there() && !disk_write(0, mark))
+		say("the disk cannot be written to\n");
+	say("done halting\n");
 	power_off();
+}
+
+/* The text at the beginning of a sector. */
+static void do_sector(const char *argument)
+{
+	static uint8_t sector[SECTOR + 1];
+	uint32_t number = 0;
+
+	while (*argument >= '0' && *argument <= '9')
+		number = 10 * number + (uint32_t)(*argument++ - '0');
+	if (disk_read(number, sector))
+		say("%s\n", (const char *)sector);
+	else
+		say("no such sector\n");
 }
 
 static void do_reboot(const char *argument)
@@ -47,8 +66,14 @@ static void do_reboot(const char *argument)
 }
 
 static const struct command commands[] = {
-	{"echo", do_echo}, {"config", do_config}, {"pci", do_pci}, {"save", do_save},
-	{"halt", do_halt}, {"fshalt", do_fshalt}, {"reboot", do_reboot},
+	{"config", do_config},
+	{"echo", do_echo},
+	{"fshalt", do_fshalt},
+	{"halt", do_halt},
+	{"pci", do_pci},
+	{"reboot", do_reboot},
+	{"save", do_save},
+	{"sector", do_sector},
 };
 
 static void run(const char *line)

@@ -158,7 +158,7 @@ async def read_logs(
 
 def _name(room: Room, draft: MachineDraft) -> MachineSpec:
     name = draft.name or room.machines.choose_name(draft.image)
-    return MachineSpec.model_validate({**draft.model_dump(), "name": name})
+    return MachineSpec.model_validate({**draft.model_dump(exclude_unset=True), "name": name})
 
 
 async def _create(room: Room, spec: MachineSpec, body: MachineRequest) -> MachineView:

@@ -8,7 +8,7 @@ import click
 
 from weft.cli.params import Parsed
 from weft.model.errors import Invalid, NotFound
-from weft.model.names import BARE
+from weft.model.names import BARE, PLAN9
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FILE = click.Path(dir_okay=False)
@@ -53,7 +53,7 @@ def take_foreign(wanted: dict[str, Any]) -> dict[str, Any] | None:
     plan9 = _take_plan9(said)
     if not (said or plan9):
         return None
-    wanted["image"] = wanted["image"] or BARE
+    wanted["image"] = wanted["image"] or (PLAN9 if plan9 else BARE)
     for key in ("cdroms", "disks"):
         if key in said:
             said[key] = [_absolute(file) for file in said[key]]

@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -40,7 +41,8 @@ _STOP_GRACE = 10.0
     cpus="Default: 1.",
     profile="Default: microvm, or q35 where its size may change.",
 )
-@click.option("--kernel", type=KERNEL, help="Its kernel. Default: the default kernel.")
+@click.option("--kernel", type=KERNEL, metavar="KERNEL|FILE",
+              help="Its kernel, or a file, whose path has a slash. Default: the default kernel.")  # fmt: skip
 @click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing", show_default=True,
               help="When to fetch IMAGE; what is missing is only fetched if it begins with a registry.")  # fmt: skip
 @container_options
@@ -85,6 +87,7 @@ def run(
     if remove and spec.get("restart", "never") != "never":
         raise click.UsageError("--rm and --restart contradict each other", click.get_current_context())
     have_image(face.client(), spec["image"], policy)
+    _have_kernel(face.client(), spec)
     if not detach:
         visit = _find_visit(interactive, tty)
         raise click.exceptions.Exit(_run_foreground(face.client(), spec, settings, remove, visit))
@@ -113,6 +116,14 @@ def have_image(client: "Client", reference: str, policy: str) -> None:
             if not names_registry(reference):
                 raise
     pull_image(client, reference)
+
+
+def _have_kernel(client: "Client", spec: dict[str, Any]) -> None:
+    """Takes the kernel that is given by its file; the spec has its name then."""
+    if "/" in (spec.get("kernel") or ""):
+        from weft.cli.kernel_files import take_kernel
+
+        spec["kernel"] = take_kernel(client, Path(spec["kernel"]))
 
 
 def _find_visit(interactive: bool, tty: bool) -> bool | None:

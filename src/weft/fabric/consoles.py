@@ -72,10 +72,15 @@ class Consoles:
             console.close()
             del self._open[name]
 
-    async def type_line(self, name: str, text: str) -> None:
-        """Type a line as if from a keyboard, beside a visitor if there is one. Raises NotFound, WrongState."""
+    async def type_last_line(self, name: str, text: str) -> None:
+        """Type a line that ends the machine, beside a visitor if there is one. Returns when it has ended: what its
+        serial line has not taken yet would be lost if we hung up. Raises NotFound, WrongState, Unavailable.
+        """
+        line = f"{text}\n".encode()
         if visitor := self._open.get(name):
-            await visitor.write(f"{text}\n".encode())
+            await visitor.write(line)
             return
         async with self.open(name) as console:
-            await console.write(f"{text}\n".encode())
+            await console.write(line)
+            while await console.read():
+                pass

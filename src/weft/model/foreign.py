@@ -13,8 +13,8 @@ from weft.model.errors import Invalid
 
 MAX_CDROMS = 2
 MAX_DISKS = 8
-MAX_INI = 4096
-"""Bytes of all boot parameters: what 9front's kernels keep of them (BOOTARGSLEN)."""
+MAX_INI = 24_000
+"""Characters of a plan9.ini: as much as 9front's kernels have room for (BOOTARGSLEN)."""
 
 
 class _Part(BaseModel):

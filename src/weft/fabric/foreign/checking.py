@@ -8,6 +8,7 @@ from weft.model.errors import Invalid
 from weft.model.foreign import ForeignSpec, Plan9Spec
 from weft.model.image import ImageKind, ImageManifest
 from weft.model.machine import MachineSpec
+from weft.plan.plan9 import Plan9Machine, plan_ini
 
 
 def complete_foreign(spec: MachineSpec, image: ImageManifest) -> MachineSpec:
@@ -31,6 +32,8 @@ def check_foreign(site: Site, spec: MachineSpec) -> str:
     """The name of its kernel; empty: it has none. Raises NotFound (kernel, file), Invalid."""
     foreign = spec.foreign
     assert foreign is not None, "it is foreign"
+    if foreign.plan9 is not None:
+        plan_ini(Plan9Machine(spec.name), foreign.plan9.ini, foreign.plan9.options)
     home = site.home.resolve()
     for file in map(Path, (*foreign.cdroms, *foreign.writes)):
         check_medium(file)

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from weft.fabric.foreign.kernels import find_kernel
 from weft.fabric.latching import describe_limits, latch
 from weft.fabric.launch import Held
-from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
@@ -20,18 +20,6 @@ from weft.plan.foreign_boot import ForeignBoot, Medium, plan_foreign_boot
 from weft.plan.linknames import tap_name
 
 
-@dataclass(frozen=True, slots=True)
-class _Kernel:
-    """A kernel with its modules, as files of the host and of the sandbox; none: the firmware finds something."""
-
-    binds: tuple[Bind, ...] = ()
-    modules: tuple[str, ...] = ()
-
-    @property
-    def path(self) -> str | None:
-        return str(self.binds[0].inside) if self.binds else None
-
-
 async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
     """Prepare everything and start the process, held. Raises what is missing; nothing is left behind then."""
     foreign = machine.spec.foreign
@@ -39,7 +27,7 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
     files = site.layout.machine(machine.name)
     files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     identity = site.identity(machine.slot)
-    kernel = _find_kernel(site, machine, files)
+    kernel = find_kernel(site, machine, files)
     with ExitStack() as stack:
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
         qmp, serial = (stack.enter_context(listen_unix(path)).fileno() for path in (files.qmp, files.serial))
@@ -78,20 +66,6 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
             disks=bool(media.fds),
         )
     return Held(latched, describe_limits(site, group), {}, site.images.get(machine.spec.image).digest)
-
-
-def _find_kernel(site: Site, machine: MachineRecord, files: MachineFiles) -> _Kernel:
-    """A Plan 9 kernel has its boot parameters as a module."""
-    if not machine.kernel:
-        return _Kernel()
-    kernel = Bind(site.kernels.vmlinux_path(site.kernels.get(machine.kernel)), "kernel")
-    plan9 = machine.spec.foreign.plan9 if machine.spec.foreign else None
-    if plan9 is None:
-        return _Kernel((kernel,))
-    files.ini.write_text(plan9.ini + "".join(f"{name}={value}\n" for name, value in plan9.options.items()))
-    files.ini.chmod(0o644)
-    ini = Bind(files.ini, "plan9.ini")
-    return _Kernel((kernel, ini), (str(ini.inside),))
 
 
 async def _open_nics(stack: ExitStack, site: Site, machine: MachineRecord) -> tuple[BootNic, ...]:

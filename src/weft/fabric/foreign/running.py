@@ -36,7 +36,7 @@ async def ask_off(site: Site, consoles: Consoles, machine: MachineRecord) -> Non
     text = foreign.end or (HALT if foreign.plan9 is not None else None)
     with suppress(Unavailable, WrongState):  # it may have ended by itself just now
         if text is not None:
-            await consoles.type_line(machine.name, text)
+            await consoles.type_last_line(machine.name, text)
             return
         monitor = await open_qmp(site.layout.machine(machine.name).qmp)
         await monitor.powerdown()

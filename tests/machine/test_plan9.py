@@ -1,0 +1,121 @@
+"""Plan 9 machines: multiboot kernels that are told by plan9.ini how to boot, and how they end."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.machine.fabrics import TestFabric, open_fabric, wait_for
+from tests.multiboot.building import TestKernels
+
+DISK_BYTES = 1 << 20
+OVERHEAD = 64 << 20
+"""What QEMU may have beside the machine's memory, code that it shares with other processes included."""
+
+
+@pytest.fixture(scope="module")
+def fabric(tmp_path_factory: pytest.TempPathFactory, multiboot_kernels: TestKernels) -> Iterator[TestFabric]:
+    with open_fabric(tmp_path_factory.mktemp("plan9") / "home") as fabric:
+        fabric.run("kernel", "import", str(multiboot_kernels.aout), "--name", "9pc")
+        yield fabric
+
+
+def log_of(fabric: TestFabric, name: str) -> str:
+    return (fabric.home / "machines" / name / "serial.log").read_text().replace("\r", "")
+
+
+def wait_said(fabric: TestFabric, name: str, text: str) -> str:
+    """Until a machine has said it; all that it has said."""
+    wait_for(lambda: text in log_of(fabric, name), f"{name} says {text!r}", say=lambda: log_of(fabric, name))
+    return log_of(fabric, name)
+
+
+def type_line(fabric: TestFabric, name: str, line: str) -> None:
+    with fabric.client.open_console(name) as console:
+        console.send_input(f"{line}\r".encode())
+        wait_for(lambda: f"% {line}\n" in log_of(fabric, name), "what was typed is shown")
+
+
+def wait_state(fabric: TestFabric, name: str, state: str) -> dict[str, object]:
+    wait_for(lambda: fabric.client.machine(name)["state"] == state, f"{name} is {state}")
+    return fabric.client.machine(name)
+
+
+def test_a_kernel_with_everything_in_it(fabric: TestFabric, tmp_path: Path) -> None:
+    """It boots from what its user says, and from what the fabric knows; all of it is on the serial line."""
+    ini = tmp_path / "plan9.ini"
+    ini.write_text("# of a test\nuser=bootes\nservice=cpu\n")
+    args = ("--kernel", "9pc", "--ini", str(ini), "-o", "service=terminal", "-o", "*nomp=1", "plan9")
+    fabric.run("run", "-d", "--name", "fred", *args)
+    said = wait_said(fabric, "fred", "\nready\n")
+    told = said.partition("plan9.ini:\n")[2].partition("end of plan9.ini")[0]
+    assert told.splitlines() == [
+        *("user=bootes", "service=terminal", "console=0", "*acpi=1", "sysname=fred", "ether0=type=virtio", "*nomp=1"),
+    ]
+    assert "memory: 65023 KB of ram" in said, "64 MB is what it gets unless it asks for more"
+    assert "id 1000, legacy ports at" in said
+    assert ", 1.0\n" in said
+    type_line(fabric, "fred", "config sysname")
+    wait_said(fabric, "fred", "\nsysname=fred\n")
+    assert "\nready" in fabric.text("logs", "fred")
+    (view,) = fabric.json("ps")
+    assert (view["image"], view["profile"], view["memory"]) == ("plan9", "q35", 64 << 20)
+    assert fabric.client.machine("fred")["resident"] < (64 << 20) + OVERHEAD
+    assert fabric.refusal("exec", "fred", "--", "date") == "wrong-state"
+    fabric.run("stop", "fred")
+    wait_state(fabric, "fred", "stopped")
+    assert "halting" not in log_of(fabric, "fred"), "it has nothing to lose"
+
+
+def test_one_with_a_disk_is_halted_first(fabric: TestFabric, multiboot_kernels: TestKernels, tmp_path: Path) -> None:
+    """An ELF kernel, given by its file, on an old board."""
+    disk = tmp_path / "root.img"
+    disk.write_bytes(b"a file system\n".ljust(DISK_BYTES, b"\0"))
+    kernel, profile = str(multiboot_kernels.elf), ("--profile", "pc")
+    fabric.run("run", "-d", "--name", "disk", *profile, "--kernel", kernel, "--disk", str(disk), "plan9")
+    wait_said(fabric, "disk", "\nready\n")
+    type_line(fabric, "disk", "sector 0")
+    wait_said(fabric, "disk", "\na file system\n")
+    fabric.run("stop", "disk")
+    wait_state(fabric, "disk", "stopped")
+    assert "% fshalt\nhalting file systems\ndone halting\n" in log_of(fabric, "disk")
+    assert disk.read_bytes().startswith(b"halted\n")
+
+
+def test_one_that_does_not_end_is_ended_at_the_deadline(fabric: TestFabric) -> None:
+    fabric.run("run", "-d", "--name", "deaf", "--kernel", "9pc", "--end", "echo bye", "--stop-timeout", "1", "plan9")
+    wait_said(fabric, "deaf", "\nready\n")
+    fabric.run("stop", "deaf")
+    wait_state(fabric, "deaf", "stopped")
+    assert "% echo bye\nbye\n" in log_of(fabric, "deaf")
+
+
+@pytest.mark.parametrize("word", ["halt", "reboot"])
+def test_it_may_end_itself_by_switching_off_or_by_a_reboot(fabric: TestFabric, word: str) -> None:
+    fabric.run("run", "-d", "--name", word, "--kernel", "9pc", "plan9")
+    wait_said(fabric, word, "\nready\n")
+    type_line(fabric, word, word)
+    assert wait_state(fabric, word, "stopped")["exit"] is not None
+    assert "the machine does not" not in log_of(fabric, word)
+
+
+def test_a_restart_policy_holds_for_a_reboot(fabric: TestFabric) -> None:
+    fabric.run("run", "-d", "--name", "again", "--kernel", "9pc", "--restart", "always", "plan9")
+    wait_said(fabric, "again", "\nready\n")
+    type_line(fabric, "again", "reboot")
+    wait_for(lambda: fabric.client.machine("again")["restarts"] == 1, "it is started again")
+    wait_said(fabric, "again", "\nready\n")
+    fabric.run("stop", "again")
+    wait_state(fabric, "again", "stopped")
+
+
+def test_what_cannot_boot_is_refused(fabric: TestFabric, tmp_path: Path) -> None:
+    ini = tmp_path / "plan9.ini"
+    ini.write_text("user=glenda\n[menu]\n")
+    for args in (
+        ("--kernel", "9pc", "--ini", str(ini), "plan9"),
+        ("--kernel", "default", "plan9"),
+        ("--kernel", "9pc", "base"),
+        ("plan9",),
+    ):
+        assert fabric.refusal("run", "-d", "--name", "nobody", *args) == "invalid"
+    assert not (fabric.home / "machines" / "nobody").exists()

@@ -80,7 +80,12 @@ def describe(data: bytes, media_type: str) -> dict[str, Any]:
 
 
 def make_sample(
-    layers: Iterable[bytes], config: Mapping[str, Any] = CONFIG, *, kind: str = "gzip", architecture: str = "amd64"
+    layers: Iterable[bytes],
+    config: Mapping[str, Any] = CONFIG,
+    *,
+    kind: str = "gzip",
+    architecture: str = "amd64",
+    os: str = "linux",
 ) -> Sample:
     """An image of these tars."""
     plain = list(layers)
@@ -88,7 +93,7 @@ def make_sample(
     document = json.dumps(
         {
             "architecture": architecture,
-            "os": "linux",
+            "os": os,
             "config": dict(config),
             "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in plain]},
         }

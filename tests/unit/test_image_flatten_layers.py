@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import lzma
 import tarfile
 import zlib
 from pathlib import Path
@@ -35,6 +36,7 @@ FORMS = {
     "gzip in members": gzip.compress(TAR[:5000]) + gzip.compress(b"") + gzip.compress(TAR[5000:]),
     "gzip and zeros": gzip.compress(TAR) + bytes(3 * PIECE),
     "zstd": zstandard.compress(TAR),
+    "xz": lzma.compress(TAR),
     "zstd in frames": zstandard.compress(TAR[:5000]) + zstandard.compress(TAR[5000:]),
     "zstd behind a frame to skip": b"\x50\x2a\x4d\x18\x04\0\0\0skip" + zstandard.compress(TAR),
 }
@@ -64,7 +66,8 @@ def test_every_form_of_a_layer_is_told_by_its_first_bytes(form: str, tmp_path: P
         (FORMS["gzip"] + b"junk", "damaged"),
         (FORMS["zstd"][:40] + b"\0\0\0\0\0\0" + FORMS["zstd"][46:], "damaged|header|ends"),
         (b"BZh91AY", "compressed with bzip2"),
-        (b"\xfd7zXZ\0\0", "compressed with xz"),
+        (FORMS["xz"][:-20], "ends too early"),
+        (FORMS["xz"][:50] + b"\0\0\0\0" + FORMS["xz"][54:], "damaged"),
         (b"hello, world" * 100, "not a header"),
     ],
 )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
@@ -15,7 +15,7 @@ from weft.api.progress import answer_with_progress
 from weft.image.build import build_image
 from weft.image.squashfs import read_from_squashfs
 from weft.model.errors import NotFound, Unavailable
-from weft.model.image import ImageManifest, PruneReport
+from weft.model.image import ImageKind, ImageManifest, PruneReport
 from weft.model.json_schema import dump_json_schema
 
 router = APIRouter(prefix="/images", tags=["images"])
@@ -101,13 +101,17 @@ async def push(fabric: TheFabric, body: ImagePush) -> StreamingResponse:
 
 @router.post("/import", response_class=StreamingResponse)
 async def import_archive(
-    fabric: TheFabric, request: Request, name: Annotated[str | None, Query(description="of the one image")] = None
+    fabric: TheFabric,
+    request: Request,
+    name: Annotated[str | None, Query(description="of the one image")] = None,
+    kind: Annotated[Literal["plan9"] | None, Query(description="it is a Plan 9 root, and may be a plain tar")] = None,
 ) -> StreamingResponse:
     """Take the images of an archive, which is the request's body: the tar of `docker save` or of an OCI layout.
 
     Once it has been received: a stream of progress lines, then the images."""
-    received = await fabric.images.receive(read_body(request))
-    return answer_with_progress(lambda progress: fabric.images.take_in(received, name, progress))
+    wanted = ImageKind(kind) if kind else None
+    received = await fabric.images.receive(read_body(request), wanted)
+    return answer_with_progress(lambda progress: fabric.images.take_in(received, name, wanted, progress))
 
 
 @router.post("/export", response_class=StreamingResponse)

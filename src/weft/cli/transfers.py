@@ -64,9 +64,11 @@ def push(face: Face, name: str, reference: str | None, output: str) -> None:
 @click.command("import", short_help="Take images from an archive.")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE|-")
 @click.option("-t", "--tag", "name", metavar="NAME", help="What to call it. Default: as the archive says.")
+@click.option("--kind", type=click.Choice(["plan9"]),
+              help="It is a Plan 9 root, even if it does not say so; a plain tar does, too.")  # fmt: skip
 @format_option
 @click.pass_obj
-def import_(face: Face, file: Path, name: str | None, output: str) -> None:
+def import_(face: Face, file: Path, name: str | None, kind: str | None, output: str) -> None:
     """Take the images of FILE: an archive of `docker save` or `skopeo copy`, a tar or a folder with an OCI layout.
 
     With `-` it comes from standard input: docker save nginx | weft image import -
@@ -74,7 +76,7 @@ def import_(face: Face, file: Path, name: str | None, output: str) -> None:
     from weft.cli.progress import open_progress
 
     with open_progress(f"import {file}") as progress:
-        images = face.client().import_image(_open_archive(file, progress), progress, name=name)
+        images = face.client().import_image(_open_archive(file, progress), progress, name=name, kind=kind)
     if output == "json":
         print_json(images)
         return

@@ -386,9 +386,14 @@ class Client(
         """Has an image in a registry, under its own name or another; reference and digest there."""
         return self._build("/v1/images/push", {"name": name, "reference": reference}, progress)
 
-    def import_image(self, pieces: Iterable[bytes], progress: Progress, *, name: str | None = None) -> list[Json]:
-        """Takes the images of an archive: the tar of `docker save` or of an OCI layout, a piece at a time."""
-        images: list[Json] = self._import("/v1/images/import", {"name": name}, pieces, progress)["images"]
+    def import_image(
+        self, pieces: Iterable[bytes], progress: Progress, *, name: str | None = None, kind: str | None = None
+    ) -> list[Json]:
+        """Takes the images of an archive: the tar of `docker save` or of an OCI layout, a piece at a time. Of the kind
+        `plan9` they are roots of Plan 9 machines, and a plain tar does, too.
+        """
+        query = {"name": name, "kind": kind}
+        images: list[Json] = self._import("/v1/images/import", query, pieces, progress)["images"]
         return images
 
     def open_export(self, name: str) -> Answer:

@@ -20,6 +20,7 @@ from weft.model.reference import parse_reference
 if TYPE_CHECKING:
     from weft.image.oci.importing import Received
     from weft.image.oci.registry import Access
+    from weft.image.plan9.importing import ReceivedTar
 
 
 class Images:
@@ -51,17 +52,32 @@ class Images:
         parsed = parse_reference(reference or image.name)
         return await push_image(image, parsed, self._blobs, self._access(), progress)
 
-    async def receive(self, stream: AsyncIterator[bytes]) -> "Received":
-        """An archive, whole, before anything of it becomes an image. Raises Invalid, NoRoom, Unavailable."""
+    async def receive(self, stream: AsyncIterator[bytes], kind: ImageKind | None) -> "Received | ReceivedTar":
+        """An archive, whole, before anything of it becomes an image; a plain tar, if it is said to be a Plan 9 root.
+
+        Raises Invalid, NoRoom, Unavailable.
+        """
+        if kind is ImageKind.PLAN9:
+            from weft.image.plan9.importing import receive_root
+
+            return await receive_root(self._blobs, stream)
         from weft.image.oci.importing import receive
 
         return await receive(self._blobs, stream)
 
-    async def take_in(self, received: "Received", name: str | None, progress: Progress) -> ImportedImages:
-        """The images of an archive that was received. Raises Invalid, NoRoom, Unavailable."""
-        from weft.image.oci.importing import take_in
+    async def take_in(
+        self, received: "Received | ReceivedTar", name: str | None, kind: ImageKind | None, progress: Progress
+    ) -> ImportedImages:
+        """The images of what was received. Raises Invalid, NoRoom, Unavailable."""
+        from weft.image.oci.importing import Received, take_in
 
-        imported = await take_in(received, name, self._store, self._blobs, progress)
+        if isinstance(received, Received):
+            plan9 = kind is ImageKind.PLAN9
+            imported = await take_in(received, name, self._store, self._blobs, progress, plan9=plan9)
+        else:
+            from weft.image.plan9.importing import take_in_root
+
+            imported = await take_in_root(received, name, self._store, progress)
         for image in imported.images:
             self._shared.events.publish("image.added", image.name, f"image {image.name} was imported")
         return imported
@@ -100,7 +116,7 @@ class Images:
     def prune(self, *, unused: bool) -> PruneReport:
         """Remove blobs that no image needs; with `unused`, first the OCI images that no machine boots."""
         images = self._store.list()
-        idle = [image for image in images if image.kind is ImageKind.OCI and not self.users(image)] if unused else []
+        idle = [image for image in images if image.oci is not None and not self.users(image)] if unused else []
         freed = sum(image.size for image in idle)
         for image in idle:
             self._drop(image.name)

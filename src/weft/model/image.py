@@ -137,7 +137,9 @@ class ImageManifest(_Record):
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="of the root file")
     size: int = Field(ge=0, description="of the root file")
     root_file: str = "root.squashfs"
-    root_type: Literal["squashfs", "erofs", "ext4"] = "squashfs"
+    root_type: Literal["squashfs", "erofs", "ext4", "p9"] = Field(
+        default="squashfs", description="`p9`: what the root server of a Plan 9 machine reads"
+    )
     entry: Entry = Entry()
     nics: tuple[ImageNic, ...] = (ImageNic(name="eth0"),)
     wire: bool = Field(default=False, description="frames pass untouched between the first two NICs")

@@ -1,5 +1,6 @@
 """What layers are compressed with, told by their first bytes."""
 
+import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -11,10 +12,11 @@ from weft.model.errors import Invalid
 PIECE = 1 << 20
 """The most bytes that are unpacked at once."""
 
-DECODE_ERRORS = (zlib.error, zstandard.ZstdError, EOFError)
+DECODE_ERRORS = (zlib.error, zstandard.ZstdError, lzma.LZMAError, EOFError)
 
 _GZIP_MEMBER = 16 + zlib.MAX_WBITS
-_UNKNOWN = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
+_XZ_MEMORY = 128 << 20
+"""Bytes for what it looks back at: more than `xz -9` asks for."""
 
 
 def find_decoder(source: BinaryIO) -> Callable[[BinaryIO], Iterator[bytes]] | None:
@@ -26,9 +28,10 @@ def find_decoder(source: BinaryIO) -> Callable[[BinaryIO], Iterator[bytes]] | No
     # RFC 8878: a frame, or one of the 16 kinds of frames that are to be skipped.
     if start.startswith(b"\x28\xb5\x2f\xfd") or (start[1:4] == b"\x2a\x4d\x18" and start[0] & 0xF0 == 0x50):
         return read_zstd
-    for magic, name in _UNKNOWN.items():
-        if start.startswith(magic):
-            raise Invalid(f"a layer is compressed with {name}", hint="gzip, zstd and none at all are understood")
+    if start.startswith(b"\xfd7zXZ\0"):
+        return read_xz
+    if start.startswith(b"BZh"):
+        raise Invalid("a layer is compressed with bzip2", hint="gzip, zstd, xz and none at all are understood")
     return None
 
 
@@ -53,6 +56,16 @@ def _skip_zeros(piece: bytes, source: BinaryIO) -> bytes:
         if not (piece := source.read(PIECE)):
             break
     return rest
+
+
+def read_xz(source: BinaryIO) -> Iterator[bytes]:
+    """What is in an xz file of one stream, in pieces. Raises LZMAError, EOFError."""
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+    while not decoder.eof:
+        piece = source.read(PIECE) if decoder.needs_input else b""
+        if decoder.needs_input and not piece:
+            raise EOFError("it ends too early")
+        yield decoder.decompress(piece, PIECE)
 
 
 def read_zstd(source: BinaryIO) -> Iterator[bytes]:

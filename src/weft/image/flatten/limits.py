@@ -64,7 +64,7 @@ class Budget:
 
     def take_member(self, member: Member) -> None:
         """Room for a member of a layer, in memory. Raises NoRoom."""
-        size = len(member.name) + len(member.target) + 24 * len(member.extents or ())
+        size = sum(map(len, (member.name, member.target, member.user, member.group))) + 24 * len(member.extents or ())
         for name, value in (member.xattrs or {}).items():
             size += len(name) + len(value)
         with self._lock:

@@ -22,7 +22,8 @@ Extent = tuple[int, int]
 
 @dataclass(slots=True)
 class Member:
-    """One member. Names are bytes, as they came. `data` is where its content begins in the tar.
+    """One member. Names are bytes, as they came. `data` is where its content begins in the tar. `user` and `group` are
+    its owners' names, if it says them.
 
     `size` is the file's, with holes; `extents` says which parts of it stand in the tar, one after the other. None
     stands for all of it.
@@ -33,6 +34,8 @@ class Member:
     mode: int = 0o644
     uid: int = 0
     gid: int = 0
+    user: bytes = b""
+    group: bytes = b""
     mtime: int = 0
     size: int = 0
     target: bytes = b""

@@ -40,6 +40,8 @@ class Inode:
     mode: int = 0o755
     uid: int = 0
     gid: int = 0
+    user: bytes = b""
+    group: bytes = b""
     mtime: int = 0
     size: int = 0
     target: bytes = b""
@@ -218,6 +220,8 @@ class Merger:
             mode=0o777 if member.kind is Kind.SYMLINK else member.mode & 0o7777,
             uid=member.uid,
             gid=member.gid,
+            user=member.user,
+            group=member.group,
             mtime=min(max(member.mtime, 0), MAX_TIME),
             size=member.size,
             target=member.target if member.kind is Kind.SYMLINK else b"",

@@ -9,6 +9,7 @@ from weft.model.errors import Invalid
 
 _XATTR = b"SCHILY.xattr."
 _SPARSE = b"GNU.sparse."
+_TEXTS = {b"path": "name", b"linkpath": "target", b"uname": "user", b"gname": "group"}
 
 
 @dataclass(slots=True)
@@ -17,6 +18,8 @@ class Pax:
 
     name: bytes = b""
     target: bytes = b""
+    user: bytes = b""
+    group: bytes = b""
     numbers: dict[bytes, int] = field(default_factory=dict)
     xattrs: dict[bytes, bytes] = field(default_factory=dict)
     sparse: dict[bytes, bytes] = field(default_factory=dict)
@@ -25,6 +28,8 @@ class Pax:
         """Correct what the plain header says."""
         member.name = self.sparse.get(b"name") or self.name or member.name
         member.target = self.target or member.target
+        member.user = self.user or member.user
+        member.group = self.group or member.group
         member.xattrs = self.xattrs or None
         numbers = self.numbers
         member.size = numbers.get(b"size", member.size)
@@ -41,13 +46,10 @@ def parse_pax(content: bytes) -> Pax:
             _add_xattr(pax, key[len(_XATTR) :], value)
         elif key.startswith(_SPARSE):
             _add_sparse(pax, key[len(_SPARSE) :], value)
-        elif key in (b"path", b"linkpath"):
+        elif key in _TEXTS:
             if b"\0" in value:
                 raise Invalid(f"an extended header of the tar has a NUL in its {key.decode()}")
-            if key == b"path":
-                pax.name = value
-            else:
-                pax.target = value
+            setattr(pax, _TEXTS[key], value)
         elif key in (b"size", b"uid", b"gid", b"mtime") and value:
             # Of times only whole seconds are kept: squashfs has no more.
             pax.numbers[key] = parse_decimal(value.partition(b".")[0] if key == b"mtime" else value)

@@ -3,10 +3,9 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from weft.host.process import ProcessFailed, run
 from weft.image.flatten.layers import THREADS, Layer, open_layers
@@ -14,10 +13,9 @@ from weft.image.flatten.limits import LIMITS, Budget, Limits
 from weft.image.flatten.mend import mend_owners
 from weft.image.flatten.merge import Merger
 from weft.image.flatten.stream import TarStream
+from weft.image.flatten.threads import in_thread, tell_loop
 from weft.image.progress import Progress, ignore_progress
 from weft.model.errors import Exists, Internal, NoRoom
-
-T = TypeVar("T")
 
 PACK_TIMEOUT = 3600.0
 PIPE_BYTES = 1 << 20
@@ -38,13 +36,13 @@ async def write_root(
     """
     if path.exists():
         raise Exists(f"{path} is there already")
-    budget, tell = Budget(limits), _tell_loop(progress)
+    budget, tell = Budget(limits), tell_loop(progress)
     opened: list[Layer] = []
     try:
-        await _in_thread(budget, lambda: opened.extend(_open(layers, path.parent, budget, tell)))
-        tree = await _in_thread(budget, lambda: merge_layers(opened))
+        await in_thread(budget, lambda: opened.extend(_open(layers, path.parent, budget, tell)))
+        tree = await in_thread(budget, lambda: merge_layers(opened))
         await _pack(tree, opened, path, budget, tell)
-        await _in_thread(budget, lambda: mend_owners(path))
+        await in_thread(budget, lambda: mend_owners(path))
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -73,7 +71,7 @@ async def _pack(tree: Merger, layers: Sequence[Layer], path: Path, budget: Budge
     packing = asyncio.ensure_future(_run_packer(reader, path))
     try:
         with suppress(BrokenPipeError):  # the packer has ended, and says why
-            await _in_thread(budget, lambda: _write(tree, layers, writer, budget, tell))
+            await in_thread(budget, lambda: _write(tree, layers, writer, budget, tell))
         await packing
     finally:
         packing.cancel()
@@ -100,25 +98,3 @@ def _write(tree: Merger, layers: Sequence[Layer], writer: int, budget: Budget, t
         TarStream(tree, layers, writer).write(budget, lambda done: tell("writing the root", (1 + done / total) / 2))
     finally:
         os.close(writer)
-
-
-def _tell_loop(progress: Progress) -> Progress:
-    """What threads may call."""
-    loop = asyncio.get_running_loop()
-
-    def tell(text: str, fraction: float | None) -> None:
-        loop.call_soon_threadsafe(progress, text, fraction)
-
-    return tell
-
-
-async def _in_thread(budget: Budget, work: Callable[[], T]) -> T:
-    """Work on a thread; when this is cancelled, the budget is stopped, and the thread waited for."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        budget.stop()
-        await asyncio.wait([task])
-        task.exception()  # most likely Stopped, which nobody needs to hear of
-        raise

@@ -79,7 +79,7 @@ def _read_content(read: ReadAt, offset: int, size: int) -> bytes:
 
 
 def _make_member(fields: Fields, data: int) -> Member:
-    name, mode, uid, gid, size, mtime, _, letter, target, magic, _, major, minor, prefix, rest = fields
+    name, mode, uid, gid, size, mtime, _, letter, target, magic, owners, major, minor, prefix, rest = fields
     if letter not in _KINDS:
         raise Invalid(f"{show(parse_text(name))} is a member of type {show(letter)!r}, which images do not have")
     kind, name = _KINDS[letter], parse_text(name)
@@ -92,6 +92,8 @@ def _make_member(fields: Fields, data: int) -> Member:
         mode=parse_number(mode),
         uid=parse_number(uid),
         gid=parse_number(gid),
+        user=parse_text(owners[:32]) if magic in (_USTAR, _GNU) else b"",
+        group=parse_text(owners[32:]) if magic in (_USTAR, _GNU) else b"",
         mtime=parse_number(mtime),
         size=parse_number(size),
         target=parse_text(target),

@@ -159,7 +159,8 @@ def parse_archive(archive: Archive) -> list[Found]:
     if archive.find("manifest.json"):
         return _parse_saved(archive)
     raise Invalid(
-        "this archive has neither an index.json nor a manifest.json", hint="docker save and skopeo write them"
+        "this archive has neither an index.json nor a manifest.json",
+        hint="docker save and skopeo write them; --kind plan9 takes a plain tar with a Plan 9 root",
     )
 
 

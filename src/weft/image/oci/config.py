@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from weft.image.oci.manifest import ARCHITECTURE, LARGEST_CONFIG, OS, PLATFORM, load_json
+from weft.image.oci.manifest import ARCHITECTURE, LARGEST_CONFIG, OS, PLAN9, PLATFORM, load_json
 from weft.model.errors import Invalid
 from weft.model.image import MEBIBYTE, Entry, Health, ImageKind, ImageManifest, OciSource
 
@@ -75,9 +75,26 @@ def parse_config(data: bytes, where: str) -> OciConfig:
         place = ".".join(map(str, problem["loc"]))
         raise Invalid(f"the config of {where} is damaged: {place}: {problem['msg']}") from err
     platform = f"{config.os}/{config.architecture}"
-    if (config.os, config.architecture) != (OS, ARCHITECTURE):
+    if (config.os, config.architecture) != (OS, ARCHITECTURE) and config.os != PLAN9:
         raise Invalid(f"{where} is for {platform[:100]}, and machines are {PLATFORM}")
     return config
+
+
+def make_root(name: str, config: OciConfig, source: OciSource, *, now: datetime) -> ImageManifest:
+    """The record of an image that is a Plan 9 root, without this yet: of the config, what describes it."""
+    labels = (config.config or RunConfig()).Labels or {}
+    return ImageManifest(
+        name=name,
+        kind=ImageKind.PLAN9,
+        version=_find_version(labels, source),
+        description=labels.get(DESCRIPTION_LABEL, ""),
+        digest=_NULL_DIGEST,
+        size=0,
+        root_type="p9",
+        created=now,
+        labels=labels,
+        oci=source,
+    )
 
 
 def make_image(name: str, config: OciConfig, source: OciSource, *, now: datetime | None = None) -> ImageManifest:
@@ -88,7 +105,7 @@ def make_image(name: str, config: OciConfig, source: OciSource, *, now: datetime
         return ImageManifest(
             name=name,
             kind=ImageKind.OCI,
-            version=labels.get(VERSION_LABEL) or source.manifest.partition(":")[2][:12],
+            version=_find_version(labels, source),
             description=labels.get(DESCRIPTION_LABEL, ""),
             digest=_NULL_DIGEST,  # the store writes what it finds in the root file
             size=0,
@@ -104,6 +121,10 @@ def make_image(name: str, config: OciConfig, source: OciSource, *, now: datetime
     except (ValidationError, Invalid) as err:
         problem = err.errors()[0]["msg"] if isinstance(err, ValidationError) else err.message
         raise Invalid(f"the config of {name} cannot be honoured: {problem}") from err
+
+
+def _find_version(labels: Mapping[str, str], source: OciSource) -> str:
+    return labels.get(VERSION_LABEL) or source.manifest.partition(":")[2][:12]
 
 
 def _make_entry(run: RunConfig) -> Entry:

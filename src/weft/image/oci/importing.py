@@ -25,7 +25,7 @@ class Received:
     draft: Path
 
 
-class _Feed:
+class Feed:
     """An asynchronous stream, read by a thread."""
 
     def __init__(self, stream: AsyncIterator[bytes]) -> None:
@@ -50,7 +50,7 @@ async def receive(blobs: BlobStore, stream: AsyncIterator[bytes]) -> Received:
     """Read an archive to its end. Raises Invalid for what is none, NoRoom, Unavailable; nothing is left then."""
     draft = await asyncio.to_thread(blobs.make_draft)
     try:
-        feed = _Feed(stream)
+        feed = Feed(stream)
         return Received(await finish(asyncio.to_thread(read_archive, feed, draft, lambda _: None)), draft)
     except OSError as err:
         shutil.rmtree(draft, ignore_errors=True)
@@ -61,16 +61,23 @@ async def receive(blobs: BlobStore, stream: AsyncIterator[bytes]) -> Received:
 
 
 async def take_in(
-    received: Received, name: str | None, store: ImageStore, blobs: BlobStore, progress: Progress
+    received: Received,
+    name: str | None,
+    store: ImageStore,
+    blobs: BlobStore,
+    progress: Progress,
+    *,
+    plan9: bool = False,
 ) -> ImportedImages:
-    """Put the images of an archive into the store, under their own names or under `name`.
+    """Put the images of an archive into the store, under their own names or under `name`. `plan9`: they are roots of
+    Plan 9, even if they do not say so.
 
     Raises Invalid, also for an archive that gives no name; NoRoom, Unavailable. The draft is gone in any case."""
     try:
         images = await asyncio.to_thread(parse_archive, received.archive)
         kept: list[ImageManifest] = []
         for image in _name_all(images, name):
-            kept += await _keep(image, store, blobs, progress)
+            kept += await _keep(image, store, blobs, progress, plan9=plan9)
         return ImportedImages(images=tuple(kept))
     finally:
         await asyncio.to_thread(shutil.rmtree, received.draft, ignore_errors=True)
@@ -86,7 +93,9 @@ def _name_all(images: list[Found], name: str | None) -> Iterable[Found]:
     return images
 
 
-async def _keep(image: Found, store: ImageStore, blobs: BlobStore, progress: Progress) -> list[ImageManifest]:
+async def _keep(
+    image: Found, store: ImageStore, blobs: BlobStore, progress: Progress, *, plan9: bool
+) -> list[ImageManifest]:
     digest = digest_of(image.data)
     kept = []
     with blobs.hold([digest, *image.files]):
@@ -94,7 +103,7 @@ async def _keep(image: Found, store: ImageStore, blobs: BlobStore, progress: Pro
         for name in image.names:
             progress(f"writing the root of {name}", None)
             source = make_source("", digest, image.manifest)
-            kept.append(await keep_image(store, blobs, name, source, image.manifest, progress))
+            kept.append(await keep_image(store, blobs, name, source, image.manifest, progress, plan9=plan9))
     return kept
 
 

@@ -11,6 +11,8 @@ from weft.model.reference import DIGEST_PATTERN
 
 OS, ARCHITECTURE = "linux", "amd64"
 PLATFORM = f"{OS}/{ARCHITECTURE}"
+PLAN9 = "plan9"
+"""Roots of this system are trees of files, of whatever architectures: they are served, and not run here."""
 LARGEST_MANIFEST = 4 << 20
 """What registries take at most, too (distribution specification, "Pushing Manifests")."""
 LARGEST_CONFIG = 8 << 20
@@ -94,7 +96,7 @@ def parse_manifest(data: bytes, media_type: str, where: str) -> Manifest | Index
 
 
 def choose_manifest(index: Index, where: str) -> Descriptor:
-    """The image for our machines. Raises Invalid when there is none, saying which there are."""
+    """The image for our machines, or else a Plan 9 root. Raises Invalid when there is none, saying which there are."""
     images = [entry for entry in index.manifests if entry.media_type in MANIFESTS | {""}]
     fitting = [entry for entry in images if _rank(entry.platform) is not None]
     if not fitting:
@@ -148,6 +150,8 @@ def _rank(platform: Platform | None) -> int | None:
     """How well it fits, 0 is best; None: not at all. An entry that does not say its platform comes last."""
     if platform is None:
         return len(FIRST_VARIANTS)
+    if platform.os == PLAN9:
+        return len(FIRST_VARIANTS) + (1 if platform.architecture == ARCHITECTURE else 2)
     if (platform.os, platform.architecture) != (OS, ARCHITECTURE) or platform.variant not in FIRST_VARIANTS:
         return None
     return FIRST_VARIANTS.index(platform.variant)

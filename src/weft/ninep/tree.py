@@ -58,7 +58,7 @@ class Node(ABC):
     @property
     @abstractmethod
     def qid(self) -> Qid:
-        """What it is, with the version that it has now."""
+        """What it is, with the version that it has now, or had last. Raises nothing."""
 
     @abstractmethod
     async def stat(self) -> Stat:

@@ -1,6 +1,6 @@
 """Commands that files called `ctl` take: tables, which the reference is written from."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from weft.ninep.words import NinepError
 class Command:
     """One command. `ask` is the client's route that it stands for, told of what the file is about and what was given.
 
-    `usage` is what it takes (see grammar.py), `cli` the commands of the command line that it stands for.
+    `usage` is what it takes (see grammar.py), `cli` the commands of the command line that it stands for. `first` is
+    what has to be known before: what it answers is told as `before`.
     """
 
     word: str
@@ -23,6 +24,7 @@ class Command:
     text: str
     cli: tuple[str, ...]
     ask: Callable[[Client, str, Given], object]
+    first: Callable[[Client, str], object] | None = None
 
 
 def table(*commands: Command) -> Mapping[str, Command]:
@@ -30,17 +32,15 @@ def table(*commands: Command) -> Mapping[str, Command]:
     return {command.word: command for command in commands}
 
 
-def runs(
-    api: Api, commands: Mapping[str, Command], subject: str = "", then: Callable[[Command], None] | None = None
-) -> Run:
-    """Carries commands of a table out, on what is called `subject`; `then` is told of those that were."""
+def runs(api: Api, commands: Mapping[str, Command], subject: str = "") -> Run:
+    """Carries commands of a table out, on what is called `subject`."""
 
     async def run(words: list[str]) -> None:
-        command = find(commands, words[0])
+        command: Command = find(commands, words[0])
         given = Grammar(command.word, command.usage).read(words[1:])
+        if (first := command.first) is not None:
+            given = {**given, "before": await ask(api, lambda client: first(client, subject))}
         await ask(api, lambda client: command.ask(client, subject, given))
-        if then is not None:
-            then(command)
 
     return run
 
@@ -56,13 +56,3 @@ def find(commands: Mapping[str, Any], word: str) -> Any:
     if (command := commands.get(word)) is None:
         raise NinepError(f"invalid: no command {word!r}; there is {', '.join(commands)}")
     return command
-
-
-def either(first: Run, words: Iterable[str], second: Run) -> Run:
-    """Commands that begin with one of `words` are for `first`, all others for `second`."""
-    own = frozenset(words)
-
-    def run(line: list[str]) -> Awaitable[object]:
-        return first(line) if line[0] in own else second(line)
-
-    return run

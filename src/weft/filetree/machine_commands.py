@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weft.client.client import Client
+from weft.filetree import specs
 from weft.filetree.commands import Command, table
 from weft.filetree.grammar import Given
-from weft.filetree.specs import add_setting
 from weft.model.errors import Invalid
 from weft.model.options import parse_label
 from weft.model.ranges import parse_cpus_wish, parse_memory_wish
@@ -36,7 +36,7 @@ def _snapshot(client: Client, name: str, given: Given) -> object:
 def _insert(client: Client, port: str, given: Given) -> object:
     spec = {"appliance": given["appliance"], "before": port, "lifetime": given["for"], "position": given["at"]}
     spec |= {key: given[key] for key in ("name", "mode", "fail", "memory", "cold")}
-    spec = {key: value for key, value in spec.items() if value not in (None, False)}
+    spec = {key: value for key, value in spec.items() if value is not None and value is not False}
     settings = read_settings(given["settings"])
     return client.create_insert(spec | ({"settings": settings} if settings else {}), wait=not given["nowait"])
 
@@ -46,6 +46,18 @@ def _change_insert(client: Client, _port: str, given: Given) -> object:
     return client.change_insert(given["name"], {key: value for key, value in changes.items() if value is not None})
 
 
+def _update(client: Client, name: str, given: Given) -> object:
+    draft: specs.Draft = {}
+    specs.add_line(draft, [given["key"], *given["values"]])
+    changes = specs.make_changes(draft, given["before"])
+    return client.update_machine(name, changes, restart=given["restart-now"], wait=not given["nowait"])
+
+
+def _unlabel(client: Client, name: str, given: Given) -> object:
+    kept = {key: value for key, value in given["before"]["labels"].items() if key not in given["keys"]}
+    return client.update_machine(name, {"labels": kept})
+
+
 def read_settings(words: Sequence[str]) -> dict[str, Any]:
     """Settings from KEY=VALUE, and KEY+=ITEM for lists. Raises Invalid."""
     found: dict[str, Any] = {}
@@ -53,7 +65,7 @@ def read_settings(words: Sequence[str]) -> dict[str, Any]:
         name, equals, value = word.partition("=")
         if not equals or not name.rstrip("+"):
             raise Invalid(f"{word!r} is not KEY=VALUE")
-        add_setting(found, name, value)
+        specs.add_setting(found, name, value)
     return found
 
 
@@ -84,6 +96,14 @@ MACHINE: Mapping[str, Command] = table(
         _scale,
     ),
     Command(
+        "update", "[restart-now] [nowait] KEY VALUES...",
+        "Gives a part of its spec another value; with `restart-now` also one that it has from a start on.",
+        ("update", "elastic set"), _update, lambda client, name: client.machine(name),
+    ),
+    Command(
+        "unlabel", "KEYS...", "Takes labels away.", ("update",), _unlabel, lambda client, name: client.machine(name),
+    ),
+    Command(
         "fork", "[name=NAME] [count=N] [remove] [shadow]", "Makes copies that go on from where it is.", ("fork",),
         lambda client, name, given: client.fork_machine(
             name, copy=given["name"], count=given["count"] or 1, remove=given["remove"], shadow=given["shadow"]
@@ -108,7 +128,7 @@ MACHINE: Mapping[str, Command] = table(
         ),
     ),
 )  # fmt: skip
-"""Commands for a machine; beside them `update`, which is not one request (machines.py)."""
+"""Commands for a machine."""
 
 PORT: Mapping[str, Command] = table(
     Command(

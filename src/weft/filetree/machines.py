@@ -8,13 +8,12 @@ import yaml
 from weft.client.client import is_live
 from weft.client.telling import Call
 from weft.filetree import specs
-from weft.filetree.commands import ask, either, runs
+from weft.filetree.commands import ask, runs
 from weft.filetree.consoles import console_control, console_file
 from weft.filetree.drafts import Draft
 from weft.filetree.events import event_file
 from weft.filetree.files import OpenCommands, Run, commands, opened, text
 from weft.filetree.floppies import firewall_folder, floppy_folder
-from weft.filetree.grammar import Grammar
 from weft.filetree.machine_commands import MACHINE
 from weft.filetree.nodes import CHANGE, READ_WRITE, Entry, Fixed, Listed, Make
 from weft.filetree.ports import port_folder
@@ -24,9 +23,6 @@ from weft.filetree.streams import awaited
 from weft.filetree.views import dump_json, dump_processes, dump_stats, dump_status, dump_wait
 from weft.ninep.tree import OpenFile
 from weft.ninep.words import NinepError, OpenMode
-
-UPDATE = Grammar("update", "[restart] KEY VALUES...")
-UNLABEL = Grammar("unlabel", "KEYS...")
 
 
 def machine_folder(room: Room) -> Make:
@@ -69,7 +65,7 @@ def machine_files(room: Room, name: str) -> Mapping[str, Make]:
         return dump_wait(view)
 
     return {
-        "ctl": commands(machine_run(room, name), _shows(name)),
+        "ctl": commands(runs(api, MACHINE, name), _shows(name)),
         "status": of(lambda client: client.machine(name), dump_status),
         "view": of(lambda client: client.machine(name), dump_json),
         "config": text(lambda: _show_config(room, name)),
@@ -90,34 +86,10 @@ def machine_files(room: Room, name: str) -> Mapping[str, Make]:
     }
 
 
-def machine_run(room: Room, name: str) -> Run:
-    """The commands of a machine's `ctl`."""
-
-    async def change(words: list[str]) -> None:
-        view = await ask(room.api, lambda client: client.machine(name))
-        if words[0] == UNLABEL.word:
-            gone = UNLABEL.read(words[1:])["keys"]
-            kept = {key: value for key, value in view["labels"].items() if key not in gone}
-            await ask(room.api, lambda client: client.update_machine(name, {"labels": kept}))
-            return
-        given = UPDATE.read(words[1:])
-        await ask(
-            room.api, lambda client: client.update_machine(name, _read_changes(given, view), restart=given["restart"])
-        )
-
-    return either(change, (UPDATE.word, UNLABEL.word), runs(room.api, MACHINE, name))
-
-
-def _read_changes(given: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, Any]:
-    draft: specs.Draft = {}
-    specs.add_line(draft, [given["key"], *given["values"]])
-    return specs.make_changes(draft, view)
-
-
 def _draft_run(room: Room, draft: Draft) -> Run:
     async def run(words: list[str]) -> None:
         if draft.made:
-            await machine_run(room, draft.name)(words)
+            await runs(room.api, MACHINE, draft.name)(words)
         else:
             await room.drafts.run(draft, words)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 from weft.filetree.api import Api
 from weft.filetree.commands import ask
@@ -29,7 +30,11 @@ class Room:
         """Those of a machine."""
         return self._programs.setdefault(machine, Programs(self.api, machine))
 
-    async def machines(self) -> Sequence[str]:
-        """Names of all machines but those that pools keep, which are nobody yet."""
+    async def views(self) -> Sequence[dict[str, Any]]:
+        """All machines but those that pools keep, which are nobody yet."""
         views = await ask(self.api, lambda client: client.machines(all=True))
-        return [str(view["name"]) for view in views if view["state"] != "pooled"]
+        return [view for view in views if view["state"] != "pooled"]
+
+    async def machines(self) -> Sequence[str]:
+        """Their names."""
+        return [str(view["name"]) for view in await self.views()]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from weft.filetree.api import Api
-from weft.filetree.commands import ask, runs
+from weft.filetree.commands import runs
 from weft.filetree.events import event_file, log_file
 from weft.filetree.fabric_commands import FABRIC
 from weft.filetree.files import commands, text
@@ -44,8 +44,7 @@ def room_files(room: Room) -> Mapping[str, Make]:
     """What there is of a room."""
 
     async def show_status() -> str:
-        views = await ask(room.api, lambda client: client.machines(all=True))
-        return "".join(dump_status(view) for view in views)
+        return "".join(map(dump_status, await room.views()))
 
     return {
         "clone": clone_file(room),

@@ -29,13 +29,9 @@ def dump_status(view: View) -> str:
 
 
 def dump_wait(view: View) -> str:
-    """How a machine ended, in words: its name, its exit status, milliseconds that it ran, and why if that is known."""
-    end = view.get("exit") or {}
-    ran = int(((view.get("started") or 0) and (view.get("ended") or 0)) * 1000)
-    return (
-        join_words([view["name"], str(_exit_status(end)), str(ran), end.get("reason") or view.get("reason") or ""])
-        + "\n"
-    )
+    """How a machine ended, in words: its name, its exit status, and why if that is known."""
+    why = (view.get("exit") or {}).get("reason") or view.get("reason") or ""
+    return join_words([view["name"], str(_exit_status(view.get("exit") or {})), why]) + "\n"
 
 
 def _exit_status(end: View) -> int:

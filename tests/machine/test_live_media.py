@@ -1,5 +1,7 @@
 """Live media as machines: CDs that boot, a floppy that is written back to, disks, a screen; without an agent inside."""
 
+import asyncio
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,10 @@ from tests import rfb
 from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
 from tests.multiboot.building import TestKernels
 from tests.multiboot.media import make_cd, make_floppy, read_floppy
+
+from weft.host.qemu import open_qmp
+
+SMALL = ("--memory", "64M")
 
 
 @pytest.fixture(scope="module")
@@ -47,20 +53,76 @@ def wait_prompt(fabric: TestFabric, name: str) -> None:
 def test_a_live_cd_keeps_its_configuration_on_a_floppy(
     profile: str, shared: TestFabric, cd: Path, tmp_path: Path
 ) -> None:
-    floppy = make_floppy(tmp_path / "floppy.img", "color=red\n")
-    name = f"live-{profile}"
+    floppy, name = make_floppy(tmp_path / "floppy.img", "color=red\n"), f"live-{profile}"
     media = ["--cdrom", str(cd), "--cdrom", str(cd), "--floppy-drive", str(floppy)]
-    shared.run("run", "-d", "--name", name, "--profile", profile, "--memory", "64M", *media, "foreign")
+    shared.run("run", "-d", "--name", name, "--profile", profile, *SMALL, *media, "foreign")
     wait_prompt(shared, name)
     type_line(shared, name, "config color", "color=red")
     type_line(shared, name, "save color=blue", "saved")
+    assert read_floppy(floppy) == "color=red\ncolor=blue\n", "it is written when the machine is told so"
     shared.run("stop", name)
-    assert read_floppy(floppy) == "color=red\ncolor=blue\n"
+    assert "power button" in log(shared, name)
+    shared.run("start", name)
+    wait_prompt(shared, name)
+    type_line(shared, name, "config color", "color=blue")
+    assert sorted(drives(shared, name)) == ["cdrom0", "cdrom1", "drive-a"]
+    shared.run("kill", name)
+
+
+def drives(fabric: TestFabric, name: str) -> list[str]:
+    """The drives of a machine that have something in them, as its QEMU calls them."""
+
+    async def ask() -> list[str]:
+        qmp = await open_qmp(fabric.home / "machines" / name / "qmp.sock", timeout=PATIENCE)
+        found = await qmp.execute("query-block")
+        await qmp.close()
+        return [Path(drive["qdev"]).name for drive in found if drive.get("inserted")]
+
+    return asyncio.run(ask())
+
+
+def test_one_that_does_not_know_its_power_button_is_switched_off(shared: TestFabric, cd: Path, tmp_path: Path) -> None:
+    floppy = make_floppy(tmp_path / "floppy.img", "powerbutton=ignored\n")
+    media = ["--cdrom", str(cd), "--floppy-drive", str(floppy)]
+    shared.run("run", "-d", "--name", "deaf", "--stop-timeout", "1s", *SMALL, *media, "foreign")
+    wait_prompt(shared, "deaf")
+    shared.run("stop", "deaf")
+    assert shared.client.machine("deaf")["state"] == "stopped"
+    assert "power button" not in log(shared, "deaf")
+
+
+def test_a_disk_boots_and_is_one_machines_at_a_time(shared: TestFabric, cd: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.img"
+    shutil.copy(cd, disk)
+    shared.run("run", "-d", "--name", "owner", *SMALL, "--disk", str(disk), "foreign")
+    wait_prompt(shared, "owner")
+    shared.run("room", "create", "elsewhere")
+    for option, place in (("--disk", "default"), ("--cdrom", "default"), ("--disk", "elsewhere")):
+        done = shared.run(
+            "--room", place, "run", "-d", "--name", "taker", *SMALL, option, str(disk), "foreign", check=False
+        )
+        assert done.stderr.startswith(b"weft: wrong-state: "), done
+        assert (b"'owner'" in done.stderr) == (place == "default"), "a room knows its own machines alone"
+    shared.run("kill", "owner")
+    shared.run("run", "-d", "--name", "heir", *SMALL, "--cdrom", str(disk), "foreign")
+    shared.run("rm", "-f", "owner", "heir")
+    assert disk.exists()
+
+
+def test_a_medium_that_is_gone_is_told(shared: TestFabric, cd: Path, tmp_path: Path) -> None:
+    floppy = make_floppy(tmp_path / "floppy.img", "")
+    media = ["--cdrom", str(cd), "--floppy-drive", str(floppy)]
+    shared.run("run", "-d", "--name", "forgetful", *SMALL, *media, "foreign")
+    shared.run("kill", "forgetful")
+    floppy.unlink()
+    assert shared.refusal("start", "forgetful") == "unavailable"
+    assert shared.refusal("run", "--name", "never", "--floppy-drive", str(floppy), "foreign") == "not-found"
+    assert "never" not in shared.text("ps", "-a")
 
 
 def test_a_screen_is_seen_by_vnc_viewers(shared: TestFabric, cd: Path) -> None:
     media = ["--cdrom", str(cd), "--display", "vnc"]
-    shared.run("run", "-d", "--name", "seen", "--memory", "64M", *media, "foreign")
+    shared.run("run", "-d", "--name", "seen", *SMALL, *media, "foreign")
     wait_prompt(shared, "seen")
     with Popen([*shared.argv, "display", "seen"], stdout=PIPE) as display:
         assert display.stdout is not None

@@ -10,7 +10,10 @@ CONFIG = "CONFIG.INI"
 
 
 def make_cd(path: Path, kernel: Path, words: str = "") -> Path:
-    """A CD whose boot loader, isolinux, starts a multiboot kernel with `words` on its command line."""
+    """A CD whose boot loader, isolinux, starts a multiboot kernel with `words` on its command line.
+
+    Its first sector is that of a disk, too, so the same image boots from one.
+    """
     folder = path.with_suffix(".tree")
     (folder / "isolinux").mkdir(parents=True)
     loader = (ISOLINUX, *(MODULES / name for name in ("ldlinux.c32", "libcom32.c32", "mboot.c32")))
@@ -18,8 +21,9 @@ def make_cd(path: Path, kernel: Path, words: str = "") -> Path:
         shutil.copy(file, folder / "isolinux")
     shutil.copy(kernel, folder / "kernel")
     (folder / "isolinux" / "isolinux.cfg").write_text(f"PROMPT 0\nDEFAULT mboot.c32 /kernel {words}\n")
-    boot = ["-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot"]
-    _run("xorriso", "-as", "mkisofs", *boot, "-boot-load-size", "4", "-boot-info-table", "-o", str(path), str(folder))
+    boot = ["-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4"]
+    boot += ["-boot-info-table", "-isohybrid-mbr", str(ISOLINUX.with_name("isohdpfx.bin"))]
+    _run("xorriso", "-as", "mkisofs", *boot, "-o", str(path), str(folder))
     shutil.rmtree(folder)
     return path
 

@@ -6,11 +6,14 @@ limits are like those of any machine.
 
 from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from weft.model.errors import Invalid
 
+DiskFormat = Literal["raw", "qcow2"]
+"""Which images of disks can be had."""
 MAX_CDROMS = 2
 MAX_DISKS = 8
 MAX_INI = 24_000

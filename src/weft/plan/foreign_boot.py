@@ -6,13 +6,10 @@ sandbox, and no other file can take the place of one that was checked.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-from weft.model.foreign import NicModel
+from weft.model.foreign import DiskFormat, NicModel
 from weft.model.machine import Profile
 from weft.plan.boot import BootNic, channel_arguments, process_arguments
-
-Format = Literal["raw", "qcow2"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +17,7 @@ class Medium:
     """An image of a CD, a floppy or a disk. `fd` was opened for what is to be done with it."""
 
     fd: int
-    format: Format = "raw"
+    format: DiskFormat = "raw"
     read_only: bool = False
 
 
@@ -53,6 +50,11 @@ class ForeignBoot:
     screen: bool = False
     own_filter: bool = True
 
+    @property
+    def has_media(self) -> bool:
+        """Whether anything is read from files while it runs."""
+        return bool(self.cdroms or self.floppy or self.disks)
+
 
 _NICS = {NicModel.VIRTIO: "virtio-net-pci", NicModel.E1000E: "e1000e"}
 _FIRST, _CDS, _DISKS = 1, 10, 20
@@ -62,7 +64,7 @@ _FIRST, _CDS, _DISKS = 1, 10, 20
 def plan_foreign_boot(boot: ForeignBoot) -> list[str]:
     """QEMU's arguments, without the program's own name."""
     return [
-        *process_arguments(boot.name, boot.uuid, boot.accel, disks=bool(boot.disks), own_filter=boot.own_filter),
+        *process_arguments(boot.name, boot.uuid, boot.accel, disks=boot.has_media, own_filter=boot.own_filter),
         *_board(boot),
         *_kernel(boot),
         *channel_arguments(boot.qmp_fd, boot.serial_fd, boot.serial_log),
@@ -108,15 +110,22 @@ def _media(boot: ForeignBoot) -> Iterator[str]:
         yield from _drive("floppy", boot.floppy)
         if boot.profile is Profile.Q35:
             yield from ("-device", "isa-fdc,id=fdc")
-        yield from ("-device", "floppy,id=drive-a,unit=0,drive=floppy,drive-type=144")
+        # Such a drive knows no flush: what the machine writes is on the host's disk when it is told so.
+        yield from ("-device", "floppy,id=drive-a,unit=0,drive=floppy,drive-type=144,write-cache=off")
     for index, medium in enumerate(boot.disks):
-        yield from _drive(f"disk{index}", medium)
-        yield from ("-device", f"virtio-blk-pci,id=hd{index},drive=disk{index},bootindex={_DISKS + index}")
+        yield from _drive(f"disk{index}", medium, discard=True)
+        device = f"virtio-blk-pci,id=hd{index},drive=disk{index},write-cache=on,bootindex={_DISKS + index}"
+        yield from ("-device", device)
 
 
-def _drive(node: str, medium: Medium) -> Iterator[str]:
-    """The set of descriptors has the number of the one that is in it."""
-    access = "read-only=on" if medium.read_only else "read-only=off"
+def _drive(node: str, medium: Medium, *, discard: bool = False) -> Iterator[str]:
+    """The set of descriptors has the number of the one that is in it. `discard`: what is deleted is given back."""
     yield from ("-add-fd", f"fd={medium.fd},set={medium.fd}")
-    file = f"file.driver=file,file.filename=/dev/fdset/{medium.fd},file.locking=off"
-    yield from ("-blockdev", f"driver={medium.format},node-name={node},{access},{file}")
+    if medium.read_only:
+        access, locking = "read-only=on", "off"
+    else:
+        # QEMU's own lock stands behind ours, which other QEMUs do not know: no second writer, whoever it is.
+        access, locking = "read-only=off", "on"
+    back = ("discard=unmap", "file.discard=unmap") if discard else ()
+    file = f"file.driver=file,file.filename=/dev/fdset/{medium.fd},file.locking={locking}"
+    yield from ("-blockdev", ",".join([f"driver={medium.format},node-name={node},{access}", *back, file]))

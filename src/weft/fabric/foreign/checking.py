@@ -1,9 +1,7 @@
 """Whether there can be a machine with a system of its own here: its kernel, its files."""
 
-from pathlib import Path
-
+from weft.fabric.foreign.media import check_media
 from weft.fabric.site import Site
-from weft.host.media import check_medium
 from weft.model.errors import Invalid
 from weft.model.foreign import ForeignSpec, Plan9Spec
 from weft.model.image import ImageKind, ImageManifest
@@ -29,16 +27,12 @@ def complete_foreign(spec: MachineSpec, image: ImageManifest) -> MachineSpec:
 
 
 def check_foreign(site: Site, spec: MachineSpec) -> str:
-    """The name of its kernel; empty: it has none. Raises NotFound (kernel, file), Invalid."""
+    """The name of its kernel; empty: it has none. Raises NotFound (kernel, file), Unavailable, Invalid."""
     foreign = spec.foreign
     assert foreign is not None, "it is foreign"
     if foreign.plan9 is not None:
         plan_ini(Plan9Machine(spec.name), foreign.plan9.ini, foreign.plan9.options)
-    home = site.home.resolve()
-    for file in map(Path, (*foreign.cdroms, *foreign.writes)):
-        check_medium(file)
-        if file.resolve().is_relative_to(home):
-            raise Invalid(f"{file} is the fabric's own: no machine may have it")
+    check_media(site, foreign)
     if spec.kernel is not None:
         kernel = site.kernels.get(spec.kernel)
         if kernel.format != "multiboot":

@@ -2,21 +2,19 @@
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 from weft.fabric.foreign.kernels import find_kernel
+from weft.fabric.foreign.media import open_media
 from weft.fabric.latching import describe_limits, latch
 from weft.fabric.launch import Held
 from weft.fabric.logs import open_logs
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
-from weft.host.media import open_medium
 from weft.host.sandbox import Bind
 from weft.host.sockets import listen_unix
-from weft.model.foreign import Display, ForeignSpec
+from weft.model.foreign import Display
 from weft.plan.boot import BootNic
-from weft.plan.foreign_boot import ForeignBoot, Medium, plan_foreign_boot
+from weft.plan.foreign_boot import ForeignBoot, plan_foreign_boot
 from weft.plan.linknames import tap_name
 
 
@@ -32,7 +30,7 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
         qmp, serial = (stack.enter_context(listen_unix(path)).fileno() for path in (files.qmp, files.serial))
         nics = await _open_nics(stack, site, machine)
-        media = _open_media(stack, foreign)
+        media = open_media(stack, site, machine)
         log = Bind(files.log, "serial.log", writable=True)
         boot = ForeignBoot(
             name=machine.name,
@@ -75,26 +73,3 @@ async def _open_nics(stack: ExitStack, site: Site, machine: MachineRecord) -> tu
         stack.callback(os.close, fd)
         nics.append(BootNic(nic.mac, fd))
     return tuple(nics)
-
-
-@dataclass(frozen=True, slots=True)
-class _Media:
-    cdroms: tuple[Medium, ...]
-    floppy: Medium | None
-    disks: tuple[Medium, ...]
-
-    @property
-    def fds(self) -> list[int]:
-        floppy = () if self.floppy is None else (self.floppy,)
-        return [medium.fd for medium in (*self.cdroms, *floppy, *self.disks)]
-
-
-def _open_media(stack: ExitStack, foreign: ForeignSpec) -> _Media:
-    def open_one(file: str, *, read_only: bool = False) -> Medium:
-        return Medium(open_medium(stack, Path(file), read_only=read_only), read_only=read_only)
-
-    return _Media(
-        cdroms=tuple(open_one(file, read_only=True) for file in foreign.cdroms),
-        floppy=open_one(foreign.floppy_drive) if foreign.floppy_drive else None,
-        disks=tuple(open_one(file) for file in foreign.disks),
-    )

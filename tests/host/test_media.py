@@ -1,0 +1,118 @@
+"""Images in drives: which files can be, who has one, and a real QEMU that inherits it with its lock."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from weft.host.media import Drive, check_medium, open_medium
+from weft.model.errors import Invalid, NotFound, Unavailable, WeftError, WrongState
+
+pytestmark = pytest.mark.host
+FLOPPY = 1440 << 10
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    home.mkdir()
+    return home
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    return make(tmp_path / "image", FLOPPY)
+
+
+def make(path: Path, size: int, head: bytes = b"") -> Path:
+    path.write_bytes(head)
+    os.truncate(path, size)
+    return path
+
+
+@pytest.mark.parametrize("drive", Drive)
+def test_an_image_is_opened_for_what_is_done_with_it(drive: Drive, stack: ExitStack, image: Path, home: Path) -> None:
+    check_medium(image, drive, home)
+    medium = open_medium(stack, image, drive, home)
+    assert medium.format == "raw"
+    if drive.writes:
+        assert os.pwrite(medium.fd, b"x", 0) == 1
+    else:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.pwrite(medium.fd, b"x", 0)
+
+
+def test_the_format_is_that_of_the_first_bytes_of_a_disk_alone(stack: ExitStack, tmp_path: Path, home: Path) -> None:
+    image = make(tmp_path / "a", FLOPPY, b"QFI\xfb\0\0\0\3")
+    assert open_medium(stack, image, Drive.DISK, home).format == "qcow2"
+    other = make(tmp_path / "b", FLOPPY, b"QFI\xfb\0\0\0\3")
+    assert open_medium(stack, other, Drive.FLOPPY, home).format == "raw"
+
+
+def refusal(path: Path, drive: Drive, home: Path) -> WeftError:
+    with pytest.raises(WeftError) as caught:
+        check_medium(path, drive, home)
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+    return caught.value
+
+
+def test_what_cannot_be_in_a_drive_is_said(tmp_path: Path, home: Path, image: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(make(home / "weft.db", FLOPPY))
+    assert isinstance(refusal(tmp_path / "none", Drive.CDROM, home), NotFound)
+    assert isinstance(refusal(tmp_path / "pipe", Drive.CDROM, home), Invalid)
+    assert isinstance(refusal(Path("/dev/null"), Drive.DISK, home), Invalid)
+    assert "fabric's own" in str(refusal(tmp_path / "link", Drive.DISK, home))
+    assert "is empty" in str(refusal(make(tmp_path / "empty", 0), Drive.DISK, home))
+    assert "and not 1474560" in str(refusal(make(tmp_path / "short", 1440), Drive.FLOPPY, home))
+    assert "rests on" in str(refusal(make(tmp_path / "rests", 99, b"QFI\xfb\0\0\0\3\1\1"), Drive.DISK, home))
+    assert isinstance(refusal(tmp_path, Drive.DISK, home), Invalid)
+
+
+def test_one_that_is_missing_when_it_is_wanted_is_unavailable(stack: ExitStack, tmp_path: Path, home: Path) -> None:
+    with pytest.raises(Unavailable, match="No such file"):
+        open_medium(stack, tmp_path / "none", Drive.CDROM, home)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "can"),
+    [
+        (Drive.CDROM, Drive.CDROM, True),
+        (Drive.CDROM, Drive.DISK, False),
+        (Drive.DISK, Drive.CDROM, False),
+        (Drive.DISK, Drive.FLOPPY, False),
+    ],
+)
+def test_many_read_or_one_writes(first: Drive, second: Drive, can: bool, image: Path, home: Path) -> None:
+    with ExitStack() as stack:
+        open_medium(stack, image, first, home)
+        if can:
+            open_medium(stack, image, second, home)
+            return
+        with pytest.raises(WrongState, match="in use"):
+            open_medium(stack, image, second, home)
+    with ExitStack() as stack:
+        open_medium(stack, image, second, home)
+
+
+def test_the_lock_is_held_by_who_inherits_the_image(image: Path, home: Path) -> None:
+    with ExitStack() as stack:
+        fd = open_medium(stack, image, Drive.DISK, home).fd
+        holder = subprocess.Popen(["sleep", "60"], pass_fds=[fd])
+    try:
+        with ExitStack() as stack, pytest.raises(WrongState):
+            open_medium(stack, image, Drive.DISK, home)
+    finally:
+        holder.kill()
+        holder.wait()
+    with ExitStack() as stack:
+        open_medium(stack, image, Drive.DISK, home)

@@ -7,7 +7,6 @@ daemon. While it lives, it alone holds them.
 import errno
 import os
 import socket
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,11 @@ from weft.host.namespace import Namespace
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.host.process import start_latched
 from weft.host.records import find_record, is_of, write_record
-from weft.host.sandbox import INSIDE, Bind, Identity, plan_sandbox
+from weft.host.sandbox import Identity, plan_sandbox
+from weft.host.walled_python import plan_walled
 from weft.model.errors import Exists, Invalid, Unavailable, WeftError
 
 BACKLOG = 512
-_MAIN = f"import sys; sys.path.insert(0, {str(INSIDE)!r}); from forward.main import main; main(sys.argv[1:])"
 _LOWEST_FREE = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
@@ -103,10 +102,8 @@ def start_forwarder(
         for listener in listeners
         for word in (listener.protocol, str(listener.sock.fileno()), target, str(listener.guest_port))
     ]
-    code = Bind(Path(forward.__file__).parent, "forward")
-    python, binds = _plan_python(Path(sys.base_prefix))
-    argv = [*python, "-I", "-S", "-c", _MAIN, *words]
-    walls = plan_sandbox(argv, binds=[code, *binds], identity=identity, share_net=True)
+    argv, binds = plan_walled(forward, words)
+    walls = plan_sandbox(argv, binds=binds, identity=identity, share_net=True)
     log = os.open(record.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         fds = [listener.sock.fileno() for listener in listeners]
@@ -122,15 +119,6 @@ def close_all(listeners: Iterable[Listener]) -> None:
     """Let go of sockets; a forwarder that has them keeps them."""
     for listener in listeners:
         listener.sock.close()
-
-
-def _plan_python(prefix: Path) -> tuple[list[str], list[Bind]]:
-    """How to run this very Python within the walls, which have the host's /usr only."""
-    name = f"bin/python{sys.version_info.major}.{sys.version_info.minor}"
-    if prefix.is_relative_to("/usr"):
-        return [str(prefix / name)], []
-    inside = Bind(prefix, "python")
-    return ["/usr/bin/env", f"LD_LIBRARY_PATH={inside.inside}/lib", str(inside.inside / name)], [inside]
 
 
 def _translate(err: OSError, what: str) -> WeftError:

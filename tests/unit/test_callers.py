@@ -37,7 +37,8 @@ def test_the_set_and_its_rule_as_text():
     assert plan_caller_set([]) == "set callers { type ifname . ipv4_addr . inet_service; }"
     elements = 'elements = { "g1" . 10.0.0.2 . 5640, "g12" . 10.0.1.9 . 564 };'
     assert plan_caller_set([OTHER, ONE]) == f"set callers {{ type ifname . ipv4_addr . inet_service; {elements} }}"
-    rule = 'iifname "g1" ip daddr 10.0.0.1 iifname . ip saddr . tcp dport @callers accept'
+    here = 'iifname "g1" ip daddr { 10.0.0.1, 255.255.255.255 } meta l4proto { tcp, udp }'
+    rule = f"{here} iifname . ip saddr . th dport @callers accept"
     assert plan_caller_rule("g1", "10.0.0.1") == rule
 
 
@@ -59,6 +60,12 @@ async def test_only_machines_that_are_to_be_heard_are(room: Room):
     assert list(room.ports.callers.find_callers()) == [ONE]
     await room.machines.remove("in")
     assert list(room.ports.callers.find_callers()) == []
+
+
+async def test_who_asks_for_an_address_is_heard_without_one(room: Room):
+    await make(room, "in", GatewayPort.DHCP, nics=(NicSpec(network="lan", address=IPv4Address("10.0.0.2")),))
+    heard = {str(caller.address) for caller in room.ports.callers.find_callers()}
+    assert heard == {"0.0.0.0", "10.0.0.2"}
 
 
 async def test_who_could_be_anybody_is_not_heard(room: Room):

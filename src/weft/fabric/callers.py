@@ -55,7 +55,8 @@ class Callers:
             for nic in machine.nics if ports else ():
                 network = networks.get(nic.network) if nic.network and nic.pinned else None
                 if network is not None and nic.address is not None:
-                    yield from (Caller(network.gateway_link, nic.address, port) for port in ports)
+                    link, own = network.gateway_link, nic.address
+                    yield from (Caller(link, address, port) for port in ports for address in port.addresses(own))
 
     async def _change(self, changes: ElementChanges, wanted: frozenset[Caller], plan: Plan) -> None:
         self._loaded = None  # one that is cut off may have been made or not

@@ -12,16 +12,29 @@ from ipaddress import IPv4Address
 from weft.model.elements import ElementChanges, SetElement
 
 SET = "callers"
+NOBODY = IPv4Address(0)
+"""The address of who has none yet."""
+EVERYBODY = IPv4Address("255.255.255.255")
+"""Whom it asks."""
 _NAME_BYTES = 16
 
 
 class GatewayPort(IntEnum):
-    """The TCP ports of a gateway at which not everybody is heard."""
+    """The ports of a gateway at which not everybody is heard; TCP or UDP, as what is served there is."""
 
+    DHCP = 67
+    """What who boots from the network is told. It is asked before there is an address, too."""
+    TFTP = 69
+    HTTP = 80
+    """What who boots from the network loads."""
     ROOT = 564
     """The root of a machine that has no disk: 9P's own number."""
     TREE = 5640
     """The fabric as files."""
+
+    def addresses(self, own: IPv4Address) -> tuple[IPv4Address, ...]:
+        """The addresses from which one asks whose own is `own`."""
+        return (NOBODY, own) if self is GatewayPort.DHCP else (own,)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,8 +64,9 @@ def plan_caller_set(callers: Iterable[Caller]) -> str:
 
 
 def plan_caller_rule(link: str, gateway: str) -> str:
-    """What lets callers in from one network, to the address of its own gateway."""
-    return f'iifname "{link}" ip daddr {gateway} iifname . ip saddr . tcp dport @{SET} accept'
+    """What lets callers in from one network, to the address of its own gateway or to whoever is there."""
+    here = f'iifname "{link}" ip daddr {{ {gateway}, {EVERYBODY} }}'
+    return f"{here} meta l4proto {{ tcp, udp }} iifname . ip saddr . th dport @{SET} accept"
 
 
 def plan_caller_changes(before: Collection[Caller], after: Collection[Caller]) -> ElementChanges:

@@ -1,0 +1,177 @@
+"""What machines boot from over their network: a dnsmasq for DHCP and TFTP, and a hand-out for HTTP, at its gateway.
+
+Both see one folder, in which each machine's files are in a folder named by its address. They run in walls, in the
+room's namespace, and outlive the daemon. Why there are two: docs/decisions/0048-network-boot.md.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from weft.host import handout
+from weft.host.namespace import Namespace
+from weft.host.pids import ExitWatch, stop_processes
+from weft.host.process import Latched, program, start_latched
+from weft.host.records import find_record, is_of, write_record
+from weft.host.sandbox import INSIDE, Bind, Identity, plan_sandbox
+from weft.host.walled_python import plan_walled
+from weft.model.errors import Unavailable
+
+_START_TIMEOUT = 10.0
+_POLL = 0.01
+_HTTP = 80
+_BACKLOG = 64
+_SERVED, _FILES = "served", "files"
+HOSTS, OPTIONS = "hosts", "options"
+TOLD = INSIDE / _SERVED
+"""Where dnsmasq finds the files `HOSTS` and `OPTIONS`, as it sees it."""
+FILES = TOLD / _FILES
+"""Where the machines' files are, as both servers see it."""
+_READY = "TFTP root is"
+"""What dnsmasq says when it has all its sockets."""
+_POWERLESS = ("/usr/bin/unshare", "--user", "--keep-caps", "--")
+"""dnsmasq insists on the power over network links before it serves DHCP, and needs it only to answer otherwise than by
+broadcast. So it has it in a user namespace of its own, to which no link belongs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What dnsmasq is told in files that it reads again on a signal: whom to answer, a line for each, and what."""
+
+    hosts: str
+    options: str
+
+
+@dataclass(frozen=True, slots=True)
+class BootServers:
+    """The servers of one network, in a folder of their own. `identity` is wanted when the daemon is root; `doors` are
+    those of the control group that they are to be in.
+    """
+
+    namespace: Namespace
+    directory: Path
+    identity: Identity | None = None
+    doors: Sequence[Path] = ()
+
+    def files_of(self, address: str) -> Path:
+        """The folder for the files of the machine with this address. They have to be for everybody to read."""
+        return self.directory / _SERVED / _FILES / address
+
+    @property
+    def running(self) -> bool:
+        """Whether both are, in this very namespace."""
+        return all(is_of(record, self.namespace.mark) for record in self._records)
+
+    async def start(self, *, gateway: str, options: Sequence[str], told: Told, timeout: float = _START_TIMEOUT) -> None:
+        """Start them at `gateway`, or adopt those that run; returns when they answer as told, within `timeout` seconds.
+
+        `options` are dnsmasq's. Raises Unavailable, with the end of its log; what ran before has ended then.
+        """
+        dhcp, http = self._records
+        forgets = self._forgets(told)
+        changed = self._write(told)
+        try:
+            if not is_of(http, self.namespace.mark):
+                await self._start_http(gateway)
+            if forgets or not is_of(dhcp, self.namespace.mark):
+                await self._start_dhcp(gateway, options, timeout)
+            elif changed and (found := find_record(dhcp)):
+                for server in found[0].children():
+                    server.send(signal.SIGHUP)
+        except BaseException:
+            await self._end(*self._records)
+            raise
+
+    async def stop(self) -> None:
+        """End those that run, and remove the folder with the files of all machines."""
+        await self._end(*self._records)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    @property
+    def _records(self) -> tuple[Path, Path]:
+        return self.directory / "dhcp.json", self.directory / "http.json"
+
+    async def _start_http(self, gateway: str) -> None:
+        record = self._records[1]
+        await self._end(record)
+        with await _listen(self.namespace, gateway) as listener:
+            argv, binds = plan_walled(handout, [str(listener.fileno()), str(FILES)])
+            self._spawn(record, argv, binds, [listener.fileno()])
+
+    async def _start_dhcp(self, gateway: str, options: Sequence[str], timeout: float) -> None:
+        record = self._records[0]
+        await self._end(record)
+        latched = self._spawn(record, [*_POWERLESS, program("dnsmasq"), *options])
+        await _wait_ready(latched.watch, record.with_suffix(".log"), f"at {gateway}", timeout)
+
+    def _forgets(self, told: Told) -> bool:
+        """Whether somebody is answered no more: dnsmasq would keep its address for it, and refuse that to others."""
+        path = self.directory / _SERVED / HOSTS
+        before = path.read_text() if path.is_file() else ""
+        return not set(before.splitlines()) <= set(told.hosts.splitlines())
+
+    def _write(self, told: Told) -> bool:
+        """Whether there is something new in it."""
+        served = self.directory / _SERVED
+        (served / _FILES).mkdir(parents=True, exist_ok=True)
+        for folder in (served, served / _FILES):
+            folder.chmod(0o755)
+        replaced = [_replace(served / name, text) for name, text in ((HOSTS, told.hosts), (OPTIONS, told.options))]
+        return any(replaced)
+
+    async def _end(self, *records: Path) -> None:
+        for record in records:
+            if found := find_record(record):
+                await stop_processes([*found[0].children(), found[0]], term_for=0)
+            record.unlink(missing_ok=True)
+            record.with_suffix(".log").unlink(missing_ok=True)
+
+    def _spawn(self, record: Path, argv: Sequence[str], binds: Sequence[Bind] = (), fds: Sequence[int] = ()) -> Latched:
+        served = Bind(self.directory / _SERVED, _SERVED)
+        walls = plan_sandbox(argv, binds=[served, *binds], identity=self.identity, share_net=True)
+        log = os.open(record.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            latched = start_latched(self.namespace.argv(walls), fds=fds, doors=self.doors, stdout=log, stderr=log)
+        finally:
+            os.close(log)
+        write_record(record, latched.process, namespace=self.namespace.mark)
+        latched.release()
+        return latched
+
+
+async def _listen(namespace: Namespace, gateway: str) -> socket.socket:
+    """What connects before the hand-out is up waits in it. Raises Unavailable."""
+    listener = await namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the last one may linger
+        listener.bind((gateway, _HTTP))
+        listener.listen(_BACKLOG)
+    except OSError as err:
+        listener.close()
+        raise Unavailable(f"cannot listen at {gateway}:{_HTTP} for machines that boot: {err.strerror}") from err
+    return listener
+
+
+async def _wait_ready(watch: ExitWatch, log: Path, where: str, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while _READY not in (said := log.read_text(errors="replace").strip()):
+        if watch.done or time.monotonic() > deadline:
+            reason = (said.splitlines() or ["it said nothing"])[-1]
+            raise Unavailable(f"no DHCP and TFTP {where}, its log ends: {reason}", detail=said[-2000:])
+        await asyncio.sleep(_POLL)
+
+
+def _replace(path: Path, text: str) -> bool:
+    if path.is_file() and path.read_text() == text:
+        return False
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.chmod(0o644)
+    fresh.replace(path)
+    return True

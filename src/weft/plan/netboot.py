@@ -1,0 +1,107 @@
+"""What is said to machines that boot from their network: by DHCP, and by scripts for iPXE.
+
+Pure. dnsmasq reads what is told to it again on a signal; its options are from dnsmasq(8). iPXE's commands are from
+https://ipxe.org/cmd; what 9boot asks for is in Plan 9's 9boot(8).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import PurePath
+
+SCRIPT, KERNEL, LOADER = "boot.ipxe", "kernel", "loader"
+"""Names of a machine's files: what iPXE does, what it loads for that; a boot loader that its user has chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootNetwork:
+    """A network as machines are told of it: the link with its gateway's address, its range, its name servers."""
+
+    name: str
+    link: str
+    gateway: IPv4Address
+    subnet: IPv4Network
+    resolvers: tuple[str, ...]
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class BootClient:
+    """A machine that boots from its network. `has_loader`: its firmware gets its user's boot loader over TFTP, not
+    a script for iPXE.
+    """
+
+    name: str
+    mac: str
+    address: IPv4Address
+    has_loader: bool = False
+
+    @property
+    def tag(self) -> str:
+        """What dnsmasq knows it by."""
+        return f"m{self.mac.replace(':', '')}"
+
+
+def plan_dnsmasq(network: BootNetwork, hosts: PurePath, options: PurePath, files: PurePath) -> list[str]:
+    """dnsmasq's arguments: no names, no leases but those of its hosts, and to each its own files over TFTP.
+
+    Paths are those that it sees."""
+    return [
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--pid-file=",
+        "--user=",
+        "--log-facility=-",
+        "--quiet-dhcp",
+        "--quiet-tftp",
+        "--port=0",
+        "--bind-interfaces",
+        f"--interface={network.link}",
+        f"--dhcp-range={network.subnet.network_address},static,{network.subnet.netmask},infinite",
+        "--dhcp-ignore=tag:!known",
+        f"--dhcp-hostsfile={hosts}",
+        f"--dhcp-optsfile={options}",
+        "--dhcp-leasefile=/dev/null",
+        "--leasefile-ro",
+        "--dhcp-authoritative",  # who asks for an address that it had elsewhere is refused, and does not wait
+        "--dhcp-broadcast",  # the other way takes power over the namespace's links
+        "--no-ping",
+        "--enable-tftp",
+        f"--tftp-root={files}",
+        "--tftp-unique-root=ip",
+    ]
+
+
+def dump_hosts(clients: Iterable[BootClient]) -> str:
+    """Whom it answers, and with which address."""
+    lines = [f"{one.mac},set:{one.tag},{one.address},{one.name},infinite\n" for one in clients]
+    return "".join(sorted(lines))
+
+
+def dump_options(network: BootNetwork, clients: Iterable[BootClient]) -> str:
+    """What each is told beside its address: those for all, then the file that it boots."""
+    lines = [f"option:router,{network.gateway}\n", f"option:mtu,{network.mtu}\n"]
+    lines += [f"option:domain-name,{network.name}\n"]
+    if network.resolvers:
+        lines.append(f"option:dns-server,{','.join(network.resolvers)}\n")
+    lines += sorted(f"tag:{one.tag},option:bootfile-name,{_boot_file(network, one)}\n" for one in clients)
+    return "".join(lines)
+
+
+def plan_script(words: str, modules: Sequence[str]) -> str:
+    """What iPXE is to do: load the kernel and its modules from beside the script, and start it."""
+    return "\n".join(["#!ipxe", *_load(words, modules), "boot", ""])
+
+
+def config_name(mac: str) -> str:
+    """The file in which 9boot, when a machine with this hardware address runs it, looks for its plan9.ini."""
+    return f"cfg/pxe/{mac.replace(':', '')}"
+
+
+def _load(words: str, modules: Sequence[str]) -> Iterator[str]:
+    yield f"kernel {KERNEL} {words}".rstrip()
+    yield from (f"module {name}" for name in modules)
+
+
+def _boot_file(network: BootNetwork, client: BootClient) -> str:
+    return LOADER if client.has_loader else f"http://{network.gateway}/{SCRIPT}"

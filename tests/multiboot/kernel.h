@@ -95,5 +95,8 @@ void floppy_config(void);
 /* Adds a line to that file, and says whether it could. */
 bool floppy_save(const char *line);
 
+/* root.c: a root over the network, if the configuration says so. */
+void root_start(void);
+
 /* shell.c: commands on the serial line. Does not return. */
 void shell(void);

@@ -13,6 +13,7 @@ void main(uint32_t magic, uint32_t info)
 	acpi_start();
 	floppy_config();
 	disk_start();
+	root_start();
 	say("ready\n");
 	shell();
 }

@@ -1,5 +1,6 @@
 /* Commands on the serial line, a line each. */
-#include "kernel.h"
+#include "net.h"
+#include "ninep.h"
 
 enum { LINE_ROOM = 256 };
 
@@ -9,6 +10,22 @@ struct command {
 };
 
 static void do_echo(const char *argument) { say("%s\n", argument); }
+
+static void do_cat(const char *argument) { ninep_show(argument); }
+
+static void do_rm(const char *argument) { ninep_remove(argument); }
+
+/* FILE TEXT */
+static void do_write(const char *argument)
+{
+	static char path[LINE_ROOM];
+	size_t length = 0;
+
+	for (; argument[length] && argument[length] != ' '; length++)
+		path[length] = argument[length];
+	path[length] = 0;
+	ninep_write(path, argument[length] ? argument + length + 1 : "");
+}
 
 static void do_config(const char *argument)
 {
@@ -66,14 +83,17 @@ static void do_reboot(const char *argument)
 }
 
 static const struct command commands[] = {
+	{"cat", do_cat},
 	{"config", do_config},
 	{"echo", do_echo},
 	{"fshalt", do_fshalt},
 	{"halt", do_halt},
 	{"pci", do_pci},
 	{"reboot", do_reboot},
+	{"rm", do_rm},
 	{"save", do_save},
 	{"sector", do_sector},
+	{"write", do_write},
 };
 
 static void run(const char *line)
@@ -126,6 +146,7 @@ void shell(void)
 			take((char)c);
 		else
 			rest();
+		ip_poll();
 		if (power_button_pressed())
 			mind_button();
 	}

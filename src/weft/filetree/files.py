@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from weft.filetree.nodes import READ, READ_WRITE, WRITE, Entry, Make
-from weft.filetree.words import split_words
+from weft.filetree.words import split_commands
 from weft.ninep.tree import OpenFile
 from weft.ninep.words import NinepError, OpenMode
 
@@ -94,10 +94,9 @@ def opened(mode: int, opens: Callable[[Entry, OpenMode], Awaitable[OpenFile]]) -
 
 
 async def write_commands(data: bytes, run: Run) -> int:
-    """Runs a command for each line, up to the first that fails. Empty lines and remarks are passed over."""
-    for line in decode(data).splitlines():
-        if (words := split_words(line)) and not words[0].startswith("#"):
-            await run(words)
+    """Runs a command for each line, up to the first that fails."""
+    for words in split_commands(decode(data)):
+        await run(words)
     return len(data)
 
 

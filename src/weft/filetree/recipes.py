@@ -4,12 +4,11 @@ Secrets are left out, and so is whatever was chosen and not asked for: what is m
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from weft.filetree.specs import dump_lines
 from weft.filetree.words import join_words
-
-_END = "END"
 
 
 def dump_machine_recipe(name: str, part: Mapping[str, Any], ports: Sequence[Mapping[str, Any]]) -> str:
@@ -26,9 +25,10 @@ def dump_chain_recipe(folder: str, port: Mapping[str, Any]) -> str:
 
 
 def dump_writes(file: str, lines: Iterable[str]) -> str:
-    """Writes lines to a file, in one piece. Neither shell changes anything between quoted ends."""
+    """Writes lines to a file, in one piece. Neither shell changes anything before a quoted end."""
     body = "".join(f"{line}\n" for line in lines)
-    return f"cat >{file} <<'{_END}'\n{body}{_END}\n"
+    end = next(end for number in count(1) if (end := "END" * number) not in body.split("\n"))
+    return f"cat >{file} <<'{end}'\n{body}{end}\n"
 
 
 def _dump_insert(insert: Mapping[str, Any]) -> str:

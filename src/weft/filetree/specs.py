@@ -18,8 +18,13 @@ from weft.model.ranges import change_sizes, parse_cpus, parse_memory
 
 Draft = dict[str, Any]
 """A machine as far as it was said: plain data, as in a fabric file."""
-LISTS = frozenset({"command", "entrypoint", "publish", "volumes", "tmpfs", "health.command"})
-PAIRS = frozenset({"env", "labels", "settings"})
+LISTS = frozenset(
+    {
+        *("command", "entrypoint", "publish", "volumes", "tmpfs", "health.command", "fabric.expose"),
+        *("foreign.cdroms", "foreign.disks"),
+    }
+)
+PAIRS = frozenset({"env", "labels", "settings", "foreign.plan9.options"})
 ALIASES = {
     "nic": "networks",
     "network": "networks",
@@ -29,10 +34,13 @@ ALIASES = {
     "cwd": "workdir",
 }
 """What is one thing may be called so."""
-OURS = ("name", "remove")
-"""Keys that a fabric file has no need of: what the machine is called, and whether it goes when it ends."""
+OURS = ("name", "remove", "foreign")
+"""Keys of a spec that a file has otherwise or not: what it is called, whether it goes when it ends, and what a machine
+has that brings its own system."""
 _ABSENT = frozenset({"build", "pull", "settings_file", "after", "state"})
 """What only a fabric file has a use for."""
+_NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
+"""What a view has for what was not said."""
 _SHELL = ["/bin/sh", "-c"]
 _POLICIES = {"yes": "auto", "no": "manual"}
 """Whether it grows and shrinks by itself, in the words of `weft run`."""
@@ -52,7 +60,7 @@ def find_key(word: str) -> str:
     """The key that a word stands for. Raises Invalid if there is none."""
     key = ALIASES.get(word, word)
     top = key.partition(".")[0]
-    if key not in OURS and (top not in MachineFile.model_fields or top in _ABSENT):
+    if top not in OURS and (top not in MachineFile.model_fields or top in _ABSENT):
         raise Invalid(f"no command and no key {word!r}", hint="keys are those of a machine in a fabric file")
     return key
 
@@ -66,7 +74,7 @@ def add_line(draft: Draft, words: Sequence[str]) -> None:
         _add_nic(draft, values)
     elif key in PAIRS:
         for value in values:
-            _add_pair(draft.setdefault(key, {}), key, value)
+            _add_pair(_place(draft, key).setdefault(key.rpartition(".")[2], {}), key, value)
     elif key in LISTS:
         _place(draft, key).setdefault(key.rpartition(".")[2], []).extend(values)
     elif len(values) > 1:
@@ -115,19 +123,25 @@ def make_request(name: str, draft: Draft) -> tuple[dict[str, Any], dict[str, Any
     """The spec of a new machine for the API, and the settings that it is to begin with. Raises Invalid."""
     if not draft.get("image"):
         raise Invalid(f"machine {name!r}: say which image it boots", hint="image NAME")
-    spec = _parse({key: value for key, value in draft.items() if key not in OURS}).to_spec(name)
+    foreign = draft.get("foreign")
+    ours = OURS if foreign is None else (*OURS, "profile")
+    spec = _parse({key: value for key, value in draft.items() if key not in ours}).to_spec(name)
     plain = spec.model_dump(mode="json", exclude_defaults=True)
-    if str(draft.get("remove", "no")).lower() in ("yes", "true", "1"):
-        plain["remove"] = True
+    plain |= {key: draft[key] for key in ours if key in draft and key != "name"}
     return plain, draft.get("settings", {})
 
 
 def make_changes(draft: Draft, before: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes of the spec of a machine whose view is `before`; labels and limits of which nothing is said stay.
+    """Changes of the spec of a machine whose view is `before`; labels and limits of which nothing is said stay. A limit
+    that is `none` goes.
 
     Raises Invalid.
     """
+    limits = draft.get("limits") or {}
+    gone = [name for name, value in limits.items() if value == "none"]
     other = {key: value for key, value in draft.items() if key not in _SIZES}
+    if gone:
+        other["limits"] = {name: value for name, value in limits.items() if name not in gone}
     changes = _find_sizes(draft)
     if other:
         spec = _parse({"image": before["image"], **other}).to_spec(before["name"]).model_dump(mode="json")
@@ -135,7 +149,7 @@ def make_changes(draft: Draft, before: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("labels", "limits"):
         if key in changes:
             said = {name: value for name, value in (changes[key] or {}).items() if value is not None}
-            changes[key] = {**(before.get(key) or {}), **said}
+            changes[key] = {**(before.get(key) or {}), **said} | (dict.fromkeys(gone) if key == "limits" else {})
     return changes
 
 
@@ -169,6 +183,8 @@ def dump_lines(part: Mapping[str, Any]) -> Iterator[str]:
 def _dump_key(key: str, value: Any) -> Iterator[list[str]]:
     if key == "networks":
         yield from (["networks", *nic] for nic in _dump_nics(value))
+    elif value in _NOTHING and key.startswith("foreign."):
+        return
     elif key in PAIRS:
         yield from ([key, pair] for name, item in value.items() for pair in dump_pairs(name, item))
     elif key == "elastic" and isinstance(value, bool):

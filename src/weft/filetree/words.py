@@ -8,32 +8,43 @@ NUMBER = 11
 """Characters of a number, right-justified, and a space after it: what Plan 9's devices show (stats in cons(3))."""
 NAME = 28
 """Characters of a name at least, left-justified, and a space after it; longer ones are written in full."""
-_SPECIAL = frozenset(" \t\r\n'")
+_SPECIAL = frozenset(" \t\r\n'#")
 
 
-def split_words(line: str) -> list[str]:
-    """The words of a line as Plan 9's tokenize has them: in single quotes anything, and two of them for one.
+def split_commands(text: str) -> list[list[str]]:
+    """The words of each line, as Plan 9's tokenize has them: in single quotes anything, ends of lines too, and two
+    quotes for one. Lines without words, and those that begin with `#`, are left out.
 
     Raises NinepError for a quote without an end.
     """
-    words: list[str] = []
+    commands: list[list[str]] = [[]]
     at = 0
-    while at < len(line):
-        if line[at].isspace():
-            at += 1
+    while at < len(text):
+        if text[at] == "\n":
+            commands.append([])
+        elif text[at] == "#" and not commands[-1]:
+            at = text.find("\n", at) if "\n" in text[at:] else len(text)
             continue
-        word, at = _take_word(line, at)
-        words.append(word)
-    return words
+        elif not text[at].isspace():
+            word, at = _take_word(text, at)
+            commands[-1].append(word)
+            continue
+        at += 1
+    return [words for words in commands if words]
 
 
-def _take_word(line: str, at: int) -> tuple[str, int]:
+def split_words(line: str) -> list[str]:
+    """The words of one command. Raises NinepError."""
+    return [word for words in split_commands(line) for word in words]
+
+
+def _take_word(text: str, at: int) -> tuple[str, int]:
     """One word from `at` on, and where it ends. Quotes may begin and end within it."""
     word, quoted = "", False
-    while at < len(line) and (quoted or not line[at].isspace()):
-        if line[at] != "'":
-            word += line[at]
-        elif quoted and line[at + 1 : at + 2] == "'":
+    while at < len(text) and (quoted or not text[at].isspace()):
+        if text[at] != "'":
+            word += text[at]
+        elif quoted and text[at + 1 : at + 2] == "'":
             word += "'"
             at += 1
         else:

@@ -20,6 +20,7 @@ import uvicorn
 from weft.api.app import make_app
 from weft.fabric.layout import Layout
 from weft.fabric.opening import open_fabric
+from weft.filetree.serving import serve_late
 from weft.guest.binary import read_init
 from weft.host.doctor import diagnose
 from weft.host.sockets import listen_unix
@@ -65,9 +66,11 @@ async def serve(home: Path) -> None:
         server = Server(config)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, shut_down)
-        with listen_unix(layout.socket, backlog=BACKLOG) as sock:
+        with listen_unix(layout.socket, backlog=BACKLOG) as sock, listen_unix(layout.files, backlog=BACKLOG) as files:
             log.info("serving %s", home)
-            await _run(server, sock)
+            async with serve_late(home, files):
+                await _run(server, sock)
+            layout.files.unlink(missing_ok=True)
             layout.socket.unlink(missing_ok=True)
         if take_down:
             await fabric.rooms.dismantle()

@@ -20,6 +20,11 @@ class Layout:
         return self.home / "weft.sock"
 
     @property
+    def files(self) -> Path:
+        """Where the fabric is served as files, over 9P."""
+        return self.home / "9p.sock"
+
+    @property
     def lock(self) -> Path:
         """Held by the one daemon of this home."""
         return self.home / "weft.lock"

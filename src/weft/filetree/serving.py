@@ -1,0 +1,41 @@
+"""The tree at a socket, at no cost until somebody comes: a fabric whose files nobody reads has not loaded them."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+
+@asynccontextmanager
+async def serve_late(home: Path, listening: socket.socket) -> AsyncIterator[None]:
+    """Serves the fabric of `home` to all who connect to a socket, while the context is open; ends with it."""
+    listening.setblocking(False)
+    serving = asyncio.create_task(_serve(home, listening), name="filetree")
+    try:
+        yield
+    finally:
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+
+
+async def _serve(home: Path, listening: socket.socket) -> None:
+    await _wait_first(listening)
+    from weft.filetree.api import open_api
+    from weft.filetree.root import FabricTree
+    from weft.ninep.server import NinepServer
+
+    async with open_api(home) as api:
+        await NinepServer(FabricTree(api)).serve(listening)
+
+
+async def _wait_first(listening: socket.socket) -> None:
+    """Until somebody wants to be let in."""
+    loop = asyncio.get_running_loop()
+    came = asyncio.Event()
+    loop.add_reader(listening, came.set)
+    try:
+        await came.wait()
+    finally:
+        loop.remove_reader(listening)

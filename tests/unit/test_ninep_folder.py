@@ -175,7 +175,7 @@ async def test_offsets_beyond_the_hosts_are_the_end(root: Node) -> None:
     assert await opened.read(1 << 63, 10) == b""
     assert await opened.read((1 << 64) - 1, 10) == b""
     assert await opened.read(4, 10) == b""
-    with pytest.raises(NinepError, match="bad offset"):
+    with pytest.raises(NinepError, match="illegal offset"):
         await opened.write((1 << 64) - 1, b"x")
     await opened.close()
 

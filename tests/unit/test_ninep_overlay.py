@@ -205,7 +205,7 @@ class Machine(RuleBasedStateMachine):
         if (path := self.choose(data, folders=True, files=True)) is None:
             return
         if self.children(path):
-            with pytest.raises(NinepError, match="directory not empty"):
+            with pytest.raises(NinepError, match="directory is not empty"):
                 now(self.root.walk(path).remove())
             return
         now(self.root.walk(path).remove())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from tests.unit.ninep_memory import MemoryTree
@@ -150,7 +151,7 @@ async def test_reading_and_writing(wire: Wire) -> None:
     assert (await wire.call(m.Tstat(1))).stat.length == 10
     await refuse(wire, m.Topen(1, READ), "open")
     for message in (m.Tread(1, 1 << 63, 1), m.Twrite(1, 1 << 63, b"x")):
-        await refuse(wire, message, "bad offset")
+        await refuse(wire, message, "illegal offset")
 
 
 @pytest.mark.parametrize(
@@ -239,6 +240,8 @@ async def test_stat_and_wstat(wire: Wire, tree: MemoryTree) -> None:
     eve = Stat(**{name: getattr(UNTOUCHED, name) for name in UNTOUCHED.__slots__} | {"uid": "eve"})
     await refuse(wire, m.Twstat(1, eve), "uid")
     await refuse(wire, m.Twstat(1, renamed.named("x/y")), "invalid file name")
+    of_linux = replace(renamed.named("by-linux"), muid="nobody")
+    assert await wire.call(m.Twstat(1, of_linux)) == m.Rwstat()
 
 
 async def read_dir(wire: Wire, fid: int, count: int) -> list[str]:
@@ -258,8 +261,8 @@ async def test_directories_are_read_in_whole_entries(wire: Wire, tree: MemoryTre
     for count in (80, 200, 8000):
         assert await read_dir(wire, 1, count) == expected
     first = (await wire.call(m.Tread(1, 0, 200))).data
-    await refuse(wire, m.Tread(1, len(first) - 1, 200), "bad offset")
-    await refuse(wire, m.Tread(1, len(first) + 1, 200), "bad offset")
+    await refuse(wire, m.Tread(1, len(first) - 1, 200), "illegal offset")
+    await refuse(wire, m.Tread(1, len(first) + 1, 200), "illegal offset")
     await refuse(wire, m.Tread(1, len(first), 10), "too small")
     assert (await wire.call(m.Tread(1, len(first), 200))).data
     assert (await wire.call(m.Tread(1, 0, 200))).data == first

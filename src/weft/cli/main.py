@@ -72,6 +72,9 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Volumes": {
         "volume": "weft.cli.volumes:volume",
     },
+    "Files over 9P": {
+        "9p": "weft.cli.ninep:ninep",
+    },
     "Images, kernels, templates": {
         "image": "weft.cli.images:image",
         "kernel": "weft.cli.kernels:kernel",

@@ -95,9 +95,12 @@ def parse_change(asked: Stat) -> StatChange:
 
 
 def touches_fixed(asked: Stat) -> bool:
-    """Whether a Twstat has a value in what nobody can change: it must be the one that is there already."""
-    fixed = (asked.type, asked.dev, asked.qid, asked.uid, asked.muid)
-    return fixed != (_U16, _U32, UNTOUCHED.qid, "", "") or asked.mode != _U32
+    """Whether a Twstat has a value in what nobody can change: it must be the one that is there already.
+
+    Who has changed it is not looked at: Linux says there who renames it.
+    """
+    fixed = (asked.type, asked.dev, asked.qid, asked.uid)
+    return fixed != (_U16, _U32, UNTOUCHED.qid, "") or asked.mode != _U32
 
 
 def refuse_fixed(asked: Stat, now: Stat) -> None:
@@ -107,7 +110,6 @@ def refuse_fixed(asked: Stat, now: Stat) -> None:
         ("dev", asked.dev, now.dev, _U32),
         ("qid", asked.qid, now.qid, UNTOUCHED.qid),
         ("uid", asked.uid, now.uid, ""),
-        ("muid", asked.muid, now.muid, ""),
     )
     for name, wanted, have, untouched in pairs:
         if wanted not in (have, untouched):

@@ -15,7 +15,7 @@ class Walks:
 
     async def walk(self, path: str) -> Node:
         node = self.root
-        for name in path.split("/"):
+        for name in filter(None, path.split("/")):
             node = await node.walk(name)
         return node
 

@@ -9,6 +9,7 @@ from weft.filetree.commands import ask
 from weft.filetree.consoles import Consoles
 from weft.filetree.drafts import Drafts
 from weft.filetree.programs import Programs
+from weft.filetree.traces import Traces
 
 
 class Room:
@@ -25,6 +26,10 @@ class Room:
     @cached_property
     def consoles(self) -> Consoles:
         return Consoles(self.api)
+
+    @cached_property
+    def traces(self) -> Traces:
+        return Traces(self.api)
 
     def programs(self, machine: str) -> Programs:
         """Those of a machine."""

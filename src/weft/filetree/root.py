@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 
+from weft.filetree import images, networks, readiness, rooms, storage
 from weft.filetree.api import Api
-from weft.filetree.commands import runs
+from weft.filetree.commands import ask, runs
 from weft.filetree.events import event_file, log_file
 from weft.filetree.fabric_commands import FABRIC
 from weft.filetree.files import commands, text
+from weft.filetree.host import host_files
+from weft.filetree.kinds import Kind, kind_folder
 from weft.filetree.machines import clone_file, machine_folder
 from weft.filetree.nodes import Entry, Fixed, Make
 from weft.filetree.room import Room
-from weft.filetree.views import dump_status
+from weft.filetree.views import dump_link, dump_status
 from weft.ninep.tree import Node
 
 
@@ -37,7 +40,24 @@ class FabricTree:
 def root_files(tree: FabricTree) -> Mapping[str, Make]:
     """What is at the root: the room that is asked about, and what rooms have in common."""
     room = tree.room(tree.api.room)
-    return {"ctl": commands(runs(room.api, FABRIC)), **room_files(room)}
+    return {
+        "ctl": commands(runs(room.api, FABRIC)),
+        **room_files(room),
+        "image": kind_folder(tree.api, images.IMAGES),
+        "kernel": kind_folder(tree.api, images.KERNELS),
+        "room": kind_folder(tree.api, _rooms(tree)),
+        "host": lambda parent, name: Fixed(parent, name, host_files(tree.api)),
+    }
+
+
+def _rooms(tree: FabricTree) -> Kind:
+    return Kind(
+        lambda client: client.rooms(),
+        rooms.dump_room,
+        rooms.WHOLE,
+        rooms.EACH,
+        more=lambda _api, name: room_files(tree.room(name)),
+    )
 
 
 def room_files(room: Room) -> Mapping[str, Make]:
@@ -46,10 +66,24 @@ def room_files(room: Room) -> Mapping[str, Make]:
     async def show_status() -> str:
         return "".join(map(dump_status, await room.views()))
 
+    async def show_links() -> str:
+        return "".join(map(dump_link, await ask(room.api, lambda client: client.ports())))
+
+    async def show_export() -> str:
+        return str((await ask(room.api, lambda client: client.export_room(room.api.room)))["text"])
+
     return {
         "clone": clone_file(room),
         "status": text(show_status),
         "event": event_file(room.api),
         "log": log_file(room.api),
+        "link": text(show_links),
+        "export": text(show_export),
+        "trace": room.traces.file,
         "machine": machine_folder(room),
+        "network": kind_folder(room.api, networks.NETWORKS),
+        "volume": kind_folder(room.api, storage.VOLUMES),
+        "snapshot": kind_folder(room.api, storage.SNAPSHOTS),
+        "pool": kind_folder(room.api, readiness.POOLS),
+        "template": kind_folder(room.api, readiness.TEMPLATES),
     }

@@ -88,3 +88,8 @@ def dump_chain(view: View) -> str:
         )
         for insert in view["chain"]
     )
+
+
+def dump_link(view: View) -> str:
+    """port, network, state, and the names of the inserts in its chain, from the network to the machine."""
+    return dump_row([view["port"], view["network"], view["state"], *(insert["name"] for insert in view["chain"])])

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -25,6 +26,7 @@ from weft.guest.binary import read_init
 from weft.host.doctor import diagnose
 from weft.host.sockets import listen_unix
 from weft.model.errors import WeftError
+from weft.model.expose import Visit
 from weft.settings import load_settings
 
 log = logging.getLogger("weft")
@@ -45,7 +47,7 @@ class Server(uvicorn.Server):
 async def serve(home: Path) -> None:
     """Adopt the fabric in `home` and serve it until a signal or a request ends the daemon."""
     layout = Layout(home)
-    async with open_fabric(home, load_settings(home), read_init()) as fabric:
+    async with open_fabric(home, load_settings(home), read_init(), partial(_receive, home)) as fabric:
         take_down = False
 
         def shut_down(machines: bool = False) -> None:
@@ -74,6 +76,13 @@ async def serve(home: Path) -> None:
             layout.socket.unlink(missing_ok=True)
         if take_down:
             await fabric.rooms.dismantle()
+
+
+async def _receive(home: Path, connection: socket.socket, visits: Sequence[Visit]) -> None:
+    """Serve the file tree to a machine; nothing of that is loaded before one calls."""
+    from weft.filetree.visiting import receive
+
+    await receive(home, connection, visits)
 
 
 async def _run(server: Server, sock: socket.socket) -> None:

@@ -93,6 +93,13 @@ UPDATES: list[tuple[str, dict[str, Any]]] = [
     ("update elastic yes", {"elastic": {"policy": {"mode": "auto"}}}),
     ("update labels tier=back", {"labels": {"tier": "back", "old": "1"}}),
     ("unlabel old", {"labels": {"tier": "front"}}),
+    (
+        "update expose machine room:ro",
+        {
+            "expose": [{"part": "machine", "read_only": False}, {"part": "room", "read_only": True}],
+        },
+    ),
+    ("update expose none", {"expose": []}),
     ("update restart on-failure:3", {"restart": "on-failure", "max_restarts": 3}),
     ("update image 'ghcr.io/a/b:1'", {"image": "ghcr.io/a/b:1"}),
 ]

@@ -18,6 +18,7 @@ from weft.client.home import socket_address
 from weft.client.telling import Call, tell_path, tell_request
 from weft.client.transport import Request, read_error
 from weft.model.errors import Internal, Unavailable, WeftError, error_from_dict
+from weft.model.expose import VISIT_HEADER, Visit
 from weft.model.names import DEFAULT_ROOM
 from weft.ninep.words import NinepError
 
@@ -58,19 +59,20 @@ class Api(Protocol):
 
 
 class SocketApi:
-    """The API on a daemon's socket at `address`; `open_api` makes one."""
+    """The API on a daemon's socket at `address`; `open_api` makes one. `headers` go with every request."""
 
-    def __init__(self, client: httpx.AsyncClient, address: str, room: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, address: str, room: str, headers: Mapping[str, str]) -> None:
         self._client = client
         self._address = address
         self._room = room
+        self._headers = headers
 
     @property
     def room(self) -> str:
         return self._room
 
     def in_room(self, room: str) -> "SocketApi":
-        return SocketApi(self._client, self._address, room)
+        return SocketApi(self._client, self._address, room, self._headers)
 
     async def ask(self, call: Call) -> Any:
         with translated():
@@ -91,6 +93,7 @@ class SocketApi:
                 connection = await unix_connect(
                     self._address,
                     f"ws://weft{tell_path(path, self._room)}",
+                    additional_headers=self._headers,
                     compression=None,
                     open_timeout=_OPEN_TIMEOUT,
                     ping_interval=None,
@@ -107,7 +110,7 @@ class SocketApi:
         await asyncio.sleep(0)  # a server of files begins what it is asked outside of any task, and httpx needs one
         timeout = httpx.Timeout(request.timeout, read=None) if endless else httpx.Timeout(request.timeout)
         content = None if request.body is None else json.dumps(request.body)
-        headers = {"Content-Type": "application/json"} if content else {}
+        headers = {**self._headers, **({"Content-Type": "application/json"} if content else {})}
         url = _HOST + request.target
         async with self._client.stream(
             request.method, url, content=content, headers=headers, timeout=timeout
@@ -118,8 +121,9 @@ class SocketApi:
 
 
 @asynccontextmanager
-async def open_api(home: Path, room: str = DEFAULT_ROOM) -> AsyncIterator[SocketApi]:
-    """The API of the daemon of this home. Nothing is asked yet; connections end with the context.
+async def open_api(home: Path, room: str = DEFAULT_ROOM, *, visit: Visit | None = None) -> AsyncIterator[SocketApi]:
+    """The API of the daemon of this home. Nothing is asked yet; connections end with the context. `visit`: a machine's,
+    which is held to what it was given.
 
     Connections may be many, since each that waits for something takes one; no proxy is between us.
     """
@@ -127,7 +131,7 @@ async def open_api(home: Path, room: str = DEFAULT_ROOM) -> AsyncIterator[Socket
     with socket_address(home) as address:
         transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits, uds=address)
         async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
-            yield SocketApi(client, address, room)
+            yield SocketApi(client, address, room, {VISIT_HEADER: str(visit)} if visit else {})
 
 
 class SocketSession:

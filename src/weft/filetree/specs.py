@@ -32,6 +32,7 @@ ALIASES = {
     "label": "labels",
     "setting": "settings",
     "cwd": "workdir",
+    "expose": "fabric.expose",
 }
 """What is one thing may be called so."""
 OURS = ("name", "remove", "foreign")
@@ -47,6 +48,7 @@ _POLICIES = {"yes": "auto", "no": "manual"}
 _SIZES = frozenset({"cpus", "memory", "elastic"})
 _PARTS = {
     "workdir": ("cwd",),
+    "fabric": ("expose",),
     "networks": ("nics",),
     "no_healthcheck": ("no_health",),
     "volumes": ("mounts",),

@@ -34,4 +34,4 @@ class AccessFile(Part):
     @field_validator("expose", mode="before")
     @classmethod
     def _read_one(cls, value: Any) -> Any:
-        return read_list(value)
+        return () if value in ("none", ["none"]) else read_list(value)

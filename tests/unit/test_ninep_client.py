@@ -225,3 +225,17 @@ def test_dial_strings(text: str, address: object) -> None:
 def test_what_is_no_dial_string(text: str) -> None:
     with pytest.raises(NinepError, match="neither"):
         parse_dial(text)
+
+
+def test_a_socket_of_nobody_is_replaced(tmp_path: Path) -> None:
+    dial = f"unix!{tmp_path}/9p"
+    listen(dial).close()
+    with listen(dial), pytest.raises(OSError, match="in use"):
+        listen(dial)
+
+
+def test_a_file_is_not_a_socket_of_nobody(tmp_path: Path) -> None:
+    (tmp_path / "9p").write_text("mine")
+    with pytest.raises(OSError, match="in use"):
+        listen(f"unix!{tmp_path}/9p")
+    assert (tmp_path / "9p").read_text() == "mine"

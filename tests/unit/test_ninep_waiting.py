@@ -106,6 +106,12 @@ async def test_a_flushed_walk_leaves_its_fid_free(wire: Wire, tree: MemoryTree) 
     assert isinstance(await wire.call(m.Twalk(0, 9, ("a",))), m.Rwalk)
 
 
+async def test_a_flush_with_a_tag_in_use_ends_the_connection(wire: Wire) -> None:
+    await wire.send((5, READ), (6, m.Tflush(5)), (6, m.Tflush(5)))
+    with pytest.raises(EOFError):
+        await wire.receive()
+
+
 async def test_a_tag_in_use_is_refused(wire: Wire, never: Entry) -> None:
     await wire.send((5, READ), (5, m.Tstat(0)))
     assert await wire.receive() == (5, m.Rerror("tag in use"))

@@ -206,16 +206,19 @@ class Connection(asyncio.BufferedProtocol):
             self._settle(flush, Rflush())
 
     def _flush(self, tag: int, oldtag: int) -> None:
-        """Answered when the old request has ended, which it is told to do at once: before, its tag is not free."""
-        flush, old = Waiting(tag), self._waiting.get(oldtag)
+        """Answered when the old request has ended, which it is told to do at once: before, its tag is not free.
+
+        A flush cannot be refused (flush(5)), so one that makes no sense ends the connection.
+        """
+        old = self._waiting.get(oldtag)
         if old is None:
             self._reply(tag, Rflush())
-        elif len(self._waiting) >= 2 * self._limits.pending:
-            self._hang_up("too many flushes at once")
+        elif tag in self._waiting or len(self._waiting) >= 2 * self._limits.pending:
+            self._hang_up("the tag of a flush is in use, or there are too many")
         else:
-            old.cancel()
+            flush = self._waiting[tag] = Waiting(tag)
             old.flushes.append(flush)
-            self._waiting.setdefault(tag, flush)
+            old.cancel()
 
     def _reset(self, tag: int, request: Tversion) -> None:
         """A version is the beginning of everything: what was before it is ended, and not answered any more."""
@@ -271,7 +274,7 @@ class Connection(asyncio.BufferedProtocol):
         return frame
 
     def _send(self) -> None:
-        if self._replies and self._transport is not None:
+        if self._replies and self._transport is not None and not self._transport.is_closing():
             self._transport.writelines(self._replies)
         self._replies.clear()
         self._size = 0

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from weft.ninep.driving import finish
 from weft.ninep.listing import Listing
 from weft.ninep.tree import Node, OpenDir, OpenFile
-from weft.ninep.words import NinepError, OpenMode
+from weft.ninep.words import NO_FID, NinepError, OpenMode
 
 UNKNOWN_FID = "unknown fid"
 FID_IN_USE = "fid in use"
@@ -41,11 +41,10 @@ class Hold:
 class Fid:
     """What one fid stands for. Requests use it within `async with`; once it is `gone`, the last of them closes it."""
 
-    __slots__ = ("_uses", "file", "gone", "hold", "listing", "mode", "removed", "user")
+    __slots__ = ("_uses", "file", "gone", "hold", "listing", "mode", "removed")
 
-    def __init__(self, hold: Hold, user: str) -> None:
+    def __init__(self, hold: Hold) -> None:
         self.hold = hold
-        self.user = user
         self.file: OpenFile | None = None
         self.mode: OpenMode | None = None
         self.listing: Listing | None = None
@@ -105,9 +104,6 @@ class Fids:
         self._limit = limit
         self._fids: dict[int, Fid | None] = {}
 
-    def __len__(self) -> int:
-        return len(self._fids)
-
     def get(self, number: int) -> Fid:
         """Raises NinepError for one that is not there, or still to come."""
         fid = self._fids.get(number)
@@ -125,7 +121,7 @@ class Fids:
     @contextmanager
     def reserved(self, number: int) -> Iterator[Place]:
         """Keep a number until the fid is put into its place; without one it is free again. Raises NinepError."""
-        if number in self._fids:
+        if number in self._fids or number == NO_FID:
             raise NinepError(FID_IN_USE)
         if len(self._fids) >= self._limit:
             raise NinepError(TOO_MANY_FIDS)

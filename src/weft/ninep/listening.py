@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from weft.ninep.words import NinepError
@@ -44,8 +45,8 @@ def listen(text: str) -> socket.socket:
     """
     address = parse_dial(text)
     if isinstance(address, UnixAddress):
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        return _bind(sock, address.path)
+        remove_dead(address.path)
+        return _bind(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), address.path)
     host = "" if address.host == "*" else address.host
     family, *_, name = socket.getaddrinfo(host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
         0
@@ -53,6 +54,19 @@ def listen(text: str) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return _bind(sock, name)
+
+
+def remove_dead(path: str) -> None:
+    """Remove a socket that nobody listens on any more: its server was killed."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.setblocking(False)
+        try:
+            sock.connect(path)
+        except ConnectionRefusedError:
+            if Path(path).is_socket():
+                Path(path).unlink()
+        except OSError:
+            return
 
 
 def _bind(sock: socket.socket, name: Any) -> socket.socket:

@@ -29,6 +29,8 @@ class Listing:
         if not data and self._index < len(self._entries):
             raise NinepError("count is too small for a directory entry")
         self._next += len(data)
+        if not data:
+            self._entries, self._index = (), 0
         return data
 
     def _cut(self, room: int) -> list[bytes]:

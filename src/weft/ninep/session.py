@@ -84,7 +84,7 @@ class Session:
             raise NinepError(NO_AUTH)
         with self._fids.reserved(request.afid) as place:
             file = self._auth.begin(request.uname, request.aname)
-            place.fid = Fid(Hold(file.node), request.uname)
+            place.fid = Fid(Hold(file.node))
             place.fid.set_open(file, OpenMode(Access.READ_WRITE))
             return Rauth(file.node.qid)
 
@@ -92,7 +92,7 @@ class Session:
         with self._fids.reserved(request.fid) as place:
             self._refuse_unknown(request)
             node = await self._tree.attach(request.uname, request.aname)
-            place.fid = Fid(Hold(node), request.uname)
+            place.fid = Fid(Hold(node))
             return Rattach(node.qid)
 
     def _refuse_unknown(self, request: Tattach) -> None:
@@ -116,11 +116,11 @@ class Session:
         with self._fids.reserved(request.newfid) as place:
             async with fid:
                 if not request.names:
-                    place.fid = Fid(fid.hold.share(), fid.user)
+                    place.fid = Fid(fid.hold.share())
                     return Rwalk()
                 node, qids = await walk(fid.node, request.names)
                 if node is not None:
-                    place.fid = Fid(Hold(node), fid.user)
+                    place.fid = Fid(Hold(node))
                 return Rwalk(qids)
 
     async def _walk_itself(self, fid: Fid, names: Sequence[str]) -> Reply:

@@ -16,7 +16,7 @@ export WEFT_TEST_HOME = $(TEST_HOME)
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: bootstrap images ## Slip a sniffer in front of a running web server, and watch
@@ -74,6 +74,14 @@ guest: ## Build the machines' init
 .PHONY: fuzz
 fuzz: ## Fuzz the init's parsers for SECONDS= (60)
 	@$(MAKE) --no-print-directory -C guest fuzz SECONDS=$(or $(SECONDS),60)
+
+# What fuzzes is not for every Python, so it is not among what the tests need.
+.PHONY: fuzz-9p
+fuzz-9p: environment ## Fuzz the 9P codec and server for SECONDS= (60)
+	@$(PYTHON) -c 'import atheris' 2>/dev/null || $(PYTHON) -m pip install -q --disable-pip-version-check atheris
+	@mkdir -p build/fuzz-9p/corpus
+	@$(PYTHON) -m tests.fuzz.ninep -max_total_time=$(or $(SECONDS),60) -print_final_stats=1 \
+	        -artifact_prefix=build/fuzz-9p/ build/fuzz-9p/corpus
 
 .PHONY: bootstrap
 bootstrap: ## Install what is missing: Debian packages, .venv, the init

@@ -184,6 +184,13 @@ def test_console_ends_with_the_machine(fake: FakeDaemon, env: dict[str, str]) ->
     assert (done.returncode, done.stdout) == (0, b"Power down\r\n")
 
 
+def test_console_prints_what_was_said_before(fake: FakeDaemon, env: dict[str, str]) -> None:
+    fake.on_session("/v1/machines/web/console", lambda connection: connection.send(b"now\r\n"))
+    fake.on("GET", "/v1/machines/web/logs", lambda request: Reply(f"last {request.query['tail']}\n".encode()))
+    done = weft(env, "console", "-n", "5", "web")
+    assert (done.returncode, done.stdout) == (0, b"last 5\nnow\r\n")
+
+
 def wait_for_typing(connection: ServerConnection) -> None:
     connection.recv(5)
     connection.send(b"\x01$ ")

@@ -13,6 +13,7 @@ from weft.cli.face import Face
 from weft.cli.params import MACHINE
 
 if TYPE_CHECKING:
+    from weft.client import Client
     from weft.client.session import ConsoleSession, ExecSession
 
 _DETACH = b"\x1d"  # Ctrl-], as in telnet and virsh
@@ -100,19 +101,31 @@ def _copy_output(session: "ExecSession") -> None:
 
 
 @click.command(short_help="Attach to a machine's serial console.")
+@click.option("--tail", "-n", type=click.IntRange(min=0), metavar="N", help="Print the last N lines of its log first.")
 @click.argument("name", type=MACHINE)
 @click.pass_obj
-def console(face: Face, name: str) -> None:
+def console(face: Face, name: str, tail: int | None) -> None:
     """Attach the terminal to the serial console of machine NAME. Ctrl-] detaches; the machine runs on."""
     from weft.cli.terminal import open_raw, write_all
 
     with face.client().open_console(name) as session:
         if sys.stdin.isatty():
             print(f"weft: console of {name}; Ctrl-] detaches", file=sys.stderr)
+        if tail:
+            _print_tail(face.client(), name, tail)
         with open_raw(0, cooked_output=True):
             _start_typing(session)
             for data in session:
                 write_all(1, data)
+
+
+def _print_tail(client: "Client", name: str, lines: int) -> None:
+    """What was said before; what comes now comes from the console."""
+    from weft.cli.terminal import write_all
+
+    with client.open_logs(name, tail=lines) as answer:
+        for piece in answer.pieces():
+            write_all(1, piece)
 
 
 def _start_typing(session: "ConsoleSession") -> None:

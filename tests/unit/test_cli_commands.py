@@ -27,7 +27,7 @@ INSERT = {"name": "sniffer", "appliance": "sniffer", "port": "web:0", "position"
           "state": "active", "created": 1.0}  # fmt: skip
 BUILT = {"digest": "sha256:" + "ab" * 32, "size": 4 << 20, "created": "2026-01-02T03:04:05.678Z"}
 IMAGE = {"name": "base", "kind": "appliance", "version": "1", "memory": 64 << 20, "description": "a shell"} | BUILT
-KERNEL = {"name": "weft", "release": "6.1.1-weft", "origin": "built"} | BUILT
+KERNEL = {"name": "weft", "release": "6.1.1-weft", "origin": "built", "format": "linux"} | BUILT
 PORT = {"port": "web:0", "machine": "web", "nic": 0, "network": "lan", "state": "running", "chain": [INSERT]}
 
 

@@ -19,6 +19,8 @@ PARTS = {
     "HealthFile": "A health check",
     "LimitsFile": "Limits",
     "AccessFile": "Access to the fabric",
+    "ForeignFile": "A system of its own",
+    "Plan9File": "How Plan 9 boots",
     "ElasticPolicy": "A policy",
     "InsertFile": "An insert",
     "VolumeFile": "A volume",

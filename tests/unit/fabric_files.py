@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from weft.firewall.model import FirewallModel
 from weft.model.errors import NotFound
-from weft.model.image import ImageKind, ImageManifest, ImageNic, NicRole
+from weft.model.foreign import ForeignSpec
+from weft.model.image import BUILT_IN, ImageKind, ImageManifest, ImageNic, NicRole
 from weft.model.schema import Setting, SettingsSchema
 from weft.model.settings_model import SettingsModel
 
@@ -48,7 +49,7 @@ class World:
         self.memory = memory
 
     def find_image(self, name: str) -> ImageManifest | None:
-        return IMAGES.get(name)
+        return IMAGES.get(name) or BUILT_IN.get(name)
 
     def has_kernel(self, name: str) -> bool:
         return name == "default"
@@ -66,6 +67,10 @@ class World:
     def check_folder(self, path: str) -> None:
         if path == "/missing":
             raise NotFound(f"no folder {path}")
+
+    def check_media(self, foreign: ForeignSpec) -> None:
+        if "/missing" in (*foreign.cdroms, *foreign.writes):
+            raise NotFound("there is no /missing")
 
     def find_model(self, schema: SettingsSchema) -> SettingsModel | None:
         return FirewallModel() if schema.model == "firewall" else None

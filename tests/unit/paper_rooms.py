@@ -9,7 +9,7 @@ from typing import Any
 from tests.unit.fabric_files import IMAGES, World, make_image
 
 from weft.model.fabric_file import FabricFile
-from weft.model.image import ImageManifest
+from weft.model.image import BUILT_IN, ImageManifest
 from weft.model.insert import InsertSpec, InsertState
 from weft.model.machine import MachineSpec, NicSpec, State
 from weft.model.mount import MountKind
@@ -44,7 +44,7 @@ class PaperRooms(World):
         super().__init__()
         self.rooms = dict(rooms or {})
         self.once: dict[str, Named] = {}
-        self.images = dict(IMAGES)
+        self.images = {**IMAGES, **BUILT_IN}
         self._macs = itertools.count(1)
 
     def find_image(self, name: str) -> ImageManifest | None:

@@ -146,6 +146,14 @@ def test_what_is_no_fabric_file(text: str, problem: str) -> None:
          "3:44: rooms.acme.machines.m.publish: a machine without a NIC has no ports"),
         ("machines: { m: { image: base, volumes: ['/missing:/x'] } }",
          "3:45: rooms.acme.machines.m.volumes[0]: no folder /missing"),
+        # Systems of their own.
+        ("machines: { m: { image: foreign, foreign: { cdroms: /missing } } }",
+         "3:47: rooms.acme.machines.m.foreign: there is no /missing"),
+        ("machines: { m: { image: plan9, foreign: { plan9: { ini_file: /missing } } } }",
+         "3:66: rooms.acme.machines.m.foreign.plan9.ini_file: /missing cannot be read: no such file"),
+        ("machines: { m: { image: base, foreign: { pxe: true } } }",
+         "3:20: rooms.acme.machines.m: image 'base' is a system of ours: its machines boot nothing else (take image "
+         "foreign)"),
         ("machines: { m: { image: base, volumes: ['a:/x', 'b:/x'] } }",
          "3:20: rooms.acme.machines.m: machine 'm': two mounts at /x"),
         ("networks: { a: , b: , c: , d: , e: }\nmachines: { m: { image: base, networks: [a, b, c, d, e] } }",

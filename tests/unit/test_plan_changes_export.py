@@ -5,9 +5,13 @@ from dataclasses import replace
 from tests.unit.paper_rooms import PaperRooms
 from tests.unit.test_plan_changes import ACME, read
 
-from weft.model.machine import MachineSpec
+from weft.model.image import BUILT_IN
+from weft.model.machine import MachineSpec, State
 from weft.plan.changes.export import export_rooms
+from weft.plan.changes.settle import settle_machine
+from weft.plan.changes.state import MachineNow
 from weft.plan.fabric_file.check import check_file
+from weft.plan.foreign import complete_foreign
 
 
 def make_rooms() -> PaperRooms:
@@ -129,3 +133,54 @@ def test_a_range_without_room_is_a_size() -> None:
     text = export_rooms(rooms.rooms.values(), rooms)
     assert "cpus: 4\n" in text
     assert rooms.plan(check_file(text, "/", rooms).file).steps == ()
+
+
+LIVE = """\
+rooms:
+  acme:
+    machines:
+      cat:
+        image: plan9
+        foreign:
+          plan9:
+            options:
+              '*acpi': '1'
+            root: /srv/root
+      edge:
+        image: foreign
+        foreign:
+          cdroms:
+            - /media/live.iso
+          floppy_drive: /media/config.img
+          nic_model: e1000e
+          end: halt
+      old:
+        image: foreign
+        profile: pc
+        foreign:
+          disks:
+            - /media/old.qcow2
+          display: vnc
+"""
+
+
+def test_systems_of_their_own_are_as_they_were_asked_for() -> None:
+    rooms, file = PaperRooms(), check_file(LIVE, "/", PaperRooms()).file
+    rooms.apply(file)
+    assert export_rooms(rooms.rooms.values(), rooms) == LIVE
+    assert not rooms.plan(file).steps
+    assert rooms.rooms["acme"].machines["edge"].spec.profile == "q35"
+
+
+def test_what_an_image_says_of_a_system_need_not_be_said() -> None:
+    said, image = MachineSpec(name="cat", image="plan9"), BUILT_IN["plan9"]
+    made = complete_foreign(said, image)
+    assert made != said
+    assert settle_machine(MachineNow(made, State.RUNNING), said, image) == made
+
+
+def test_another_medium_is_told_as_what_it_is() -> None:
+    rooms = PaperRooms()
+    rooms.apply(check_file(LIVE, "/", rooms).file)
+    (step,) = rooms.plan(check_file(LIVE.replace("live.iso", "new.iso"), "/", rooms).file).steps
+    assert step.why == ("cdroms: -/media/live.iso, +/media/new.iso needs a start",)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from weft.fabric.elastic.showing import show
-from weft.fabric.foreign.checking import check_foreign, complete_foreign
+from weft.fabric.foreign.checking import check_foreign
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.mounts import check_folders
 from weft.fabric.networks import Networks
@@ -38,6 +38,7 @@ from weft.model.names import DEFAULT_KERNEL, DEFAULT_NETWORK
 from weft.model.publish import PublishSpec
 from weft.model.reference import find_stem
 from weft.plan.elastic.growth import check_growth
+from weft.plan.foreign import complete_foreign
 from weft.plan.mounts import check_slots, plan_mounts
 
 log = logging.getLogger(__name__)

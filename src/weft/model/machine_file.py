@@ -30,6 +30,7 @@ from weft.model.file_words import (
     quietly,
     read_list,
 )
+from weft.model.foreign_file import ForeignFile
 from weft.model.image import USER_PATTERN
 from weft.model.limits_file import LimitsFile
 from weft.model.machine import (
@@ -97,7 +98,7 @@ class MachineFile(Part):
     pull: Pull = Field(default="missing", description="when an image with a registry in its name is fetched")
     kernel: str | None = Field(default=None, description="its kernel; the default one without")
     profile: Profile | None = Field(
-        default=None, description="`microvm`, the cheapest and usual one, or `q35`, usual where a size may change"
+        default=None, description="`microvm`, the cheapest and usual one, `q35`, usual where a size may change, or `pc`"
     )
     memory: Memory | None = Field(
         default=None, description="as its image says without; `MIN..MAX`: what `weft scale` may change it to"
@@ -138,6 +139,7 @@ class MachineFile(Part):
     settings_file: Path | None = Field(default=None, description="a settings.toml; `settings` go over it")
     limits: LimitsFile | None = Field(default=None, description="what else it may take of the host")
     fabric: AccessFile | None = Field(default=None, description="what it has of the fabric that it is in")
+    foreign: ForeignFile | None = Field(default=None, description="of one that brings its own system: what it has")
     cold: bool = Field(default=False, description="it boots, though there may be a template to go on from")
     after: tuple[MachineName, ...] = Field(default=(), description="machines that are up before it is started")
     state: Literal["running", "stopped"] = Field(default="running", description="whether it is to run")
@@ -189,6 +191,7 @@ class MachineFile(Part):
             cwd=self.workdir,
             limits=self.limits.to_spec() if self.limits else None,
             expose=self.fabric.expose if self.fabric else (),
+            foreign=self.foreign.to_spec() if self.foreign else None,
             health=self.health.to_spec() if self.health else None,
             no_health=self.no_healthcheck,
             mounts=(*self.volumes, *self.tmpfs),

@@ -27,10 +27,10 @@ class OpenMedia:
         return [medium.fd for medium in (*self.cdroms, *floppy, *self.disks)]
 
 
-def check_media(site: Site, foreign: ForeignSpec) -> None:
-    """Raises NotFound, Unavailable, Invalid for a file that no machine can have."""
+def check_media(home: Path, foreign: ForeignSpec) -> None:
+    """Raises NotFound, Unavailable, Invalid for a file that no machine of the fabric in `home` can have."""
     for drive, path in _list_media(foreign):
-        check_medium(path, drive, site.home)
+        check_medium(path, drive, home)
 
 
 def open_media(stack: ExitStack, site: Site, machine: MachineRecord) -> OpenMedia:

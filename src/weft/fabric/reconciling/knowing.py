@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from weft.fabric.foreign.media import check_media
 from weft.fabric.settings.models import find_model
 from weft.fabric.shared import Shared
 from weft.host.file_server import check_folder
 from weft.image.build import preview_image
 from weft.model.errors import Invalid, NotFound
+from weft.model.foreign import ForeignSpec
 from weft.model.image import ImageManifest
 from weft.model.schema import SettingsSchema
 from weft.model.settings_model import SettingsModel
@@ -57,6 +59,9 @@ class HostKnowledge:
         check_folder(Path(path))
         if Path(path).resolve().is_relative_to(self._shared.layout.home.resolve()):
             raise Invalid(f"{path} is the fabric's own: no machine may have it")
+
+    def check_media(self, foreign: ForeignSpec) -> None:
+        check_media(self._shared.layout.home, foreign)
 
     def find_model(self, schema: SettingsSchema) -> SettingsModel | None:
         return find_model(schema)

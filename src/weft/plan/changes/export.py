@@ -9,6 +9,7 @@ from typing import Any
 from weft.model.elastic import MANUAL
 from weft.model.expose_file import AccessFile
 from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, ResourcesFile, RoomFile, VolumeFile
+from weft.model.foreign_file import ForeignFile
 from weft.model.insert import InsertState
 from weft.model.limits_file import LimitsFile
 from weft.model.machine import MachineSpec, NicSpec, Profile
@@ -97,6 +98,7 @@ def _export_machine(machine: MachineNow, image: Image, *, exact: bool) -> Machin
         no_healthcheck=spec.no_health,
         limits=LimitsFile(**spec.limits.model_dump()) if spec.limits else None,
         fabric=AccessFile(expose=spec.expose) if spec.expose else None,
+        foreign=ForeignFile.of(spec.foreign) if spec.foreign else None,
         volumes=tuple(mount for mount in spec.mounts if mount.kind is not MountKind.TMPFS),
         tmpfs=tuple(mount for mount in spec.mounts if mount.kind is MountKind.TMPFS),
         settings=settings,
@@ -108,7 +110,7 @@ def _export_machine(machine: MachineNow, image: Image, *, exact: bool) -> Machin
 
 def export_sizes(spec: MachineSpec) -> dict[str, Any]:
     """How large a machine is and may become, as a file says it."""
-    growth, usual = spec.elastic, Profile.MICROVM if spec.elastic is None else Profile.Q35
+    growth, usual = spec.elastic, Profile.Q35 if spec.elastic or spec.is_foreign else Profile.MICROVM
     cpus = _export_range(spec.cpus, growth.max_cpus if growth else None)
     memory = _export_range(spec.memory, growth.max_memory if growth else None)
     return {

@@ -15,6 +15,7 @@ from weft.model.network import NetworkSpec
 from weft.model.reference import parse_image_name
 from weft.plan.changes.state import GivenNic, MachineNow
 from weft.plan.fabric_file.check_settings import read_values
+from weft.plan.foreign import complete_foreign
 from weft.plan.settings import complete_schema, effective_values
 
 Image = ImageManifest | None
@@ -27,6 +28,7 @@ def settle_network(now: NetworkSpec, wanted: NetworkSpec) -> NetworkSpec:
 
 def settle_machine(now: MachineNow, wanted: MachineSpec, image: Image) -> MachineSpec:
     """A machine's spec with every part as it is that is good as it is. `image`: the one wanted, if it is here."""
+    wanted = complete_foreign(wanted, image) if image else wanted
     same = {
         name: getattr(now.spec, name)
         for name in MachineSpec.model_fields

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from weft.model.elastic import MANUAL
 from weft.model.expose import ExposeSpec
+from weft.model.foreign import ForeignSpec
 from weft.model.limits import LimitsSpec
 from weft.model.limits_file import RATES
 from weft.model.machine import MachineSpec, NicSpec, Spec
@@ -47,7 +48,15 @@ def compare_part(before: MachineSpec, after: MachineSpec, part: str) -> list[str
         return [*_compare_sizes(before, after, sizes), *_compare_policies(before, after)]
     if part in ("cpus", "memory"):
         return _compare_sizes(before, after, (part,))
+    if part == "foreign":
+        return _compare_foreign(before.foreign or ForeignSpec(), after.foreign or ForeignSpec())
     return [_compare(part, getattr(before, part), getattr(after, part))]
+
+
+def _compare_foreign(before: ForeignSpec, after: ForeignSpec) -> list[str]:
+    """A system of its own has many parts, few of which differ."""
+    pairs = {part: (getattr(before, part), getattr(after, part)) for part in ForeignSpec.model_fields}
+    return [_compare(part, one, other) for part, (one, other) in pairs.items() if one != other]
 
 
 def _compare_sizes(before: MachineSpec, after: MachineSpec, parts: Iterable[str]) -> list[str]:

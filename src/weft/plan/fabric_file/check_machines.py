@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from weft.model.errors import WeftError
 from weft.model.fabric_file import InsertFile
+from weft.model.foreign import ForeignSpec
 from weft.model.image import ImageManifest
 from weft.model.machine import MachineSpec
 from weft.model.machine_file import MachineFile
@@ -14,6 +15,7 @@ from weft.plan.elastic.growth import check_growth
 from weft.plan.fabric_file.places import Finding, Path
 from weft.plan.fabric_file.scene import Scene
 from weft.plan.fabric_file.shape import suggest
+from weft.plan.foreign import complete_foreign
 from weft.plan.mounts import check_slots, plan_mounts
 
 
@@ -72,6 +74,10 @@ def _check_spec(scene: Scene, name: str, machine: MachineFile) -> Iterator[Findi
         spec = machine.to_spec(name)
         image = scene.find_image(machine)
         if image is not None:
+            spec = complete_foreign(spec, image)
+        if spec.foreign is not None:
+            yield from _check_media(scene, path, spec.foreign)
+        elif image is not None:
             yield from _check_growth(path, spec, image)
             yield from _check_devices(scene, name, machine, image)
     except WeftError as err:
@@ -106,6 +112,13 @@ def _check_devices(scene: Scene, name: str, machine: MachineFile, image: ImageMa
     for number, mount in enumerate(machine.volumes):
         if mount.kind is MountKind.HOST:
             yield from _check_folder(scene, scene.path("machines", name, "volumes", number), mount.source)
+
+
+def _check_media(scene: Scene, path: Path, foreign: ForeignSpec) -> Iterator[Finding]:
+    try:
+        scene.knowledge.check_media(foreign)
+    except WeftError as err:
+        yield Finding((*path, "foreign"), str(err))
 
 
 def _check_folder(scene: Scene, path: Path, folder: str) -> Iterator[Finding]:

@@ -35,6 +35,7 @@ def _fold_room(name: str, room: RoomFile, knowledge: Knowledge, findings: list[F
 
 def _fold_machine(path: Path, machine: MachineFile, knowledge: Knowledge, findings: list[Finding]) -> MachineFile:
     machine = _fold_settings(path, machine, knowledge, findings)
+    machine = _fold_ini(path, machine, knowledge, findings)
     env: dict[str, str] = {}
     for number, file in enumerate(machine.env_file):
         try:
@@ -56,6 +57,21 @@ def _fold_settings(path: Path, part: Any, knowledge: Knowledge, findings: list[F
         findings.append(Finding((*path, "settings_file"), str(err)))
     settings = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
     return part.model_copy(update={"settings": {**settings, **part.settings}, "settings_file": None})
+
+
+def _fold_ini(path: Path, machine: MachineFile, knowledge: Knowledge, findings: list[Finding]) -> MachineFile:
+    """Of two parameters of one name in a plan9.ini the later one counts."""
+    plan9 = machine.foreign.plan9 if machine.foreign else None
+    if machine.foreign is None or plan9 is None or plan9.ini_file is None:
+        return machine
+    text = ""
+    try:
+        text = knowledge.read_text(plan9.ini_file)
+    except WeftError as err:
+        findings.append(Finding((*path, "foreign", "plan9", "ini_file"), str(err)))
+    ini = f"{text.rstrip()}\n{plan9.ini}" if text.strip() else plan9.ini
+    plan9 = plan9.model_copy(update={"ini": ini, "ini_file": None})
+    return machine.model_copy(update={"foreign": machine.foreign.model_copy(update={"plan9": plan9})})
 
 
 def parse_env(text: str, name: str) -> dict[str, str]:

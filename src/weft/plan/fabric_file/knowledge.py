@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from weft.model.foreign import ForeignSpec
 from weft.model.image import ImageManifest
 from weft.model.schema import SettingsSchema
 from weft.model.settings_model import SettingsModel
@@ -33,6 +34,10 @@ class Knowledge(Protocol):
 
     def check_folder(self, path: str) -> None:
         """Raises Invalid when it is no folder of the host that a machine could have mounted."""
+        ...
+
+    def check_media(self, foreign: ForeignSpec) -> None:
+        """Raises NotFound, Unavailable, Invalid for a file that no machine could have in a drive."""
         ...
 
     def find_model(self, schema: SettingsSchema) -> SettingsModel | None:

@@ -15,10 +15,12 @@ from weft.model.elastic import MANUAL
 from weft.model.expose_file import AccessFile
 from weft.model.fabric_file import FabricFile, InsertFile, RoomFile
 from weft.model.file_part import Part
+from weft.model.foreign_file import ForeignFile
 from weft.model.limits_file import RATES
 from weft.model.machine import MachineRestart, Profile
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.mount import MountKind, MountSpec
+from weft.model.names import BARE, PLAN9
 from weft.model.policy_words import dump_policy
 from weft.model.publish import PublishSpec
 from weft.model.ranges import dump_cpus, dump_memory
@@ -118,6 +120,11 @@ def _dump_plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) or value is None else str(value)
 
 
+def _has_bus(machine: MachineFile) -> bool:
+    """Whether it needs more of a board than most."""
+    return machine.is_elastic or machine.foreign is not None or machine.image in (PLAN9, BARE)
+
+
 def _dump_cpus(machine: MachineFile, _defaults: bool) -> int | str:
     return machine.cpus.least or 1 if machine.cpus.most is None else dump_cpus(machine.cpus)
 
@@ -183,6 +190,8 @@ _DUMPS: dict[tuple[type[Part], str], Callable[..., Any]] = {
     (MachineFile, "health"): lambda machine, defaults: _dump_part(machine.health, defaults),
     (MachineFile, "limits"): lambda machine, defaults: _dump_part(machine.limits, defaults),
     (MachineFile, "fabric"): lambda machine, defaults: _dump_part(machine.fabric, defaults),
+    (MachineFile, "foreign"): lambda machine, defaults: _dump_part(machine.foreign, defaults),
+    (ForeignFile, "plan9"): lambda foreign, defaults: _dump_part(foreign.plan9, defaults),
     (AccessFile, "expose"): lambda access, _: [str(one) for one in access.expose],
     (HealthFile, "command"): _dump_command,
     (InsertFile, "before"): lambda insert, _: insert.before.removesuffix(":0"),
@@ -191,7 +200,7 @@ _DUMPS: dict[tuple[type[Part], str], Callable[..., Any]] = {
 """What is written otherwise than it is kept."""
 
 _IMPLIED: dict[tuple[type[Part], str], Callable[[Any], Any]] = {
-    (MachineFile, "profile"): lambda machine: Profile.Q35 if machine.is_elastic else Profile.MICROVM,
+    (MachineFile, "profile"): lambda machine: Profile.Q35 if _has_bus(machine) else Profile.MICROVM,
     (MachineFile, "elastic"): lambda machine: MANUAL if machine.is_elastic else None,
 }
 """What stands for nothing depends on the rest of the part."""

@@ -20,7 +20,7 @@ NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgro
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """A file of the host given to a machine: it appears as /machine/NAME."""
+    """A file of the host given to a machine: it appears as /machine/NAME, where that may be a path."""
 
     source: Path
     name: str
@@ -66,6 +66,7 @@ def plan_sandbox(
     for device in devices:
         command += ["--dev-bind", str(device), str(device)]
     for bind in binds:
+        command += _plan_way(bind)
         command += ["--bind" if bind.writable else "--ro-bind", str(bind.source), str(bind.inside)]
     command += [] if filter_fd is None else ["--seccomp", str(filter_fd)]
     return [*command, "--chdir", str(INSIDE), "--remount-ro", "/", "--", *_plan_identity(identity), *argv]
@@ -82,6 +83,12 @@ def plan_usr(host_root: Path) -> list[str]:
             command += ["--ro-bind", f"/{name}", f"/{name}"]
     # Made explicitly, since what bwrap makes on the way to a file only root may search.
     return [*command, "--dir", "/etc", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+
+
+def _plan_way(bind: Bind) -> list[str]:
+    """Folders on the way to what is given, made explicitly like /etc."""
+    between = [folder for folder in reversed(bind.inside.parents) if INSIDE in folder.parents]
+    return [word for folder in between for word in ("--dir", str(folder))]
 
 
 def _setuid_capabilities(identity: Identity | None) -> list[str]:

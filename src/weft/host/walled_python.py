@@ -8,15 +8,17 @@ from types import ModuleType
 from weft.host.sandbox import INSIDE, Bind
 
 
-def plan_walled(package: ModuleType, words: Sequence[str]) -> tuple[list[str], list[Bind]]:
-    """The command line that runs `main` of the module `main` in the package with these words, and what it has to see.
+def plan_walled(package: ModuleType, words: Sequence[str], *, module: str = "main") -> tuple[list[str], list[Bind]]:
+    """The command line that runs `main` of a module in the package with these words, and what it has to see.
 
-    The package may import the standard library and itself: there are no site-packages.
+    The package may import the standard library and itself: there are no site-packages. It is called within the walls as
+    it is outside.
     """
-    folder = Path(package.__file__ or "").parent
-    start = f"import sys; sys.path.insert(0, {str(INSIDE)!r}); from {folder.name}.main import main; main(sys.argv[1:])"
+    name = package.__name__
+    start = f"import sys; sys.path.insert(0, {str(INSIDE)!r}); from {name}.{module} import main; main(sys.argv[1:])"
+    code = Bind(Path(package.__file__ or "").parent, name.replace(".", "/"))
     python, binds = _plan_python(Path(sys.base_prefix))
-    return [*python, "-I", "-S", "-c", start, *words], [Bind(folder, folder.name), *binds]
+    return [*python, "-I", "-S", "-c", start, *words], [code, *binds]
 
 
 def _plan_python(prefix: Path) -> tuple[list[str], list[Bind]]:

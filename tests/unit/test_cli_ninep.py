@@ -152,6 +152,17 @@ def test_rdwr(server: Server, env: dict[str, str]) -> None:
     assert done.stdout == b"text\n" + b"one\n\n" + b"two\n\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"), [("", {"below/", "file"}), ("below/d", {"below/deep"}), ("none/", set()), ("x", set())]
+)
+def test_the_shell_completes_paths(server: Server, env: dict[str, str], words: str, expected: set[str]) -> None:
+    (server.folder / "below" / "deep").touch()
+    line = f"weft 9p read -a {server.address} {words}"
+    asked = {"_WEFT_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": "5"}
+    done = run_weft(env | asked)
+    assert {answer.partition(",")[2] for answer in done.stdout.decode().split()} == expected
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serving_until_it_is_enough(tmp_path: Path, env: dict[str, str], number: signal.Signals) -> None:
     (tmp_path / "file").write_text("text\n")

@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,10 +35,10 @@ class Server:
     aname: str
     secret: bytes | None
 
-    def ask(self, work: "Callable[[NinepClient], Awaitable[Result]]") -> Result:
-        """Attach, and do something there. Raises the error that the server's amounts to."""
+    def ask(self, work: "Callable[[NinepClient], Awaitable[Result]]", *, timeout: float | None = None) -> Result:
+        """Attach, and do something there. Raises the error that the server's amounts to; TimeoutError."""
         with telling(self.address):
-            return asyncio.run(self._ask(work))
+            return asyncio.run(asyncio.wait_for(self._ask(work), timeout))
 
     async def _ask(self, work: "Callable[[NinepClient], Awaitable[Result]]") -> Result:
         from weft.ninep.client import open_client
@@ -62,7 +63,7 @@ def server_options(command: Command) -> Command:
         **others: Any,
     ) -> Any:
         secret = None if secret_file is None else read_secret(secret_file)
-        server = Server(address or find_own_tree(face), user or getpass.getuser(), aname, secret)
+        server = Server(address or find_own_tree(face), user or find_user(), aname, secret)
         return command(*args, server=server, **others)
 
     decorated: Any = with_server
@@ -78,6 +79,14 @@ _OPTIONS = (
     click.option("--user", metavar="NAME", help="Whom to attach as. Default: who you are here."),
     secret_option("Prove to have the secret that is in FILE."),
 )  # fmt: skip
+
+
+def find_user() -> str:
+    """Who we are here: a name, or a number that has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def find_own_tree(face: Face) -> str:

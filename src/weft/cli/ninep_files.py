@@ -7,6 +7,7 @@ import click
 
 from weft.cli.face import format_option
 from weft.cli.ninep_dialing import Server, server_options, telling
+from weft.cli.ninep_paths import REMOTE_PATH
 from weft.cli.params import Parsed
 from weft.cli.printing import dump_time, print_json, print_table, print_view
 from weft.model.errors import Invalid
@@ -27,7 +28,7 @@ def parse_permissions(text: str) -> int:
 
 @click.command(short_help="List files of a server.")
 @click.option("-l", "--long", "all_about", is_flag=True, help="All about them.")
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.argument("paths", nargs=-1, type=REMOTE_PATH, metavar="[PATH]...")
 @server_options
 @format_option
 def ls(paths: tuple[str, ...], server: Server, all_about: bool, output: str) -> None:
@@ -57,7 +58,7 @@ async def _list(client: "NinepClient", paths: tuple[str, ...]) -> "list[Stat]":
 
 
 @click.command(short_help="Show all about a file of a server.")
-@click.argument("path")
+@click.argument("path", type=REMOTE_PATH)
 @server_options
 @format_option
 def stat(path: str, server: Server, output: str) -> None:
@@ -76,7 +77,7 @@ async def _stat(client: "NinepClient", path: str) -> "Stat":
 
 
 @click.command(short_help="Make a file or directory of a server.")
-@click.argument("path")
+@click.argument("path", type=REMOTE_PATH)
 @click.option("-d", "--directory", is_flag=True, help="A directory.")
 @click.option("-p", "--permissions", type=Parsed("permissions", parse_permissions), metavar="OCTAL",
               help="What it gets as far as its directory has it. Default: 666, of a directory 777.")  # fmt: skip
@@ -114,7 +115,7 @@ async def _create(client: "NinepClient", path: str, perm: int) -> "Stat":
 
 
 @click.command(short_help="Remove files of a server.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=REMOTE_PATH, metavar="PATH...")
 @server_options
 @format_option
 def rm(paths: tuple[str, ...], server: Server, output: str) -> None:

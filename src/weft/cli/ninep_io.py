@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from weft.cli.ninep_dialing import Server, server_options, telling
+from weft.cli.ninep_paths import REMOTE_PATH
 from weft.cli.terminal import write_all
 from weft.model.errors import Invalid, NotFound
 
@@ -19,7 +20,7 @@ _PIECE = 64 << 10
 
 
 @click.command(short_help="Print files of a server.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=REMOTE_PATH, metavar="PATH...")
 @server_options
 def read(paths: tuple[str, ...], server: Server) -> None:
     """Write PATHs to standard output, as they come: of a file like `event`, what happens, until Ctrl-C."""
@@ -42,7 +43,7 @@ async def _read(client: "NinepClient", paths: tuple[str, ...]) -> None:
 @click.command(short_help="Write to a file of a server.")
 @click.option("-l", "--lines", is_flag=True, help="Each line is a write of its own, as a file of commands wants it.")
 @click.option("-c", "--create", is_flag=True, help="Make the file if it is not there.")
-@click.argument("path")
+@click.argument("path", type=REMOTE_PATH)
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, allow_dash=True), default="-")
 @server_options
 def write(path: str, source: str, server: Server, lines: bool, create: bool) -> None:
@@ -80,7 +81,7 @@ async def _create_missing(client: "NinepClient", path: str) -> None:
 
 
 @click.command(short_help="Ask a file of a server.")
-@click.argument("path")
+@click.argument("path", type=REMOTE_PATH)
 @server_options
 def rdwr(path: str, server: Server) -> None:
     """Print what PATH says, and after each line that is written to it from standard input, what it says then.

@@ -339,9 +339,9 @@ async def test_only_so_many_are_open(tmp_path: Path) -> None:
     with FolderTree(tmp_path, max_open=1) as tree:
         root = await tree.attach("", "")
         first = await root.create("one", 0o644, WRITE)
-        with pytest.raises(NinepError, match="too many open files"):
+        with pytest.raises(NinepError, match="Too many open files"):
             await root.create("two", 0o644, WRITE)
-        with pytest.raises(NinepError, match="too many open files"):
+        with pytest.raises(NinepError, match="Too many open files"):
             await open_file(root, "one")
         assert await list_names(root) == ["one"]
         await first.close()

@@ -27,13 +27,12 @@ class Opener:
     def __init__(self, root: int, *, openat2: bool | None = None) -> None:
         """`openat2` says whether to use that call; None finds out whether it can be used."""
         self._root = root
-        self._whole = self._find_out() if openat2 is None else openat2
+        self.uses_openat2 = self._find_out() if openat2 is None else openat2
 
     def open(self, path: bytes, flags: int) -> int:
         """A new descriptor; the empty path is the root's. Raises OSError; ELOOP means that a link is in the way."""
-        if self._whole or not path:
-            return self._open_whole(path or b".", flags) if self._whole else _open_at(self._root, b".", flags)
-        return self._open_in_steps(path.split(b"/"), flags)
+        path = path or b"."
+        return self._open_whole(path, flags) if self.uses_openat2 else self._open_in_steps(path.split(b"/"), flags)
 
     def _open_whole(self, path: bytes, flags: int) -> int:
         how = _HOW.pack(flags | _ALWAYS, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS)

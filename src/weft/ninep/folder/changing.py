@@ -32,16 +32,19 @@ async def change_file(root: Root, place: Place, change: StatChange) -> None:
         await asyncio.to_thread(_sync, root, place)
         return
     root.refuse_changes()
-    fd = root.open(place, os.O_PATH)
-    try:
-        with translating:
-            facts = read_facts(fd, b"")
-            check_change(facts, change)
-            _carry_out(list(_plan_steps(fd, facts, root, place, change)))
-            if change.length is not None and change.mtime is not None:
-                _set_mtime(f"/proc/self/fd/{fd}", facts, change.mtime * _SECOND)
-    finally:
-        os.close(fd)
+    with translating, ExitStack() as stack:
+        fd = root.open(place, os.O_PATH)
+        stack.callback(os.close, fd)
+        facts, path = read_facts(fd, b""), f"/proc/self/fd/{fd}"
+        check_change(facts, change)
+        writing = None
+        if change.length is not None and not facts.is_dir:
+            # With the rights that it has now: a new mode is not to give them, nor to take them.
+            writing = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            stack.callback(os.close, writing)
+        _carry_out(list(_plan_steps(path, writing, facts, root, place, change)))
+        if writing is not None and change.mtime is not None:
+            _set_mtime(path, facts, change.mtime * _SECOND)
     root.uses.change(facts.number)
     if change.mode is not None:
         root.uses.mark(facts.number, change.mode)
@@ -68,11 +71,12 @@ def _carry_out(steps: list[Step]) -> None:
         undoing.pop_all()
 
 
-def _plan_steps(fd: int, facts: Facts, root: Root, place: Place, change: StatChange) -> Iterator[Step]:
-    """By the descriptor, which is this file's whatever its name leads to. The length is last: nothing brings back what
-    it cuts off.
+def _plan_steps(
+    path: str, writing: int | None, facts: Facts, root: Root, place: Place, change: StatChange
+) -> Iterator[Step]:
+    """By a path that is this file's whatever its name leads to, and a descriptor to cut it by. The length is last:
+    nothing brings back what it cuts off.
     """
-    path = f"/proc/self/fd/{fd}"
     if change.mode is not None:
         special = facts.mode & _SPECIAL if facts.is_dir else 0
         mode = change.mode & _PERMISSIONS | special
@@ -84,8 +88,8 @@ def _plan_steps(fd: int, facts: Facts, root: Root, place: Place, change: StatCha
         yield partial(_set_mtime, path, facts, change.mtime * _SECOND), partial(_set_mtime, path, facts, facts.modified)
     if change.name is not None and (name := parse_name(change.name)) != place.name:
         yield partial(_rename, root, place, name), partial(_rename, root, place, place.name)
-    if change.length is not None and not facts.is_dir:
-        yield partial(os.truncate, path, change.length), lambda: None
+    if writing is not None and change.length is not None:
+        yield partial(os.ftruncate, writing, change.length), lambda: None
 
 
 def _set_mtime(path: str, facts: Facts, modified: int) -> None:

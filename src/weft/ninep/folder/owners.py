@@ -31,7 +31,7 @@ class Owners:
         except KeyError:
             if name.isascii() and name.isdigit() and int(name) < 1 << 32:
                 return int(name)
-            raise NinepError(f"no group {name}") from None
+            raise NinepError("unknown group") from None
 
 
 @lru_cache(maxsize=1024)

@@ -6,7 +6,7 @@ from weft.ninep.words import IN_USE, Mode, NinepError
 
 _MARKS = int(Mode.APPEND | Mode.EXCLUSIVE | Mode.TMP)
 _REMEMBERED = 4096
-TOO_MANY = "too many open files"
+TOO_MANY = "Too many open files"
 
 
 class Uses:

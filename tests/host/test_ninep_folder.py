@@ -1,0 +1,73 @@
+"""A served folder where its server may not do everything: as an ordinary user, and behind a filter of system calls."""
+
+import errno
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.host.conftest import AS_ROOT
+from tests.ordinary import REPOSITORY
+from tests.unit.ninep_folders import READ, WRITE, list_names, make_directory, make_file, read_file, walk
+
+from weft.host.process import program
+from weft.host.seccomp import Rule, open_filter
+from weft.ninep.folder import FolderTree
+from weft.ninep.words import PERMISSION, Access, Mode, NinepError, OpenMode, StatChange
+
+pytestmark = pytest.mark.host
+
+_OPENAT2 = 437
+_TESTS = ["tests/unit/test_ninep_folder.py", "tests/unit/test_ninep_folder_escapes.py"]
+
+
+def test_all_is_the_same_without_openat2(tmp_path: Path) -> None:
+    """There are hosts whose filters say that there is no such call."""
+    argv = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path}/in", *_TESTS]
+    with ExitStack() as stack:
+        fd = open_filter(stack, [Rule(_OPENAT2, errno.ENOSYS)])
+        walls = [program("bwrap"), "--dev-bind", "/", "/", "--seccomp", str(fd), "--"]
+        done = subprocess.run(
+            [*walls, *argv], cwd=REPOSITORY, pass_fds=[fd], capture_output=True, text=True, timeout=120, check=False
+        )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert "there is no openat2" in done.stdout, "the filter has let it through"
+
+
+@pytest.mark.skipif(AS_ROOT, reason="root may do everything")
+async def test_what_the_servers_user_may_not_do_nobody_may(tmp_path: Path) -> None:
+    with FolderTree(tmp_path) as tree:
+        root = await tree.attach("root", "")
+        await make_file(root, "hidden", b"text", perm=0)
+        closed = await make_directory(root, "closed", perm=0o500)
+        hidden = await root.walk("hidden")
+        for act in (
+            hidden.open(READ),
+            hidden.open(WRITE),
+            closed.create("new", 0o600, WRITE),
+            closed.create("new", Mode.DIR | 0o700, READ),
+            hidden.wstat(StatChange(gid="root")),
+            hidden.wstat(StatChange(length=0, mode=0o600, name="other")),
+        ):
+            with pytest.raises(NinepError, match=PERMISSION):
+                await act
+        assert (await hidden.stat()).mode == 0
+        assert await list_names(root) == ["closed", "hidden"]
+        await hidden.wstat(StatChange(mode=0o600))
+        assert await read_file(root, "hidden") == b"text"
+
+
+@pytest.mark.skipif(AS_ROOT, reason="root may do everything")
+async def test_who_may_not_remove_a_file_cannot_have_it_removed_on_close(tmp_path: Path) -> None:
+    with FolderTree(tmp_path) as tree:
+        root = await tree.attach("root", "")
+        await make_file(await make_directory(root, "folder"), "file")
+        (tmp_path / "folder").chmod(0o500)
+        file = await walk(root, "folder/file")
+        with pytest.raises(NinepError, match=PERMISSION):
+            await file.open(OpenMode(Access.READ, remove_on_close=True))
+        with pytest.raises(NinepError, match=PERMISSION):
+            await file.remove()
+        (tmp_path / "folder").chmod(0o700)
+        await file.remove()

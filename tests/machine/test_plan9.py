@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 from tests.multiboot.building import TestKernels
+from tests.multiboot.media import make_cd
 
 DISK_BYTES = 1 << 20
 OVERHEAD = 64 << 20
@@ -81,6 +82,16 @@ def test_one_with_a_disk_is_halted_first(fabric: TestFabric, multiboot_kernels: 
     assert disk.read_bytes().startswith(b"halted\n")
 
 
+def test_a_live_cd_has_its_own_loader_and_parameters(
+    fabric: TestFabric, multiboot_kernels: TestKernels, tmp_path: Path
+) -> None:
+    cd = make_cd(tmp_path / "9front.iso", multiboot_kernels.aout, ini="user=live\nnobootprompt=local!/dev/sdD0/data\n")
+    fabric.run("run", "-d", "--name", "live", "--cdrom", str(cd), "plan9")
+    assert "plan9.ini:\nuser=live\n" in wait_said(fabric, "live", "\nready\n")
+    fabric.run("stop", "live")
+    wait_state(fabric, "live", "stopped")
+
+
 def test_one_that_does_not_end_is_ended_at_the_deadline(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "deaf", "--kernel", "9pc", "--end", "echo bye", "--stop-timeout", "1", "plan9")
     wait_said(fabric, "deaf", "\nready\n")
@@ -115,6 +126,8 @@ def test_what_cannot_boot_is_refused(fabric: TestFabric, tmp_path: Path) -> None
         ("--kernel", "9pc", "--ini", str(ini), "plan9"),
         ("--kernel", "default", "plan9"),
         ("--kernel", "9pc", "base"),
+        ("--cdrom", str(ini), "-o", "user=bob", "plan9"),
+        ("--kernel", "9pc", "--network", "none", "--root", str(tmp_path), "plan9"),
         ("plan9",),
     ):
         assert fabric.refusal("run", "-d", "--name", "nobody", *args) == "invalid"

@@ -9,8 +9,9 @@ MODULES = Path("/usr/lib/syslinux/modules/bios")
 CONFIG = "CONFIG.INI"
 
 
-def make_cd(path: Path, kernel: Path, words: str = "") -> Path:
-    """A CD whose boot loader, isolinux, starts a multiboot kernel with `words` on its command line.
+def make_cd(path: Path, kernel: Path, words: str = "", ini: str = "") -> Path:
+    """A CD whose boot loader, isolinux, starts a multiboot kernel with `words` on its command line and `ini` as its
+    plan9.ini.
 
     Its first sector is that of a disk, too, so the same image boots from one.
     """
@@ -20,7 +21,9 @@ def make_cd(path: Path, kernel: Path, words: str = "") -> Path:
     for file in loader:
         shutil.copy(file, folder / "isolinux")
     shutil.copy(kernel, folder / "kernel")
-    (folder / "isolinux" / "isolinux.cfg").write_text(f"PROMPT 0\nDEFAULT mboot.c32 /kernel {words}\n")
+    (folder / "plan9.ini").write_text(ini)
+    module = " --- /plan9.ini" if ini else ""
+    (folder / "isolinux" / "isolinux.cfg").write_text(f"PROMPT 0\nDEFAULT mboot.c32 /kernel {words}{module}\n")
     boot = ["-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4"]
     boot += ["-boot-info-table", "-isohybrid-mbr", str(ISOLINUX.with_name("isohdpfx.bin"))]
     _run("xorriso", "-as", "mkisofs", *boot, "-o", str(path), str(folder))

@@ -142,6 +142,7 @@ rooms:
       cat:
         image: plan9
         foreign:
+          pxe: true
           plan9:
             options:
               '*acpi': '1'

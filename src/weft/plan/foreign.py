@@ -4,10 +4,11 @@ from weft.model.errors import Invalid
 from weft.model.foreign import ForeignSpec, Plan9Spec
 from weft.model.image import ImageKind, ImageManifest
 from weft.model.machine import MachineSpec
+from weft.plan.plan9 import Plan9Machine, plan_ini
 
 
 def complete_foreign(spec: MachineSpec, image: ImageManifest) -> MachineSpec:
-    """What the image says of a machine's system. Raises Invalid: that would be two systems."""
+    """What the image says of a machine's system. Raises Invalid: that would be two systems, or cannot boot."""
     if not image.kind.is_foreign:
         if spec.foreign is not None:
             raise Invalid(
@@ -19,5 +20,18 @@ def complete_foreign(spec: MachineSpec, image: ImageManifest) -> MachineSpec:
         foreign = foreign.model_copy(update={"plan9": Plan9Spec()})
     if image.kind is ImageKind.FOREIGN and foreign.plan9 is not None:
         raise Invalid(f"machine {spec.name!r} is no Plan 9 machine", hint="take image plan9")
+    if foreign.plan9 is not None:
+        _check_plan9(spec, foreign, foreign.plan9)
     said = {name: getattr(spec, name) for name in spec.model_fields_set}
     return MachineSpec.model_validate({**said, "foreign": foreign})
+
+
+def _check_plan9(spec: MachineSpec, foreign: ForeignSpec, plan9: Plan9Spec) -> None:
+    plan_ini(Plan9Machine(spec.name), plan9.ini, plan9.options)
+    if (plan9.ini or plan9.options) and spec.kernel is None and not foreign.pxe:
+        raise Invalid(
+            f"machine {spec.name!r} has no kernel that could be told boot parameters",
+            hint="what it boots from a medium has a plan9.ini of its own",
+        )
+    if plan9.root is not None and spec.nics == ():
+        raise Invalid(f"machine {spec.name!r} has no network by which it could reach its root")

@@ -4,15 +4,12 @@ from weft.fabric.foreign.media import check_media
 from weft.fabric.site import Site
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec
-from weft.plan.plan9 import Plan9Machine, plan_ini
 
 
 def check_foreign(site: Site, spec: MachineSpec) -> str:
     """The name of its kernel; empty: it has none. Raises NotFound (kernel, file), Unavailable, Invalid."""
     foreign = spec.foreign
     assert foreign is not None, "it is foreign"
-    if foreign.plan9 is not None:
-        plan_ini(Plan9Machine(spec.name), foreign.plan9.ini, foreign.plan9.options)
     check_media(site.home, foreign)
     if spec.kernel is not None:
         kernel = site.kernels.get(spec.kernel)

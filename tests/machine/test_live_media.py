@@ -109,6 +109,28 @@ def test_a_disk_boots_and_is_one_machines_at_a_time(shared: TestFabric, cd: Path
     assert disk.exists()
 
 
+def test_media_are_exchanged_while_a_machine_runs(shared: TestFabric, cd: Path, tmp_path: Path) -> None:
+    floppies = [make_floppy(tmp_path / f"{name}.img", f"color={name}\n") for name in ("red", "blue")]
+    other = tmp_path / "other.iso"
+    shutil.copy(cd, other)
+    shared.run("run", "-d", "--name", "dj", *SMALL, "--cdrom", str(cd), "--floppy-drive", str(floppies[0]), "foreign")
+    wait_prompt(shared, "dj")
+    shared.run("update", "--floppy-drive", str(floppies[1]), "--cdrom", str(other), "dj")
+    type_line(shared, "dj", "floppy", "bytes of CONFIG.INI")
+    type_line(shared, "dj", "config color", "color=blue")
+    type_line(shared, "dj", "save more=yes", "saved")
+    assert [read_floppy(floppy) for floppy in floppies] == ["color=red\n", "color=blue\nmore=yes\n"]
+    foreign = shared.client.machine("dj")["foreign"]
+    assert (foreign["floppy_drive"], foreign["cdroms"]) == (str(floppies[1]), [str(other)])
+    shared.run("run", "-d", "--name", "next", *SMALL, "--cdrom", str(cd), "--disk", str(floppies[0]), "foreign")
+    assert shared.refusal("update", "--floppy-drive", str(floppies[0]), "dj") == "wrong-state"
+    assert shared.refusal("update", "--floppy-drive", "none", "dj") == "wrong-state", "the drive is there"
+    shared.run("rm", "-f", "next")
+    shared.run("kill", "dj")
+    shared.run("update", "--floppy-drive", "none", "dj")
+    assert shared.client.machine("dj")["foreign"]["floppy_drive"] is None
+
+
 def test_a_medium_that_is_gone_is_told(shared: TestFabric, cd: Path, tmp_path: Path) -> None:
     floppy = make_floppy(tmp_path / "floppy.img", "")
     media = ["--cdrom", str(cd), "--floppy-drive", str(floppy)]

@@ -37,6 +37,8 @@ static struct entry *find_in_folder(void)
 static bool find_file(void)
 {
 	struct layout layout;
+
+	file = NULL;
 	if (!floppy_read(0, content))
 		return false;
 	memcpy(&layout, content, sizeof layout);

@@ -90,7 +90,7 @@ bool floppy_start(void);
 bool floppy_read(uint32_t sector, void *to);
 bool floppy_write(uint32_t sector, const void *from);
 
-/* floppy.c: the lines of CONFIG.INI on a floppy become part of the configuration. */
+/* floppy.c: the lines of CONFIG.INI on the floppy that is in become part of the configuration. */
 void floppy_config(void);
 /* Adds a line to that file, and says whether it could. */
 bool floppy_save(const char *line);

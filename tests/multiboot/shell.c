@@ -39,6 +39,12 @@ static void do_pci(const char *argument)
 	pci_show();
 }
 
+static void do_floppy(const char *argument)
+{
+	(void)argument;
+	floppy_config();
+}
+
 static void do_save(const char *argument) { say("%s\n", floppy_save(argument) ? "saved" : "cannot save"); }
 
 static void do_halt(const char *argument)
@@ -86,6 +92,7 @@ static const struct command commands[] = {
 	{"cat", do_cat},
 	{"config", do_config},
 	{"echo", do_echo},
+	{"floppy", do_floppy},
 	{"fshalt", do_fshalt},
 	{"halt", do_halt},
 	{"pci", do_pci},

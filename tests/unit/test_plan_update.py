@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from weft.model.elastic import ElasticPolicy, ElasticSpec, PolicyMode
 from weft.model.errors import Invalid
+from weft.model.foreign import ForeignSpec, Plan9Spec
 from weft.model.image import NicRole
 from weft.model.machine import MachineRestart, MachineSpec, NicSpec, Profile
 from weft.plan.update import LIVE, SpecChange, change_spec, match_nics, name_parts, plan_update
@@ -68,6 +69,32 @@ def test_a_machine_becomes_elastic_with_the_profile_that_can_and_fixed_again_wit
     fixed = change(elastic, cpus=2, elastic={"max_cpus": None})
     assert (fixed.cpus, fixed.elastic, fixed.profile) == (2, None, Profile.Q35)
     assert change(elastic, elastic=None).elastic is None
+
+
+def test_of_a_system_of_its_own_stays_what_is_not_named() -> None:
+    foreign = ForeignSpec(cdroms=("/a.iso",), floppy_drive="/f.img", plan9=Plan9Spec(ini="a=1", options={"b": "2"}))
+    cat = MachineSpec(name="cat", image="plan9", foreign=foreign)
+    other = change(cat, foreign={"cdroms": [], "plan9": {"options": {"c": "3"}}})
+    assert other.foreign == ForeignSpec(floppy_drive="/f.img", plan9=Plan9Spec(ini="a=1", options={"c": "3"}))
+    assert plan_update(cat, other) == SpecChange(restart=("foreign",))
+
+
+@pytest.mark.parametrize(
+    ("after", "live"),
+    [
+        (ForeignSpec(cdroms=("/b.iso",), floppy_drive="/f.img"), True),
+        (ForeignSpec(cdroms=("/b.iso",), floppy_drive="/g.img"), True),
+        (ForeignSpec(cdroms=("/a.iso", "/b.iso"), floppy_drive="/f.img"), False),
+        (ForeignSpec(cdroms=("/a.iso",)), False),
+        (ForeignSpec(cdroms=("/b.iso",), floppy_drive="/f.img", pxe=True), False),
+        (ForeignSpec(cdroms=("/a.iso",), floppy_drive="/f.img", disks=("/d.img",)), False),
+        (None, False),
+    ],
+)
+def test_what_is_in_a_drive_is_exchanged_and_drives_need_a_start(after: ForeignSpec | None, live: bool) -> None:
+    before = MachineSpec(name="m", image="foreign", foreign=ForeignSpec(cdroms=("/a.iso",), floppy_drive="/f.img"))
+    change = plan_update(before, before.model_copy(update={"foreign": after}))
+    assert (change.live, change.restart) == ((("foreign",), ()) if live else ((), ("foreign",)))
 
 
 def test_a_size_alone_leaves_a_fixed_machine_fixed() -> None:

@@ -8,6 +8,7 @@ import click
 from weft.cli.face import Face, format_option, wait_option
 from weft.cli.lifecycle import for_each
 from weft.cli.limit_options import limit_options, make_limits, take_limits
+from weft.cli.media_options import media_options, take_media
 from weft.cli.params import DURATION, IMAGE, KERNEL, MACHINE, Parsed
 from weft.cli.size_options import size_options
 from weft.model.options import parse_expose, parse_label, parse_restart
@@ -30,6 +31,7 @@ def _parse_part(text: str) -> dict[str, Any] | None:
 @click.option("--kernel", type=KERNEL, help="Its kernel.")
 @click.option("--expose", multiple=True, type=Parsed("part", _parse_part), metavar="PART[:ro]",
               help="What it finds of the file tree at its gateway, in place of what it has; `none`.")  # fmt: skip
+@media_options
 @limit_options
 @click.option("--restart-now", is_flag=True, help="Stop and start those that run, where a change needs that.")
 @click.argument("names", nargs=-1, required=True, type=MACHINE, metavar="NAME...")
@@ -51,17 +53,20 @@ def update(
 ) -> None:
     """Change machines NAME. They keep their names, addresses, volumes and settings.
 
-    Labels, limits, what it sees of the file tree, the restart policy, the time of a stop and whether it grows and
-    shrinks by itself change at once; `none` takes a limit away. Memory, CPUs, their ranges, image and kernel need a
-    start: of a machine that runs they are refused without --restart-now; on a terminal it asks. A range makes the
-    machine elastic, a size alone fixes it. Within its range `weft scale` gives a machine that runs more or less.
+    Labels, limits, what it sees of the file tree, the restart policy, the time of a stop, which CD or floppy is in a
+    drive and whether it grows and shrinks by itself change at once; `none` takes a limit away. Memory, CPUs, their
+    ranges, image, kernel, disks and drives need a start: of a machine that runs they are refused without --restart-now;
+    on a terminal it asks. A range makes the machine elastic, a size alone fixes it. Within its range `weft scale` gives
+    a machine that runs more or less.
     """
     client = face.client()
     limits = take_limits(wanted)
+    media = take_media(wanted)
     changes = change_sizes(*(wanted.pop(key) for key in ("cpus", "memory", "elastic")))
     changes |= {key: value for key, value in wanted.items() if value is not None}
     changes |= {"expose": list(filter(None, expose))} if expose else {}
     changes |= {"max_restarts": None, **policy} if policy else {}
+    changes |= {"foreign": media} if media else {}
 
     def collect(name: str) -> dict[str, Any]:
         before = client.machine(name) if labels or unlabel or limits else {}

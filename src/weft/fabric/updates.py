@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 
 from weft.fabric.checks import Checks
+from weft.fabric.foreign.media import exchange_media
 from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.limiting import Limiting
 from weft.fabric.machines import Checked, Machines
@@ -85,7 +86,10 @@ class Updates:
         if not change.live:
             return
         async with self._lifecycle.locked(name):
-            machine = await self._shelf.save(self._shelf.get(name).with_(spec=checked.spec))
+            machine = self._shelf.get(name)
+            if "foreign" in change.live and machine.state.is_live and checked.spec.foreign is not None:
+                await exchange_media(self._site, machine, checked.spec.foreign)
+            machine = await self._shelf.save(machine.with_(spec=checked.spec))
         if {"health", "no_health"} & set(change.live):
             await self._checks.renew(machine)
         if "expose" in change.live:

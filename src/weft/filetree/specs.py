@@ -141,10 +141,10 @@ def make_changes(draft: Draft, before: Mapping[str, Any]) -> dict[str, Any]:
     """
     limits = draft.get("limits") or {}
     gone = [name for name, value in limits.items() if value == "none"]
-    other = {key: value for key, value in draft.items() if key not in _SIZES}
+    other = {key: value for key, value in draft.items() if key not in (*_SIZES, "foreign")}
     if gone:
         other["limits"] = {name: value for name, value in limits.items() if name not in gone}
-    changes = _find_sizes(draft)
+    changes = _find_sizes(draft) | {key: draft[key] for key in ("foreign",) if key in draft}
     if other:
         spec = _parse({"image": before["image"], **other}).to_spec(before["name"]).model_dump(mode="json")
         changes |= {part: spec[part] for key in other for part in _PARTS.get(key, (key,))}

@@ -130,11 +130,20 @@ class Qmp:
 
     async def pass_descriptor(self, name: str, fd: int) -> None:
         """Give QEMU a descriptor under a name; the caller keeps its own. One of that name it had before goes."""
+        self._send_descriptor(fd)
+        await self.execute("getfd", {"fdname": name})
+
+    async def add_descriptor(self, fd: int) -> int:
+        """Give QEMU a descriptor as a file /dev/fdset/NUMBER; the number. The caller keeps its own."""
+        self._send_descriptor(fd)
+        return int((await self.execute("add-fd"))["fdset-id"])
+
+    def _send_descriptor(self, fd: int) -> None:
+        """With the next command."""
         try:
             self._client.send_fd_scm(fd)
         except (OSError, AssertionError) as err:  # the latter when its connection has ended
             raise Unavailable(f"QEMU at {self._path} is gone") from err
-        await self.execute("getfd", {"fdname": name})
 
     async def add_viewer(self, fd: int) -> None:
         """Show the screen of a machine that has one to whoever is at the other end of this socket, by RFB.

@@ -61,6 +61,14 @@ _FIRST, _CDS, _DISKS = 1, 10, 20
 """Where the network, CDs and disks are in the order of booting."""
 
 
+FLOPPY_DRIVE = "drive-a"
+
+
+def cdrom_drive(index: int) -> str:
+    """What QEMU calls the drive of a CD."""
+    return f"cdrom{index}"
+
+
 def plan_foreign_boot(boot: ForeignBoot) -> list[str]:
     """QEMU's arguments, without the program's own name."""
     return [
@@ -105,13 +113,13 @@ def _media(boot: ForeignBoot) -> Iterator[str]:
         yield from _drive(f"cd{index}", medium)
         # The q35 board has a port for each drive; the other one has two lines, and a CD is usually at the second.
         bus = f"ide.{index}" if boot.profile is Profile.Q35 else f"ide.1,unit={index}"
-        yield from ("-device", f"ide-cd,id=cdrom{index},drive=cd{index},bus={bus},bootindex={_CDS + index}")
+        yield from ("-device", f"ide-cd,id={cdrom_drive(index)},drive=cd{index},bus={bus},bootindex={_CDS + index}")
     if boot.floppy is not None:
         yield from _drive("floppy", boot.floppy)
         if boot.profile is Profile.Q35:
             yield from ("-device", "isa-fdc,id=fdc")
         # Such a drive knows no flush: what the machine writes is on the host's disk when it is told so.
-        yield from ("-device", "floppy,id=drive-a,unit=0,drive=floppy,drive-type=144,write-cache=off")
+        yield from ("-device", f"floppy,id={FLOPPY_DRIVE},unit=0,drive=floppy,drive-type=144,write-cache=off")
     for index, medium in enumerate(boot.disks):
         yield from _drive(f"disk{index}", medium, discard=True)
         device = f"virtio-blk-pci,id=hd{index},drive=disk{index},write-cache=on,bootindex={_DISKS + index}"

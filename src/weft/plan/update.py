@@ -6,13 +6,15 @@ from typing import Any
 
 from weft.model.elastic import ElasticSpec
 from weft.model.errors import Invalid
+from weft.model.foreign import ForeignSpec
 from weft.model.machine import MachineSpec, NicSpec
 
 LIVE = frozenset(
     {"labels", "restart", "max_restarts", "stop_timeout", "health", "no_health", "remove", "cold", "limits", "expose"}
 )
 """Parts of a spec that only the fabric and the host use: a machine that runs need not know of a change. All others are
-told to it at its start, or are what it is started with. Of `elastic` only the policy is like that."""
+told to it at its start, or are what it is started with. Of `elastic` only the policy is like that, of `foreign` what is
+in its drives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ def plan_update(before: MachineSpec, after: MachineSpec) -> SpecChange:
         raise Invalid(f"machine {before.name!r} cannot become {after.name!r}", hint="names stay")
     changed = [part for part in MachineSpec.model_fields if getattr(before, part) != getattr(after, part)]
     live = LIVE | {"elastic"} if has_same_ends(before.elastic, after.elastic) else LIVE
+    live |= {"foreign"} if has_same_drives(before.foreign, after.foreign) else set()
     return SpecChange(
         live=tuple(part for part in changed if part in live),
         restart=tuple(part for part in changed if part not in live),
@@ -52,14 +55,25 @@ def has_same_ends(before: ElasticSpec | None, after: ElasticSpec | None) -> bool
     return (before.max_cpus, before.max_memory) == (after.max_cpus, after.max_memory)
 
 
+def has_same_drives(before: ForeignSpec | None, after: ForeignSpec | None) -> bool:
+    """Whether two systems differ in nothing but which CDs and floppy are in their drives."""
+    if before is None or after is None:
+        return before is after
+    emptied = [one.model_copy(update={"cdroms": (), "floppy_drive": None}) for one in (before, after)]
+    drives = [(len(one.cdroms), one.floppy_drive is None) for one in (before, after)]
+    return emptied[0] == emptied[1] and drives[0] == drives[1]
+
+
 def change_spec(spec: MachineSpec, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec with other values, as yet unchecked. Of `elastic` what the changes do not name stays, too.
+    """A spec with other values, as yet unchecked. Of `elastic` and `foreign` what the changes do not name stays, too.
 
     One that becomes elastic is of the profile that can grow, unless another is asked for.
     """
     wanted = {**spec.model_dump(), **changes}
     if isinstance(growth := changes.get("elastic"), Mapping):
         wanted["elastic"] = _change_growth(spec.elastic, growth)
+    if isinstance(system := changes.get("foreign"), Mapping):
+        wanted["foreign"] = _change_system(spec.foreign, system)
     if spec.elastic is None and wanted["elastic"] is not None and "profile" not in changes:
         del wanted["profile"]
     return wanted
@@ -72,6 +86,13 @@ def _change_growth(now: ElasticSpec | None, changes: Mapping[str, Any]) -> dict[
         growth["policy"] = {**now.policy.model_dump(), **policy}
     can_grow = growth.get("max_cpus") is not None or growth.get("max_memory") is not None
     return growth if can_grow or "policy" in changes else None
+
+
+def _change_system(now: ForeignSpec | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+    system: dict[str, Any] = {**(now.model_dump() if now else {}), **changes}
+    if now is not None and now.plan9 is not None and isinstance(plan9 := changes.get("plan9"), Mapping):
+        system["plan9"] = {**now.plan9.model_dump(), **plan9}
+    return system
 
 
 def match_nics(before: Sequence[NicSpec], after: Sequence[NicSpec]) -> list[int | None]:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
+from weft.host.drives import exchange_medium
 from weft.host.media import Drive, check_medium, open_medium
+from weft.host.qemu import open_qmp
 from weft.model.errors import WrongState
 from weft.model.foreign import ForeignSpec
-from weft.plan.foreign_boot import Medium
+from weft.plan.foreign_boot import FLOPPY_DRIVE, Medium, cdrom_drive
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,39 @@ def open_media(stack: ExitStack, site: Site, machine: MachineRecord) -> OpenMedi
     assert foreign is not None, "it is foreign"
     found: dict[Drive, list[Medium]] = {drive: [] for drive in Drive}
     for drive, path in _list_media(foreign):
-        try:
-            medium = open_medium(stack, path, drive, site.home)
-        except WrongState as err:
-            raise _explain(site, machine, path) from err
-        found[drive].append(Medium(medium.fd, medium.format, read_only=not drive.writes))
+        found[drive].append(_open(stack, site, machine, drive, path))
     floppies = found[Drive.FLOPPY]
     return OpenMedia(tuple(found[Drive.CDROM]), floppies[0] if floppies else None, tuple(found[Drive.DISK]))
+
+
+async def exchange_media(site: Site, machine: MachineRecord, wanted: ForeignSpec) -> None:
+    """Put other CDs and another floppy into the drives of a machine that runs. Raises as `open_media` does, Internal
+    when its QEMU refuses."""
+    before, after = _list_removable(machine.spec.foreign), _list_removable(wanted)
+    with ExitStack() as stack:
+        media = {name: _open(stack, site, machine, *what) for name, what in after.items() if before.get(name) != what}
+        qmp = await open_qmp(site.layout.machine(machine.name).qmp)
+        try:
+            for name, medium in media.items():
+                await exchange_medium(qmp, name, medium.fd, read_only=medium.read_only)
+        finally:
+            await qmp.close()
+
+
+def _open(stack: ExitStack, site: Site, machine: MachineRecord, drive: Drive, path: Path) -> Medium:
+    try:
+        medium = open_medium(stack, path, drive, site.home)
+    except WrongState as err:
+        raise _explain(site, machine, path) from err
+    return Medium(medium.fd, medium.format, read_only=not drive.writes)
+
+
+def _list_removable(foreign: ForeignSpec | None) -> dict[str, tuple[Drive, Path]]:
+    """By the names of drives."""
+    assert foreign is not None, "it is foreign"
+    cds = {cdrom_drive(index): (Drive.CDROM, Path(file)) for index, file in enumerate(foreign.cdroms)}
+    floppy = foreign.floppy_drive
+    return cds if floppy is None else {**cds, FLOPPY_DRIVE: (Drive.FLOPPY, Path(floppy))}
 
 
 def _list_media(foreign: ForeignSpec) -> Iterator[tuple[Drive, Path]]:

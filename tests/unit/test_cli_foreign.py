@@ -1,0 +1,55 @@
+"""Machines that bring their own system, on the command line: what is asked for, and what is changed."""
+
+from typing import Any
+
+import pytest
+from tests.unit.commands import Weft
+from tests.unit.fake_daemon import MACHINE, FakeDaemon
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths are of where we are."""
+    monkeypatch.chdir("/usr")
+
+
+@pytest.mark.parametrize(
+    ("options", "foreign"),
+    [
+        (("--cdrom", "a.iso", "--cdrom", "/b.iso"), {"cdroms": ["/usr/a.iso", "/b.iso"]}),
+        (("--floppy-drive", "f.img", "--disk", "d.img"), {"floppy_drive": "/usr/f.img", "disks": ["/usr/d.img"]}),
+        (("--pxe", "--nic", "e1000e"), {"pxe": True, "nic_model": "e1000e"}),
+        (("--display", "vnc", "--end", "halt"), {"display": "vnc", "end": "halt"}),
+    ],
+)
+def test_a_machine_has_in_its_drives_what_was_said(
+    options: tuple[str, ...], foreign: dict[str, Any], fake: FakeDaemon, weft: Weft
+) -> None:
+    fake.on("POST", "/v1/machines", MACHINE)
+    assert weft("run", "-d", *options, "foreign").status == 0
+    spec = fake.last().body["spec"]
+    assert (spec["image"], spec["foreign"]) == ("foreign", foreign)
+    weft("run", "-d", *options)
+    assert fake.last().body["spec"]["image"] == "foreign", "nothing else could be meant"
+
+
+@pytest.mark.parametrize(
+    ("options", "foreign"),
+    [
+        (("--cdrom", "a.iso"), {"cdroms": ["/usr/a.iso"]}),
+        (("--cdrom", "none", "--floppy-drive", "none"), {"cdroms": [], "floppy_drive": None}),
+        (("--disk", "./none", "--disk", "/d.img"), {"disks": ["/usr/none", "/d.img"]}),
+    ],
+)
+def test_a_change_names_the_drives_that_it_is_about(
+    options: tuple[str, ...], foreign: dict[str, Any], fake: FakeDaemon, weft: Weft
+) -> None:
+    fake.on("PATCH", "/v1/machines/web", {"machine": MACHINE, "live": [], "restart": []})
+    assert weft("update", *options, "web") == (0, "web\n", "")
+    assert fake.last().body["changes"] == {"foreign": foreign}
+
+
+def test_other_changes_leave_drives_alone(fake: FakeDaemon, weft: Weft) -> None:
+    fake.on("PATCH", "/v1/machines/web", {"machine": MACHINE, "live": [], "restart": []})
+    weft("update", "--memory", "64M", "web")
+    assert "foreign" not in fake.last().body["changes"]

@@ -1,0 +1,90 @@
+"""The file tree from inside a machine that was given it, mounted by Linux; and what others find in its place."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.machine.fabrics import TestFabric, open_fabric, wait_for
+
+GATEWAY = "10.87.0.1"
+MOUNT = "mkdir -p /m && mount -t 9p -o trans=tcp,version=9p2000,port=5640,cache=none,noextend,aname=%s 10.87.0.1 /m"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestFabric]:
+    """`keeper` has its room, `guest` nothing; another room has a network."""
+    with open_fabric(tmp_path_factory.mktemp("house") / "home") as fabric:
+        fabric.run("run", "-d", "--name", "keeper", "--expose", "room", "base")
+        fabric.run("run", "-d", "--name", "guest", "base")
+        fabric.run("room", "create", "other")
+        fabric.run("--room", "other", "network", "create", "theirs")
+        sh(fabric, MOUNT % "room")
+        yield fabric
+
+
+def sh(fabric: TestFabric, script: str, *, machine: str = "keeper", check: bool = True) -> str:
+    return fabric.exec(machine, "sh", "-c", script, check=check)
+
+
+def test_a_room_is_looked_at_and_changed_from_inside(house: TestFabric) -> None:
+    assert sh(house, "ls /m/machine").split() == ["clone", "guest", "keeper"]
+    assert sh(house, "cat /m/machine/guest/status").split()[:2] == ["guest", "running"]
+    sh(house, "echo insert sniffer name=ear mode=copy nowait >/m/machine/guest/port/0/ctl")
+    assert sh(house, "cat /m/machine/guest/port/0/chain").split()[:2] == ["ear", "sniffer"]
+    sh(house, "echo eject ear >/m/machine/guest/port/0/ctl")
+    sh(house, "echo create inner subnet=10.9.0.0/24 >/m/network/ctl")
+    assert "10.9.0.0/24" in sh(house, "cat /m/network/inner/status")
+    sh(house, "rmdir /m/network/inner")
+    assert [network["name"] for network in house.client.networks()] == ["default"]
+
+
+def test_nothing_beyond_it_is_there(house: TestFabric) -> None:
+    assert not {"room", "host", "image", "template"} & set(sh(house, "ls /m").split())
+    assert "theirs" not in sh(house, "ls /m/network; cat /m/export /m/link")
+    sh(house, "! echo create out uplink >/m/network/ctl", check=True)
+    sh(house, "! printf 'image base\\nvolume /:/host\\ncreate\\n' >/m/clone")
+    sh(house, "! echo update expose fabric >/m/machine/guest/ctl")
+    assert house.json("inspect", "guest")["expose"] == []
+    said = sh(house, "dmesg")  # Linux has no number for what a server says in words of its own
+    assert "forbidden: machine 'keeper' cannot give a way out of the room" in said
+    assert sh(house, f"! mount -t 9p -o trans=tcp,version=9p2000,port=5640,aname=fabric {GATEWAY} /mnt") == ""
+
+
+def test_a_blocking_read_sees_what_happens_and_can_be_given_up(house: TestFabric) -> None:
+    # Linux reads on until it has as much as was asked for, and a shell asks for a byte at a time.
+    house.run("exec", "-d", "keeper", "--", "sh", "-c", "read -r line </m/event; echo $line >/tmp/seen; cat /m/event")
+
+    def happen() -> bool:
+        """Something does, as often as it takes until the reader has opened the file."""
+        house.client.create_network({"name": "short"})
+        house.client.remove_network("short")
+        return "network.created short" in sh(house, "cat /tmp/seen || true")
+
+    wait_for(happen, "the event arrives")
+    sh(house, "killall -INT cat")
+    wait_for(lambda: "cat" not in sh(house, "ps -o comm").split(), "the reader ends")
+    assert "keeper" in sh(house, "cat /m/status")
+
+
+def test_others_reach_nothing(house: TestFabric) -> None:
+    script = f"timeout 2 nc {GATEWAY} 5640 </dev/null; echo $?"
+    assert sh(house, script, machine="guest").strip() != "0"
+    assert sh(house, script).strip() == "0"
+
+
+def test_who_may_look_only_changes_nothing(house: TestFabric) -> None:
+    house.run("update", "--expose", "room:ro", "keeper")
+    assert sh(house, "ls /m/machine 2>&1 || true").endswith("rror\n"), "what was mounted as more has ended"
+    sh(house, f"umount /m; {MOUNT % 'room'}")
+    assert "guest" in sh(house, "cat /m/machine/guest/status")
+    sh(house, "! echo stop >/m/machine/guest/ctl")
+    assert house.json("inspect", "guest")["state"] == "running"
+
+
+def test_the_next_daemon_serves_it_too_until_it_is_taken_back(house: TestFabric) -> None:
+    house.run("shutdown")
+    house.run("ps")
+    sh(house, f"umount /m; {MOUNT % 'room'}")
+    assert "keeper" in sh(house, "cat /m/status")
+    house.run("update", "--expose", "none", "keeper")
+    sh(house, "! ls /m")
+    sh(house, f"umount /m; ! timeout 2 nc {GATEWAY} 5640 </dev/null")

@@ -7,6 +7,7 @@ from weft.cli.lazy import LazyGroup
 SECTIONS: dict[str, dict[str, str]] = {
     "Serving": {
         "serve": "weft.cli.ninep_serve:serve",
+        "fabric": "weft.cli.ninep_fabric:fabric",
     },
     "Files of a server": {
         "ls": "weft.cli.ninep_files:ls",
@@ -22,7 +23,8 @@ SECTIONS: dict[str, dict[str, str]] = {
 
 @click.group("9p", cls=LazyGroup, sections=SECTIONS, short_help="Serve files over 9P, and use served ones.")
 def ninep() -> None:
-    """9P2000, the file protocol of Plan 9: serve a folder, and work with files that are served.
+    """9P2000, the file protocol of Plan 9: serve a folder or the fabric itself, and work with
+    files that are served.
 
     Addresses are Plan 9's: tcp!HOST!PORT or unix!PATH.
     """

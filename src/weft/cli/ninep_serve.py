@@ -1,5 +1,6 @@
 """`weft 9p serve`: a folder of this host over 9P."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -33,4 +34,4 @@ def serve(
     except OSError as err:
         raise Unavailable(f"{folder} cannot be served: {err.strerror}") from err
     with tree:
-        serve_tree(tree, str(folder), addresses=addresses, secret_file=secret_file, no_auth=no_auth)
+        serve_tree(nullcontext(tree), str(folder), addresses=addresses, secret_file=secret_file, no_auth=no_auth)

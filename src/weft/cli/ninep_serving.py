@@ -7,7 +7,7 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -76,8 +76,15 @@ def read_secret(file: Path) -> bytes:
     return secret
 
 
-def serve_tree(tree: "Tree", what: str, *, addresses: Sequence[str], secret_file: Path | None, no_auth: bool) -> None:
-    """Serve until Ctrl-C or SIGTERM, and say where. Raises Invalid, NotFound, Unavailable."""
+def serve_tree(
+    opening: "AbstractAsyncContextManager[Tree]",
+    what: str,
+    *,
+    addresses: Sequence[str],
+    secret_file: Path | None,
+    no_auth: bool,
+) -> None:
+    """Serve what `opening` opens until Ctrl-C or SIGTERM, and say where. Raises Invalid, NotFound, Unavailable."""
     from weft.ninep.auth import SharedSecret
 
     if secret_file is not None and no_auth:
@@ -89,7 +96,7 @@ def serve_tree(tree: "Tree", what: str, *, addresses: Sequence[str], secret_file
             _refuse_strangers(sockets)
         for sock in sockets:
             print(f"weft: serving {what} at {dump_address(sock)}", file=sys.stderr, flush=True)
-        asyncio.run(_serve(tree, sockets, auth))
+        asyncio.run(_serve(opening, sockets, auth))
 
 
 @contextmanager
@@ -144,15 +151,18 @@ def _refuse_strangers(sockets: Sequence[socket.socket]) -> None:
             )
 
 
-async def _serve(tree: "Tree", sockets: Sequence[socket.socket], auth: "Auth | None") -> None:
+async def _serve(
+    opening: "AbstractAsyncContextManager[Tree]", sockets: Sequence[socket.socket], auth: "Auth | None"
+) -> None:
     from weft.ninep.server import NinepServer
 
-    server = NinepServer(tree, auth=auth)
-    serving = asyncio.gather(*(server.serve(sock) for sock in sockets))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
-    task = asyncio.current_task()
-    try:
-        await serving
-    except asyncio.CancelledError:
-        if task is not None and task.cancelling():  # Ctrl-C, and not SIGTERM
-            raise
+    async with opening as tree:
+        server = NinepServer(tree, auth=auth)
+        serving = asyncio.gather(*(server.serve(sock) for sock in sockets))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+        task = asyncio.current_task()
+        try:
+            await serving
+        except asyncio.CancelledError:
+            if task is not None and task.cancelling():  # Ctrl-C, and not SIGTERM
+                raise

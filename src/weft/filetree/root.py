@@ -28,13 +28,24 @@ class FabricTree:
         """A room, with what is kept of it: the same for all who are attached."""
         return self._rooms.setdefault(name, Room(self.api.in_room(name)))
 
+    def files(self) -> Mapping[str, Make]:
+        """What is at its root."""
+        return root_files(self)
+
     async def attach(self, user: str, aname: str) -> Node:
-        node: Node = Fixed(None, "/", root_files(self))
+        node: Node = Fixed(None, "/", self.files())
         for name in filter(None, aname.split("/")):
             node = await node.walk(name)
         assert isinstance(node, Entry)
         node.uproot()
         return node
+
+
+class RoomTree(FabricTree):
+    """The room that its API asks about, alone."""
+
+    def files(self) -> Mapping[str, Make]:
+        return room_files(self.room(self.api.room))
 
 
 def root_files(tree: FabricTree) -> Mapping[str, Make]:

@@ -16,6 +16,8 @@ from weft.ninep.words import BAD_OFFSET, IS_DIR, NOT_FOUND, PERMISSION, Mode, Ni
 
 Step = tuple[Callable[[], None], Callable[[], None]]
 """What is to be done, and what undoes it."""
+File = int | str
+"""What the system knows a file by: a descriptor or a path."""
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NOREPLACE = 1
@@ -32,19 +34,14 @@ async def change_file(root: Root, place: Place, change: StatChange) -> None:
         await asyncio.to_thread(_sync, root, place)
         return
     root.refuse_changes()
+    cuts = change.length is not None and not root.look(place).is_dir
     with translating, ExitStack() as stack:
-        fd = root.open(place, os.O_PATH)
-        stack.callback(os.close, fd)
-        facts, path = read_facts(fd, b""), f"/proc/self/fd/{fd}"
+        fd, file = _hold(stack, root, place, writing=cuts)
+        facts = read_facts(fd, b"")
         check_change(facts, change)
-        writing = None
-        if change.length is not None and not facts.is_dir:
-            # With the rights that it has now: a new mode is not to give them, nor to take them.
-            writing = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            stack.callback(os.close, writing)
-        _carry_out(list(_plan_steps(path, writing, facts, root, place, change)))
-        if writing is not None and change.mtime is not None:
-            _set_mtime(path, facts, change.mtime * _SECOND)
+        _carry_out(list(_plan_steps(file, facts, root, place, change)))
+        if cuts and change.mtime is not None:
+            _set_mtime(file, facts, change.mtime * _SECOND)
     root.uses.change(facts.number)
     if change.mode is not None:
         root.uses.mark(facts.number, change.mode)
@@ -71,29 +68,42 @@ def _carry_out(steps: list[Step]) -> None:
         undoing.pop_all()
 
 
-def _plan_steps(
-    path: str, writing: int | None, facts: Facts, root: Root, place: Place, change: StatChange
-) -> Iterator[Step]:
-    """By a path that is this file's whatever its name leads to, and a descriptor to cut it by. The length is last:
-    nothing brings back what it cuts off.
+def _hold(stack: ExitStack, root: Root, place: Place, *, writing: bool) -> tuple[int, File]:
+    """A descriptor, and what the system knows the file by whatever its name leads to: the descriptor itself or, of a
+    file that not even its owner may read, a path. With `writing`, it can be cut by it; that needs the rights that the
+    file has now, whatever mode it is to have. Raises NinepError.
     """
+    try:
+        fd = root.open(place, (os.O_WRONLY if writing else os.O_RDONLY) | os.O_NONBLOCK)
+    except NinepError as err:
+        if writing or err.text != PERMISSION:
+            raise
+        fd = root.open(place, os.O_PATH)
+        stack.callback(os.close, fd)
+        return fd, f"/proc/self/fd/{fd}"
+    stack.callback(os.close, fd)
+    return fd, fd
+
+
+def _plan_steps(file: File, facts: Facts, root: Root, place: Place, change: StatChange) -> Iterator[Step]:
+    """The length is last: nothing brings back what it cuts off."""
     if change.mode is not None:
         special = facts.mode & _SPECIAL if facts.is_dir else 0
         mode = change.mode & _PERMISSIONS | special
-        yield partial(os.chmod, path, mode), partial(os.chmod, path, facts.mode & (_PERMISSIONS | _SPECIAL))
+        yield partial(os.chmod, file, mode), partial(os.chmod, file, facts.mode & (_PERMISSIONS | _SPECIAL))
     if change.gid is not None:
         group = root.owners.find_group(change.gid)
-        yield partial(os.chown, path, -1, group), partial(os.chown, path, -1, facts.gid)
+        yield partial(os.chown, file, -1, group), partial(os.chown, file, -1, facts.gid)
     if change.mtime is not None:
-        yield partial(_set_mtime, path, facts, change.mtime * _SECOND), partial(_set_mtime, path, facts, facts.modified)
+        yield partial(_set_mtime, file, facts, change.mtime * _SECOND), partial(_set_mtime, file, facts, facts.modified)
     if change.name is not None and (name := parse_name(change.name)) != place.name:
         yield partial(_rename, root, place, name), partial(_rename, root, place, place.name)
-    if writing is not None and change.length is not None:
-        yield partial(os.ftruncate, writing, change.length), lambda: None
+    if change.length is not None and not facts.is_dir:
+        yield partial(os.truncate, file, change.length), lambda: None
 
 
-def _set_mtime(path: str, facts: Facts, modified: int) -> None:
-    os.utime(path, ns=(facts.accessed, modified))
+def _set_mtime(file: File, facts: Facts, modified: int) -> None:
+    os.utime(file, ns=(facts.accessed, modified))
 
 
 def _rename(root: Root, place: Place, name: bytes) -> None:

@@ -76,6 +76,8 @@ def test_one_with_a_disk_is_halted_first(fabric: TestFabric, multiboot_kernels: 
     wait_said(fabric, "disk", "\nready\n")
     type_line(fabric, "disk", "sector 0")
     wait_said(fabric, "disk", "\na file system\n")
+    fabric.client.shutdown()  # and the next daemon finds it
+    assert wait_state(fabric, "disk", "running")["foreign"] is not None
     fabric.run("stop", "disk")
     wait_state(fabric, "disk", "stopped")
     assert "% fshalt\nhalting file systems\ndone halting\n" in log_of(fabric, "disk")

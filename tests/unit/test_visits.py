@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from tests.unit.paper_fabric import open_paper_fabric
 
 from weft.api.app import make_app
-from weft.model.errors import Forbidden, Invalid, WeftError
+from weft.model.errors import Forbidden, Invalid, NotFound, WeftError
 from weft.model.expose import VISIT_HEADER, ExposeSpec, TreePart, Visit, parse_visit
+from weft.model.foreign import ForeignSpec, Plan9Spec
 from weft.model.machine import MachineSpec
 from weft.model.network import NetworkSpec
 from weft.model.options import parse_expose
-from weft.plan.visits import Asked, check_machine, check_network, check_request
+from weft.model.trace import TraceRequest
+from weft.plan.visits import Asked, check_machine, check_network, check_request, check_trace
 
 
 def visit(part: str, room: str = "acme", machine: str = "web") -> Visit:
@@ -73,6 +75,11 @@ def test_no_part_is_given_twice():
         ("DELETE /v1/rooms/acme/networks/lan", "ok"),
         ("POST /v1/rooms/acme/snapshots/import", "not-found"),
         ("GET /v1/rooms/acme/templates", "not-found"),
+        ("GET /v1/rooms/acme/pools/docker.io/library/nginx", "ok"),
+        ("POST /v1/rooms/acme/machines/db/exec", "ok"),
+        ("POST /v1/rooms/acme/machines/db/unheard-of", "not-found"),
+        ("POST /v1/rooms/acme/networks/lan/unheard-of", "not-found"),
+        ("POST /v1/rooms/acme/unheard-of", "not-found"),
         ("GET /v1/rooms/other/machines", "not-found"),
         ("GET /v1/rooms", "not-found"),
         ("GET /v1/machines", "not-found"),
@@ -154,6 +161,30 @@ def test_volumes_and_networks_are_the_rooms_own():
     check_network(visit("room"), NetworkSpec(name="lan"))
     with pytest.raises(Forbidden, match="way out"):
         check_network(visit("room"), NetworkSpec(name="lan", uplink=True))
+
+
+def test_what_a_spec_can_say_was_thought_about():
+    """A part of a spec that is new may be of the host: then `check_machine` has to know it."""
+    own = {
+        *("cold", "command", "cpus", "cwd", "elastic", "entrypoint", "env", "health", "hostname", "image", "kernel"),
+        *("labels", "limits", "max_restarts", "memory", "name", "nics", "no_health", "profile", "read_only", "remove"),
+        *("restart", "stop_signal", "stop_timeout", "user"),
+    }
+    assert set(MachineSpec.model_fields) == own | {"expose", "floppy", "foreign", "mounts", "publish"}
+    own = {"display", "end", "nic_model", "pxe"}
+    assert set(ForeignSpec.model_fields) == own | {"cdroms", "disks", "floppy_drive", "plan9"}
+    assert set(Plan9Spec.model_fields) == {"changes", "ini", "options", "root_read_only", "root"}
+    assert set(NetworkSpec.model_fields) == {"dns", "gateway", "mtu", "name", "subnet", "subnet6", "uplink"}
+
+
+@pytest.mark.parametrize(
+    "ends", [("other:web", "db"), ("db", "other:web"), ("outside", "8080"), ("network:lan", "other:network:lan")]
+)
+def test_a_trace_does_not_leave_the_room(ends: tuple[str, str]):
+    with pytest.raises(NotFound, match="sees no further than its room"):
+        check_trace(visit("room"), TraceRequest(source=ends[0], destination=ends[1]))
+    check_trace(visit("fabric"), TraceRequest(source=ends[0], destination=ends[1]))
+    check_trace(visit("room"), TraceRequest(source="acme:web", destination="192.0.2.1:80"))
 
 
 @pytest.fixture

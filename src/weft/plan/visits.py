@@ -13,12 +13,27 @@ from weft.model.machine import MachineSpec
 from weft.model.mount import MountKind
 from weft.model.names import DEFAULT_ROOM
 from weft.model.network import NetworkSpec
+from weft.model.trace import TraceRequest
+from weft.plan.tracing.ends import parse_end
 
 _API = "v1"
-_OF_A_ROOM = frozenset(
-    {"machines", "stats", "logs", "networks", "inserts", "ports", "volumes", "pools", "snapshots", "trace", "events"}
+_OF_A_MACHINE = frozenset(
+    {
+        *("start", "stop", "restart", "kill", "wait", "scale", "fork", "suspend", "resume", "config", "reset"),
+        *("logs", "console", "display", "exec", "file", "archive", "sniff", "elastic", "history", "processes"),
+        "firewall",
+    }
 )
-"""What a room has for itself. Templates, where a room is not strict, are everybody's."""
+_OF_A_ROOM: Mapping[str, frozenset[str]] = {
+    "machines": _OF_A_MACHINE,
+    "networks": frozenset({"sniff"}),
+    "snapshots": frozenset({"archive", "restore"}),
+    **dict.fromkeys(("stats", "logs", "inserts", "ports", "volumes", "trace", "events"), frozenset()),
+}
+"""What a room has for itself, and what there is about one of each. Templates, where a room is not strict, are
+everybody's; archives of snapshots are not taken in, since a spec in one may say anything."""
+_POOLS = "pools"
+"""A room's own, too; they are called like images, whose names may have slashes."""
 _ABOUT_A_MACHINE = frozenset({"stats", "events", "ports"})
 """What can be asked about one machine, by the query."""
 
@@ -67,16 +82,18 @@ def _find_way(visit: Visit, path: tuple[str, ...]) -> tuple[str, ...] | None:
 
 
 def _is_of_room(path: tuple[str, ...], asked: Asked) -> bool:
-    """Archives of snapshots are not taken in: a spec in one may say anything."""
     if not path:
         return asked.method == "GET"
-    return path[0] in _OF_A_ROOM and path != ("snapshots", "import") and "all_rooms" not in asked.query
+    if "all_rooms" in asked.query:
+        return False
+    about = _OF_A_ROOM.get(path[0])
+    return path[0] == _POOLS or (about is not None and path[1:2] != ("import",) and set(path[2:3]) <= about)
 
 
 def _is_of_machine(name: str, path: tuple[str, ...], asked: Asked) -> bool:
     """All that is about this machine, but its spec, its copies and its being there, which are its room's."""
     if path[:2] == ("machines", name):
-        return path[2:] != ("fork",) and not (len(path) == 2 and asked.method != "GET")
+        return path[2:3] != ("fork",) and set(path[2:3]) <= _OF_A_MACHINE and (len(path) > 2 or asked.method == "GET")
     about = list(asked.query.get("machine", ())) == [name] and "all_rooms" not in asked.query
     return len(path) == 1 and path[0] in _ABOUT_A_MACHINE and asked.method == "GET" and about
 
@@ -94,6 +111,15 @@ def check_network(visit: Visit, spec: NetworkSpec) -> None:
     """The same of a network. Raises Forbidden."""
     if spec.uplink and visit.given.part is not TreePart.FABRIC:
         raise Forbidden(f"machine {visit.machine!r} cannot give a way out of the room")
+
+
+def check_trace(visit: Visit, request: TraceRequest) -> None:
+    """The same of a trace: it begins in the room, or in what is its own of it. Raises NotFound, Invalid."""
+    if visit.given.part is TreePart.FABRIC:
+        return
+    ends = parse_end(request.source), parse_end(request.destination)
+    if ends[0].is_outside or any(end.room not in (None, visit.room) for end in ends):
+        raise NotFound(f"machine {visit.machine!r} sees no further than its room")
 
 
 def _find_beyond(spec: MachineSpec) -> Iterator[str]:

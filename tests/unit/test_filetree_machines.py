@@ -9,6 +9,7 @@ import yaml
 from tests.unit.fake_api import FakeApi, FakeSession
 from tests.unit.tree_walks import BOTH, READS, Walks
 
+from weft.filetree.events import BEHIND
 from weft.filetree.machine_commands import FIREWALL, MACHINE, PORT, SETTINGS
 from weft.filetree.root import FabricTree
 from weft.filetree.words import split_words
@@ -201,19 +202,49 @@ async def test_wait_ends_with_the_machine(api: FakeApi, tree: Walks) -> None:
     assert await tree.cat("machine/web/wait") == "web 3 'entry point ended'\n"
 
 
+def event(number: int, subject: str, **data: Any) -> bytes:
+    told = {"id": number, "time": 1.5, "kind": "machine.ready", "subject": subject, "text": "it is", "data": data}
+    return f"id: {number}\nevent: machine.ready\ndata: {json.dumps(told)}\n\n".encode()
+
+
 async def test_events_come_as_lines_to_all_who_read(api: FakeApi, tree: Walks) -> None:
     events = api.stream("/v1/events", b": events\n\n")
-    opened = await tree.open("machine/web/event")
-    assert api.asked[-1].target == "/v1/events?follow=true&machine=web"
-    event = {"id": 7, "time": 1.5, "kind": "machine.ready", "subject": "web", "text": "it is", "data": {"by": "a b"}}
-    sent = f"id: 7\nevent: machine.ready\ndata: {json.dumps(event)}\n\n".encode()
+    one, two = await tree.open("machine/web/event"), await tree.open("machine/web/event")
+    targets = [asked.target for asked in api.asked if "events" in asked.target]
+    assert targets == ["/v1/events?follow=true&machine=web"]
+    sent = event(7, "web", by="a b") + event(8, "web")
     events.put_nowait(sent[:20])
     events.put_nowait(sent[20:])
-    assert await opened.read(0, 8192) == b"7 1.500 machine.ready web 'it is' 'by=a b'\n"
+    for reader in (one, two):
+        assert await reader.read(0, 8192) == b"7 1.500000 machine.ready web 'it is' 'by=a b'\n"
+    assert await two.read(0, 8192) == b"8 1.500000 machine.ready web 'it is'\n"
+    await one.close()
+    assert api.open_streams == ["/v1/events"]
     events.put_nowait(None)
-    assert await opened.read(0, 8192) == b""
-    await opened.close()
+    assert await two.read(0, 8192) == b""
+    await two.close()
     assert api.open_streams == []
+
+
+async def test_one_who_does_not_read_events_is_told_that_he_lost_some(api: FakeApi, tree: Walks) -> None:
+    events = api.stream("/v1/events", b": events\n\n")
+    slow, quick = await tree.open("event"), await tree.open("event")
+    count = 3 * BEHIND
+    for number in range(count):
+        events.put_nowait(event(number, "web"))
+        assert (await quick.read(0, 8192)).startswith(f"{number} ".encode())
+    read = 0
+    with pytest.raises(NinepError, match="events were lost"):
+        while await slow.read(0, 8192):
+            read += 1
+    assert BEHIND <= read < count
+    await slow.close()
+    await quick.close()
+
+
+async def test_events_that_cannot_be_had(tree: Walks) -> None:
+    with pytest.raises(NinepError, match="not-found"):
+        await tree.open("event")
 
 
 async def test_reading_pcap_sniffs(api: FakeApi, tree: Walks) -> None:

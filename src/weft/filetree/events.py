@@ -1,7 +1,9 @@
 """What happens, as lines that are read while it happens."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from weft.client.events import parse_events
@@ -9,18 +11,92 @@ from weft.filetree.api import Api
 from weft.filetree.nodes import Make
 from weft.filetree.streams import stream
 from weft.filetree.words import join_words
+from weft.ninep.words import NinepError
+
+BEHIND = 1000
+"""Events that one who listens may be behind; then he has lost some, and is told so."""
+Event = dict[str, Any]
 
 
-def event_file(api: Api, machines: Sequence[str] = ()) -> Make:
-    """Events of a room, or of these machines of it, from its opening on: a line each, a read gives whole lines."""
+@dataclass(eq=False)
+class _Listener:
+    """Somebody who reads."""
+
+    lines: "asyncio.Queue[bytes | None]" = field(default_factory=lambda: asyncio.Queue(BEHIND))
+    lost: bool = False
+
+    def tell(self, line: bytes) -> None:
+        if not self.lost:
+            try:
+                self.lines.put_nowait(line)
+            except asyncio.QueueFull:
+                self.lost = True
+
+    async def hear(self) -> AsyncIterator[bytes]:
+        while not self.lost or not self.lines.empty():
+            if (line := await self.lines.get()) is None:
+                return
+            yield line
+        raise NinepError("unavailable: events were lost: they came faster than they were read")
+
+
+class Events:
+    """Events of a room, or of these machines or networks of it: asked for once, and told to all who listen."""
+
+    def __init__(self, api: Api, subjects: Sequence[str] = ()) -> None:
+        self._api = api
+        self._subjects = subjects
+        self._listeners: set[_Listener] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._begun: asyncio.Future[None] | None = None
 
     @asynccontextmanager
-    async def source() -> AsyncIterator[AsyncIterator[bytes]]:
-        async with api.open(lambda client: client.events(follow=True, machines=machines)) as pieces:
-            first = await anext(pieces, b"")  # a remark, sent when the daemon has begun to listen for us
-            yield _dump_lines(first, pieces)
+    async def listen(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Lines of events from now on."""
+        listener = _Listener()
+        self._listeners.add(listener)
+        try:
+            await self._begin()
+            yield listener.hear()
+        finally:
+            self._listeners.discard(listener)
+            if not self._listeners:
+                await self._end()
 
-    return stream(source, lines=True)
+    async def _begin(self) -> None:
+        if self._task is None or self._task.done():
+            self._begun = asyncio.get_running_loop().create_future()
+            self._task = asyncio.create_task(self._run(self._begun), name=f"events-{self._api.room}")
+        assert self._begun is not None
+        await asyncio.shield(self._begun)
+
+    async def _end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self, begun: "asyncio.Future[None]") -> None:
+        try:
+            async with self._api.open(lambda client: client.events(follow=True, machines=self._subjects)) as pieces:
+                first = await anext(pieces, b"")  # a remark, sent when the daemon has begun to listen for us
+                begun.set_result(None)
+                async for event in _parse(first, pieces):
+                    line = dump_event(event).encode()
+                    for listener in self._listeners:
+                        listener.tell(line)
+        except NinepError as err:
+            if not begun.done():
+                begun.set_exception(err)
+                begun.exception()  # who waits for it may have gone
+        for listener in self._listeners:
+            with suppress(asyncio.QueueFull):
+                listener.lines.put_nowait(None)
+
+
+def event_file(events: Events) -> Make:
+    """Events from its opening on: a line each, a read gives whole lines."""
+    return stream(events.listen, lines=True)
 
 
 def log_file(api: Api) -> Make:
@@ -28,23 +104,23 @@ def log_file(api: Api) -> Make:
     return stream(lambda: api.open(lambda client: client.open_room_logs(follow=True, tail=0)), lines=True)
 
 
-def dump_event(event: dict[str, Any]) -> str:
+def dump_event(event: Event) -> str:
     """An event's line: its number, when, kind, subject, text, and what else is known of it as KEY=VALUE."""
-    words = [str(event["id"]), f"{event['time']:.3f}", event["kind"], event["subject"] or "-", event["text"]]
+    words = [str(event["id"]), f"{event['time']:.6f}", event["kind"], event["subject"] or "-", event["text"]]
     return join_words([*words, *(f"{key}={value}" for key, value in (event.get("data") or {}).items())]) + "\n"
 
 
-async def _dump_lines(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _parse(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[Event]:
     rest = begun
     while True:
         *blocks, rest = rest.split(b"\n\n")
         for event in _parse_blocks(blocks):
-            yield dump_event(event).encode()
+            yield event
         if not (piece := await anext(pieces, b"")):
             return
         rest += piece
 
 
-def _parse_blocks(blocks: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+def _parse_blocks(blocks: Sequence[bytes]) -> Iterator[Event]:
     for block in blocks:
         yield from parse_events([*block.decode().split("\n"), ""])

@@ -73,7 +73,7 @@ def machine_files(room: Room, name: str) -> Mapping[str, Make]:
         "cons": console_file(room.consoles, name),
         "consctl": console_control(room.consoles, name),
         "kmesg": of(lambda client: client.open_logs(name), lambda log: log.decode(errors="surrogateescape")),
-        "event": event_file(api, [name]),
+        "event": event_file(room.events(name)),
         "wait": awaited(wait),
         "stats": of(lambda client: client.stats([name]), dump_stats),
         "history": of(lambda client: client.history(name), dump_json),

@@ -8,7 +8,7 @@ import yaml
 from weft.client.client import Client
 from weft.filetree.api import Api
 from weft.filetree.commands import Command, ask, table
-from weft.filetree.events import event_file
+from weft.filetree.events import Events, event_file
 from weft.filetree.files import text
 from weft.filetree.grammar import Given
 from weft.filetree.kinds import Kind
@@ -77,7 +77,7 @@ def network_files(api: Api, name: str) -> Mapping[str, Make]:
     )
     return {
         "member": text(show_members),
-        "event": event_file(api, [name]),
+        "event": event_file(Events(api, [name])),
         "ns": text(show_recipe),
         "port": lambda parent, own: Fixed(parent, own, port),
     }

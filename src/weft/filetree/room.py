@@ -8,6 +8,7 @@ from weft.filetree.api import Api
 from weft.filetree.commands import ask
 from weft.filetree.consoles import Consoles
 from weft.filetree.drafts import Drafts
+from weft.filetree.events import Events
 from weft.filetree.programs import Programs
 from weft.filetree.traces import Traces
 
@@ -17,6 +18,7 @@ class Room:
 
     def __init__(self, api: Api) -> None:
         self.api = api
+        self._events: dict[tuple[str, ...], Events] = {}
         self._programs: dict[str, Programs] = {}
 
     @cached_property
@@ -30,6 +32,10 @@ class Room:
     @cached_property
     def traces(self) -> Traces:
         return Traces(self.api)
+
+    def events(self, *subjects: str) -> Events:
+        """Of all that is in it, or of these."""
+        return self._events.setdefault(subjects, Events(self.api, subjects))
 
     def programs(self, machine: str) -> Programs:
         """Those of a machine."""

@@ -86,7 +86,7 @@ def room_files(room: Room) -> Mapping[str, Make]:
     return {
         "clone": clone_file(room),
         "status": text(show_status),
-        "event": event_file(room.api),
+        "event": event_file(room.events()),
         "log": log_file(room.api),
         "link": text(show_links),
         "export": text(show_export),

@@ -1,10 +1,13 @@
 """The tree at a socket, at no cost until somebody comes: a fabric whose files nobody reads has not loaded them."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -12,12 +15,12 @@ async def serve_late(home: Path, listening: socket.socket) -> AsyncIterator[None
     """Serves the fabric of `home` to all who connect to a socket, while the context is open; ends with it."""
     listening.setblocking(False)
     serving = asyncio.create_task(_serve(home, listening), name="filetree")
+    serving.add_done_callback(_tell_defect)
     try:
         yield
     finally:
         serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
+        await asyncio.wait([serving])
 
 
 async def _serve(home: Path, listening: socket.socket) -> None:
@@ -28,6 +31,12 @@ async def _serve(home: Path, listening: socket.socket) -> None:
 
     async with open_api(home) as api:
         await NinepServer(FabricTree(api)).serve(listening)
+
+
+def _tell_defect(serving: "asyncio.Task[None]") -> None:
+    """The fabric goes on without its files."""
+    if not serving.cancelled() and (err := serving.exception()) is not None:
+        log.error("the fabric is not served as files any more", exc_info=err)
 
 
 async def _wait_first(listening: socket.socket) -> None:

@@ -1,5 +1,6 @@
 """A directory of the host as a tree of files: what each request does, by Plan 9's manual, section 5."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterator
@@ -359,6 +360,22 @@ async def test_no_descriptor_is_left(tmp_path: Path) -> None:
             await open_file(root, "folder", WRITE)
         assert len(nodes) == 2000
     assert len(set(Path("/proc/self/fd").iterdir())) == len(before)
+
+
+async def test_what_was_given_up_is_written_to_nobody_elses_file(root: Node, tmp_path: Path) -> None:
+    """The descriptor of a file that is closed while a thread still writes is not another file's meanwhile."""
+    for number in range(100):
+        opened = await root.create(f"{number}", 0o600, WRITE)
+        writing = asyncio.ensure_future(opened.write(0, b"x" * 100_000))
+        await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.wait([writing])
+        await opened.close()
+        other = await root.create(f"other{number}", 0o600, WRITE)
+        await other.close()
+        assert (tmp_path / f"other{number}").stat().st_size == 0
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert {(tmp_path / f"{number}").stat().st_size for number in range(100)} == {100_000}
 
 
 async def test_a_large_directory_is_listed_whole(root: Node, tmp_path: Path) -> None:

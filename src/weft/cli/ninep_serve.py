@@ -1,5 +1,6 @@
 """`weft 9p serve`: a folder of this host over 9P."""
 
+import resource
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def serve(
     """
     from weft.ninep.folder import FolderTree
 
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         tree = FolderTree(folder, read_only=read_only, user=user)
     except OSError as err:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from weft.ninep.folder.errors import translating
-from weft.ninep.folder.facts import Facts, read_facts
+from weft.ninep.folder.facts import LAST_OFFSET, PERMISSIONS, Facts, read_facts
 from weft.ninep.folder.places import Place, parse_name
 from weft.ninep.folder.root import Root
 from weft.ninep.words import BAD_OFFSET, IS_DIR, NOT_FOUND, PERMISSION, Mode, NinepError, StatChange
@@ -22,10 +22,8 @@ File = int | str
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NOREPLACE = 1
 _UNKNOWN = (errno.EINVAL, errno.ENOSYS)
-_PERMISSIONS = 0o777
 _SPECIAL = 0o7000
 _SECOND = 10**9
-_LAST = (1 << 63) - 1
 
 
 async def change_file(root: Root, place: Place, change: StatChange) -> None:
@@ -55,7 +53,7 @@ def check_change(facts: Facts, change: StatChange) -> None:
         raise NinepError(PERMISSION)
     if change.length and facts.is_dir:
         raise NinepError(IS_DIR)
-    if change.length and change.length > _LAST:
+    if change.length and change.length > LAST_OFFSET:
         raise NinepError(BAD_OFFSET)
 
 
@@ -89,8 +87,8 @@ def _plan_steps(file: File, facts: Facts, root: Root, place: Place, change: Stat
     """The length is last: nothing brings back what it cuts off."""
     if change.mode is not None:
         special = facts.mode & _SPECIAL if facts.is_dir else 0
-        mode = change.mode & _PERMISSIONS | special
-        yield partial(os.chmod, file, mode), partial(os.chmod, file, facts.mode & (_PERMISSIONS | _SPECIAL))
+        mode = change.mode & PERMISSIONS | special
+        yield partial(os.chmod, file, mode), partial(os.chmod, file, facts.mode & (PERMISSIONS | _SPECIAL))
     if change.gid is not None:
         group = root.owners.find_group(change.gid)
         yield partial(os.chown, file, -1, group), partial(os.chown, file, -1, facts.gid)

@@ -9,6 +9,9 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
+PERMISSIONS = 0o777
+LAST_OFFSET = (1 << 63) - 1
+"""Offsets of the host have a sign."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _STATX = struct.Struct("=I4x8xIIIH2xQQ8x8x" + 4 * "qI4x" + "8xQ")
 """struct statx: mask, links, owner, group, mode, inode, size, times (accessed, born, changed, modified), device."""

@@ -3,15 +3,13 @@
 import os
 from contextlib import suppress
 
-from weft.ninep.folder.facts import Facts, read_facts
+from weft.ninep.folder.facts import PERMISSIONS, Facts, read_facts
 from weft.ninep.folder.places import Place
 from weft.ninep.folder.root import Root
 from weft.ninep.words import NOT_FOUND, Mode, NinepError
 
-_PERMISSIONS = 0o777
 _NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_BITS = 0o666
-_DIR_BITS = 0o777
 
 
 def make_file(directory: int, name: bytes, perm: int, flags: int) -> int:
@@ -43,7 +41,7 @@ def make_directory(directory: int, name: bytes, perm: int) -> Facts:
 
 def mask_perm(perm: int, directory: Facts) -> int:
     """What of `perm` a new file gets: reading and writing only as far as its directory has it (open(5))."""
-    bits = _DIR_BITS if perm & Mode.DIR else _FILE_BITS
+    bits = PERMISSIONS if perm & Mode.DIR else _FILE_BITS
     return perm & (~bits | directory.mode & bits)
 
 
@@ -70,4 +68,4 @@ def _settle(fd: int, directory: int, perm: int) -> None:
     if os.fstat(fd).st_gid != group:
         with suppress(PermissionError):
             os.fchown(fd, -1, group)
-    os.fchmod(fd, perm & _PERMISSIONS)
+    os.fchmod(fd, perm & PERMISSIONS)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from weft.ninep.folder.errors import translating
-from weft.ninep.folder.facts import Facts, read_facts
+from weft.ninep.folder.facts import LAST_OFFSET, Facts, read_facts
 from weft.ninep.folder.places import Place, find_name
 from weft.ninep.folder.root import Root, look_served
 from weft.ninep.tree import Node, OpenDir, OpenFile
@@ -16,8 +16,6 @@ from weft.ninep.words import BAD_OFFSET, NOT_FOUND, PERMISSION, Access, Mode, Ni
 Done = TypeVar("Done")
 
 READ_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
-_LAST = (1 << 63) - 1
-"""The host's offsets have a sign."""
 _NOT_AT_ONCE = (errno.EAGAIN, errno.EOPNOTSUPP)
 _AT_A_TIME = 256
 
@@ -70,7 +68,7 @@ class FolderFile(OpenFile):
     async def read(self, offset: int, count: int) -> bytes:
         if not self._mode.reads:
             raise NinepError(PERMISSION)
-        if offset > _LAST:
+        if offset > LAST_OFFSET:
             return b""
         with translating:
             data = self._read_at_once(offset, count)
@@ -81,12 +79,10 @@ class FolderFile(OpenFile):
     async def write(self, offset: int, data: bytes) -> int:
         if self._mode.access not in (Access.WRITE, Access.READ_WRITE):
             raise NinepError(PERMISSION)
-        if offset + len(data) > _LAST:
+        if offset + len(data) > LAST_OFFSET:
             raise NinepError(BAD_OFFSET)
         with translating:
-            written = await self._apart(lambda: os.pwrite(self._fd, data, offset))
-        self._root.uses.change(self._number)
-        return written
+            return await self._apart(lambda: os.pwrite(self._fd, data, offset), changes=True)
 
     async def close(self) -> None:
         self._root.uses.end(self._number)
@@ -108,14 +104,20 @@ class FolderFile(OpenFile):
             del buffer[done:]
         return bytes(buffer)
 
-    async def _apart(self, act: Callable[[], Done]) -> Done:
-        """What a thread makes of it."""
+    async def _apart(self, act: Callable[[], Done], *, changes: bool = False) -> Done:
+        """What a thread makes of it. Only so many are at work, also for clients that have given up waiting."""
+        await self._root.hands.acquire()
         work = asyncio.get_running_loop().run_in_executor(None, act)
         self._working.add(work)
-        work.add_done_callback(self._rest)
+        work.add_done_callback(self._end_change if changes else self._end_work)
         return await asyncio.shield(work)
 
-    def _rest(self, work: asyncio.Future[Any]) -> None:
+    def _end_change(self, work: asyncio.Future[Any]) -> None:
+        self._root.uses.change(self._number)
+        self._end_work(work)
+
+    def _end_work(self, work: asyncio.Future[Any]) -> None:
+        self._root.hands.release()
         self._working.discard(work)
         self._close_when_done()
 

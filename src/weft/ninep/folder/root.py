@@ -1,5 +1,6 @@
 """The directory that is served, and looking at what is in it."""
 
+import asyncio
 import os
 from functools import cache
 from pathlib import Path
@@ -7,15 +8,16 @@ from types import TracebackType
 
 from weft.ninep.folder.beneath import DIRECTORY, Opener
 from weft.ninep.folder.errors import translate, translating
-from weft.ninep.folder.facts import Facts, read_facts
+from weft.ninep.folder.facts import PERMISSIONS, Facts, read_facts
 from weft.ninep.folder.owners import Owners
 from weft.ninep.folder.places import Place, find_name
 from weft.ninep.folder.uses import Uses
 from weft.ninep.words import NOT_FOUND, READ_ONLY, Mode, NinepError, Qid, QidType, Stat
 
-_PERMISSIONS = 0o777
 _SECOND = 10**9
 _WORD = 0xFFFFFFFF
+_HANDS = 64
+"""Reads and writes that threads have or wait for: their data is in memory."""
 _TYPE_SHIFT = 24
 _DIR = int(Mode.DIR)
 """A flag costs as much as a call of the system to reckon with; a number does not."""
@@ -33,6 +35,7 @@ class Root:
         self.read_only = read_only
         self.owners = Owners(user)
         self.uses = Uses(max_open)
+        self.hands = asyncio.Semaphore(_HANDS)
         self._opener = Opener(self.descriptor)
 
     def close(self) -> None:
@@ -84,7 +87,7 @@ class Root:
             raise NinepError(READ_ONLY)
 
     def _mode(self, facts: Facts, number: int) -> int:
-        return facts.mode & _PERMISSIONS | (_DIR if facts.is_dir else 0) | self.uses.marks(number)
+        return facts.mode & PERMISSIONS | (_DIR if facts.is_dir else 0) | self.uses.marks(number)
 
     def _qid(self, facts: Facts, number: int, mode: int) -> Qid:
         return Qid(_find_type(mode >> _TYPE_SHIFT), facts.version(self.uses.changes(number)), number)

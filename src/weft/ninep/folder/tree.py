@@ -1,5 +1,6 @@
 """A directory of the host, to attach to."""
 
+import resource
 from pathlib import Path
 from typing import Self
 
@@ -8,9 +9,7 @@ from weft.ninep.folder.root import Root
 from weft.ninep.tree import Node
 from weft.ninep.words import NOT_DIR, NinepError
 
-MAX_OPEN = 512
-"""Files that clients have open at once, all of them together: each takes one of the 1,024 descriptors that a process
-usually has."""
+_MOST_OPEN = 16384
 
 
 class FolderTree:
@@ -20,10 +19,12 @@ class FolderTree:
     """
 
     def __init__(
-        self, folder: Path | int, *, read_only: bool = False, user: str | None = None, max_open: int = MAX_OPEN
+        self, folder: Path | int, *, read_only: bool = False, user: str | None = None, max_open: int | None = None
     ) -> None:
-        """`folder` is a path or an open descriptor; `user` is what the server's own user is called. Raises OSError."""
-        self._root = Root(folder, read_only=read_only, user=user, max_open=max_open)
+        """`folder` is a path or an open descriptor; `user` is what the server's own user is called; `max_open` files
+        are open at once, by default as many as half of the descriptors that the process may have. Raises OSError.
+        """
+        self._root = Root(folder, read_only=read_only, user=user, max_open=max_open or find_max_open())
 
     def __enter__(self) -> Self:
         return self
@@ -43,3 +44,9 @@ class FolderTree:
         if not node.qid.is_dir:
             raise NinepError(NOT_DIR)
         return node.as_root()
+
+
+def find_max_open() -> int:
+    """The other half of the descriptors is for connections, and what requests need for a moment."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(soft // 2, _MOST_OPEN)

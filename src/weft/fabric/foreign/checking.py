@@ -14,7 +14,10 @@ def check_foreign(site: Site, spec: MachineSpec) -> str:
     if spec.kernel is not None:
         kernel = site.kernels.get(spec.kernel)
         if kernel.format != "multiboot":
-            raise Invalid(f"kernel {kernel.name!r} is Linux, which machine {spec.name!r} cannot boot by itself")
+            raise Invalid(
+                f"kernel {kernel.name!r} is Linux, which machine {spec.name!r} cannot boot by itself",
+                hint="weft kernel import takes multiboot kernels",
+            )
         return kernel.name
     if not (foreign.pxe or foreign.cdroms or foreign.disks):
         raise Invalid(

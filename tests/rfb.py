@@ -8,13 +8,13 @@ RAW = 0
 
 
 def begin(viewer: socket.socket) -> tuple[int, int]:
-    """Says hello, beside other viewers. The width and height of the screen."""
+    """Says hello, and that it wants the screen to itself. The width and height of that."""
     assert _take(viewer, len(VERSION)) == VERSION
     viewer.sendall(VERSION)
     assert 1 in _take(viewer, _take(viewer, 1)[0]), "nobody asks for a password"
     viewer.sendall(b"\1")
     assert _take(viewer, 4) == bytes(4)
-    viewer.sendall(b"\1")
+    viewer.sendall(b"\0")
     width, height, bits, name = struct.unpack(">HHB15xI", _take(viewer, 24))
     assert bits == 32
     _take(viewer, name)

@@ -9,7 +9,8 @@ from subprocess import PIPE, Popen
 
 import pytest
 from tests import rfb
-from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
+from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric
+from tests.machine.serial_lines import log_of, type_line, wait_ready
 from tests.multiboot.building import TestKernels
 from tests.multiboot.media import make_cd, make_floppy, read_floppy
 
@@ -29,26 +30,6 @@ def cd(tmp_path_factory: pytest.TempPathFactory, multiboot_kernels: TestKernels)
     return make_cd(tmp_path_factory.mktemp("cd") / "live.iso", multiboot_kernels.aout)
 
 
-def log(fabric: TestFabric, name: str) -> str:
-    return fabric.text("logs", name).replace("\r\n", "\n")
-
-
-def type_line(fabric: TestFabric, name: str, line: str, answer: str) -> None:
-    """Type a line, and wait for what the machine says to it."""
-    with fabric.client.open_console(name) as console:
-        console.send_input(line.encode() + b"\n")
-        said = b""
-        for data in console:
-            said += data
-            if answer.encode() in said:
-                return
-    raise AssertionError(f"{name} said {said!r} to {line!r}")
-
-
-def wait_prompt(fabric: TestFabric, name: str) -> None:
-    wait_for(lambda: "ready\n% " in log(fabric, name), f"{name} is ready", say=lambda: log(fabric, name))
-
-
 @pytest.mark.parametrize("profile", ["q35", "pc"])
 def test_a_live_cd_keeps_its_configuration_on_a_floppy(
     profile: str, shared: TestFabric, cd: Path, tmp_path: Path
@@ -56,14 +37,14 @@ def test_a_live_cd_keeps_its_configuration_on_a_floppy(
     floppy, name = make_floppy(tmp_path / "floppy.img", "color=red\n"), f"live-{profile}"
     media = ["--cdrom", str(cd), "--cdrom", str(cd), "--floppy-drive", str(floppy)]
     shared.run("run", "-d", "--name", name, "--profile", profile, *SMALL, *media, "foreign")
-    wait_prompt(shared, name)
+    wait_ready(shared, name)
     type_line(shared, name, "config color", "color=red")
     type_line(shared, name, "save color=blue", "saved")
     assert read_floppy(floppy) == "color=red\ncolor=blue\n", "it is written when the machine is told so"
     shared.run("stop", name)
-    assert "power button" in log(shared, name)
+    assert "power button" in log_of(shared, name)
     shared.run("start", name)
-    wait_prompt(shared, name)
+    wait_ready(shared, name)
     type_line(shared, name, "config color", "color=blue")
     assert sorted(drives(shared, name)) == ["cdrom0", "cdrom1", "drive-a"]
     shared.run("kill", name)
@@ -85,17 +66,17 @@ def test_one_that_does_not_know_its_power_button_is_switched_off(shared: TestFab
     floppy = make_floppy(tmp_path / "floppy.img", "powerbutton=ignored\n")
     media = ["--cdrom", str(cd), "--floppy-drive", str(floppy)]
     shared.run("run", "-d", "--name", "deaf", "--stop-timeout", "1s", *SMALL, *media, "foreign")
-    wait_prompt(shared, "deaf")
+    wait_ready(shared, "deaf")
     shared.run("stop", "deaf")
     assert shared.client.machine("deaf")["state"] == "stopped"
-    assert "power button" not in log(shared, "deaf")
+    assert "power button" not in log_of(shared, "deaf")
 
 
 def test_a_disk_boots_and_is_one_machines_at_a_time(shared: TestFabric, cd: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk.img"
     shutil.copy(cd, disk)
     shared.run("run", "-d", "--name", "owner", *SMALL, "--disk", str(disk), "foreign")
-    wait_prompt(shared, "owner")
+    wait_ready(shared, "owner")
     shared.run("room", "create", "elsewhere")
     for option, place in (("--disk", "default"), ("--cdrom", "default"), ("--disk", "elsewhere")):
         done = shared.run(
@@ -114,9 +95,9 @@ def test_media_are_exchanged_while_a_machine_runs(shared: TestFabric, cd: Path, 
     other = tmp_path / "other.iso"
     shutil.copy(cd, other)
     shared.run("run", "-d", "--name", "dj", *SMALL, "--cdrom", str(cd), "--floppy-drive", str(floppies[0]), "foreign")
-    wait_prompt(shared, "dj")
+    wait_ready(shared, "dj")
     shared.run("update", "--floppy-drive", str(floppies[1]), "--cdrom", str(other), "dj")
-    type_line(shared, "dj", "floppy", "bytes of CONFIG.INI")
+    type_line(shared, "dj", "floppy", "floppy: 11 bytes")
     type_line(shared, "dj", "config color", "color=blue")
     type_line(shared, "dj", "save more=yes", "saved")
     assert [read_floppy(floppy) for floppy in floppies] == ["color=red\n", "color=blue\nmore=yes\n"]
@@ -145,7 +126,7 @@ def test_a_medium_that_is_gone_is_told(shared: TestFabric, cd: Path, tmp_path: P
 def test_a_screen_is_seen_by_vnc_viewers(shared: TestFabric, cd: Path) -> None:
     media = ["--cdrom", str(cd), "--display", "vnc"]
     shared.run("run", "-d", "--name", "seen", *SMALL, *media, "foreign")
-    wait_prompt(shared, "seen")
+    wait_ready(shared, "seen")
     with Popen([*shared.argv, "display", "seen"], stdout=PIPE) as display:
         assert display.stdout is not None
         host, port = display.stdout.readline().decode().strip().split(":")
@@ -157,3 +138,12 @@ def test_a_screen_is_seen_by_vnc_viewers(shared: TestFabric, cd: Path) -> None:
                 pass
         assert display.wait(PATIENCE) == 0
     assert shared.refusal("display", "seen") == "wrong-state"
+
+
+def test_its_frames_pass_what_is_in_front_of_it(shared: TestFabric) -> None:
+    """The firmware of its NIC asks for an address: no driver of ours has any part in that."""
+    shared.run("run", "-d", "--name", "caller", *SMALL, "--pxe", "--nic", "e1000e", "foreign")
+    seen = shared.text("sniff", "caller", "--count", "1", "--for", f"{PATIENCE - 10:.0f}s", "udp", "port", "67")
+    (nic,) = shared.client.machine("caller")["networks"]
+    assert f"BOOTP/DHCP, Request from {nic['mac']}" in seen
+    shared.run("kill", "caller")

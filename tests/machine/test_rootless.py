@@ -12,7 +12,10 @@ import pytest
 from benchmarks.harness.appliance import add_appliance
 from tests.host.registries import busybox_layers, make_sample, open_registry
 from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
+from tests.machine.serial_lines import type_line, wait_ready
 from tests.machine.test_limits import RATE, read_rate
+from tests.multiboot.building import TestKernels
+from tests.multiboot.media import make_cd, make_floppy, read_floppy
 from tests.ordinary import AS_ROOT, BECOME, UID, private_mounts
 
 from weft.client.starting import is_answering
@@ -107,6 +110,21 @@ def test_the_main_job_needs_no_privilege(fabric: TestFabric) -> None:
     report = wait_for(lambda: fabric.exec("client", "grep", "packets", "/tmp/ping", check=False), "ping's report")
     assert "150 packets transmitted, 150 packets received" in report
     assert fabric.chain("web") == []
+
+
+def test_media_of_ones_own(fabric: TestFabric, multiboot_kernels: TestKernels) -> None:
+    place = fabric.home.parent
+    cd, floppy = make_cd(place / "live.iso", multiboot_kernels.aout), make_floppy(place / "floppy.img", "color=red\n")
+    floppy.chmod(0o600)
+    media = ["--memory", "64M", "--cdrom", str(cd), "--floppy-drive", str(floppy)]
+    if AS_ROOT:
+        assert fabric.refusal("run", "-d", "--name", "live", *media, "foreign") == "unavailable"
+        os.chown(floppy, UID, UID)
+    fabric.run("run", "-d", "--name", "live", *media, "foreign")
+    wait_ready(fabric, "live")
+    type_line(fabric, "live", "save color=blue", "saved")
+    fabric.run("stop", "live")
+    assert read_floppy(floppy) == "color=red\ncolor=blue\n"
 
 
 def test_volumes_and_folders_of_ones_own(fabric: TestFabric, folder: Path) -> None:

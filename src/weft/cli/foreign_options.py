@@ -11,7 +11,7 @@ from weft.model.errors import Invalid, NotFound
 from weft.model.names import BARE, PLAN9
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_FILE = click.Path(dir_okay=False)
+_FILE = click.Path(dir_okay=False, readable=False)  # it is the daemon that opens it
 _KEYS = ("cdroms", "floppy_drive", "disks", "nic_model", "display", "pxe", "end", "ini", "options", "root")
 
 

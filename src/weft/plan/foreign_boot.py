@@ -87,7 +87,8 @@ def _board(boot: ForeignBoot) -> Iterator[str]:
     yield from ("-M", f"{board},vmport=off,mem-merge=off" + ("" if boot.screen else ",graphics=off"))
     yield from ("-boot", "strict=on", "-m", f"{boot.memory >> 20}M", "-smp", str(boot.cpus))
     if boot.screen:
-        yield from ("-device", "VGA", "-vnc", "none")
+        # It listens nowhere. Else a viewer could ask to be the only one, and the others would be hung up on.
+        yield from ("-device", "VGA", "-vnc", "none,share=ignore")
 
 
 def _kernel(boot: ForeignBoot) -> Iterator[str]:

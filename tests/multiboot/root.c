@@ -39,11 +39,23 @@ static void copy_user(char to[USER_ROOM])
 	memcpy(to, user ? user : "none", user ? length < USER_ROOM ? length : USER_ROOM - 1 : 4);
 }
 
+bool root_mount(uint16_t port)
+{
+	uint32_t server;
+	char user[USER_ROOM];
+	const char *fs = config_find("fs");
+
+	if (!ip_own() || !fs || !ip_parse(fs, &server)) {
+		say("root: no network, or no fs\n");
+		return false;
+	}
+	copy_user(user);
+	return ninep_mount(server, port, user);
+}
+
 void root_start(void)
 {
 	const char *method = config_find("nobootprompt"), *arguments = method ? after(method, "tcp!") : NULL;
-	uint32_t server;
-	char user[USER_ROOM];
 
 	if (!arguments)
 		return;
@@ -51,11 +63,5 @@ void root_start(void)
 		say("root: no network\n");
 		return;
 	}
-	const char *fs = config_find("fs");
-	if (!fs || !ip_parse(fs, &server)) {
-		say("root: no fs\n");
-		return;
-	}
-	copy_user(user);
-	say("root: %s\n", ninep_mount(server, PORT, user) ? "mounted" : "not there");
+	say("root: %s\n", root_mount(PORT) ? "mounted" : "not there");
 }

@@ -9,9 +9,23 @@ struct command {
 	void (*run)(const char *argument);
 };
 
+static uint32_t read_number(const char *text)
+{
+	uint32_t number = 0;
+	while (*text >= '0' && *text <= '9')
+		number = 10 * number + (uint32_t)(*text++ - '0');
+	return number;
+}
+
 static void do_echo(const char *argument) { say("%s\n", argument); }
 
 static void do_cat(const char *argument) { ninep_show(argument); }
+
+/* PORT */
+static void do_mount(const char *argument)
+{
+	say("%s\n", root_mount((uint16_t)read_number(argument)) ? "mounted" : "not there");
+}
 
 static void do_rm(const char *argument) { ninep_remove(argument); }
 
@@ -71,11 +85,8 @@ static void do_fshalt(const char *argument)
 static void do_sector(const char *argument)
 {
 	static uint8_t sector[SECTOR + 1];
-	uint32_t number = 0;
 
-	while (*argument >= '0' && *argument <= '9')
-		number = 10 * number + (uint32_t)(*argument++ - '0');
-	if (disk_read(number, sector))
+	if (disk_read(read_number(argument), sector))
 		say("%s\n", (const char *)sector);
 	else
 		say("no such sector\n");
@@ -95,6 +106,7 @@ static const struct command commands[] = {
 	{"floppy", do_floppy},
 	{"fshalt", do_fshalt},
 	{"halt", do_halt},
+	{"mount", do_mount},
 	{"pci", do_pci},
 	{"reboot", do_reboot},
 	{"rm", do_rm},

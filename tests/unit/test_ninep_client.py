@@ -117,6 +117,24 @@ async def test_who_is_cancelled_flushes(client: NinepClient, tree: MemoryTree) -
     await wait_for(lambda: (tree.nodes, tree.files) == (1, 0), client.stat)
 
 
+async def test_tags_are_used_again(client: NinepClient, tree: MemoryTree) -> None:
+    """With few tags to be had, whoever gave up does not take along the reply of who came after him."""
+    never = tree.root.children["never"]
+    for round_ in range(30):
+        client._caller._last_tag = 0
+        gone = [asyncio.create_task(client.read("never")) for _ in range(5)]
+        for _ in range(round_ % 7):
+            await asyncio.sleep(0)
+        for task in gone:
+            task.cancel()
+        client._caller._last_tag = 0
+        reads = [client.read("a") for _ in range(10)]
+        assert await asyncio.wait_for(asyncio.gather(*reads), PATIENCE) == [b"some text"] * 10
+    await wait_for(lambda: (tree.nodes, tree.files) == (1, 0), client.stat)
+    assert never.ready is not None
+    assert not never.ready.is_set()
+
+
 async def test_an_event_overtakes(client: NinepClient, tree: MemoryTree) -> None:
     waiting = asyncio.create_task(client.read("never"))
     assert await client.read("a") == b"some text"

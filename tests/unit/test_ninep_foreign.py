@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ def test_the_bytes_are_those_of_plan9port(theirs: Any, tag: int, message: m.Mess
     assert seen.to_bytes() == frame
 
 
-@given(stat=stats)
+@given(stat=stats.map(lambda stat: replace(stat, length=stat.length >> 1)))  # there, lengths have a sign
 def test_stats_are_those_of_plan9port(theirs: Any, stat: Stat) -> None:
     seen = theirs.decode_dir(dump_stat(stat))
     assert seen.to_bytes() == dump_stat(stat)

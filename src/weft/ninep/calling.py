@@ -8,7 +8,7 @@ from weft.ninep.codec import dump, parse
 from weft.ninep.cursor import Malformed
 from weft.ninep.frames import Frames
 from weft.ninep.listening import UnixAddress, parse_dial
-from weft.ninep.messages import VERSION, Reply, Request, Rerror, Rversion, Tflush, Tversion
+from weft.ninep.messages import VERSION, Reply, Request, Rerror, Tflush, Tversion
 from weft.ninep.words import NO_TAG, NinepError
 
 _READ = 64 * 1024
@@ -35,7 +35,7 @@ class Caller:
     async def agree(self) -> None:
         """Say which version is spoken, and how large messages may be. Raises NinepError."""
         reply = await self._call(NO_TAG, Tversion(self.msize, VERSION))
-        if not isinstance(reply, Rversion) or reply.version != VERSION:
+        if reply.version != VERSION:
             raise NinepError("the server does not speak 9P2000")
         self.msize = self._frames.limit = min(self.msize, reply.msize)
 
@@ -51,17 +51,21 @@ class Caller:
         frame = dump(tag, request)
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._replies[tag] = reply
-        self._writer.write(frame)
         try:
+            self._writer.write(frame)
             await self._writer.drain()
             got = await asyncio.shield(reply)
         except asyncio.CancelledError:
             self._begin_flush(tag, reply, undo)
             raise
         except ConnectionError as err:
-            raise Disconnected(f"the connection is lost: {err}") from None
+            self._lose(f"the connection is lost: {err}")
+            raise Disconnected(str(self._lost)) from None
+        self._replies.pop(tag, None)
         if isinstance(got, Rerror):
             raise NinepError(got.ename)
+        if got.code != request.code + 1:
+            raise NinepError(f"the server has answered {type(request).__name__} with {type(got).__name__}")
         return got
 
     def _find_tag(self) -> int:
@@ -72,7 +76,7 @@ class Caller:
         raise NinepError("too many requests at once")
 
     def _begin_flush(self, tag: int, reply: asyncio.Future[Reply], undo: Request | None) -> None:
-        """Nobody waits for the reply any more; the tag is not free before the server has let go of it."""
+        """Nobody waits for the reply any more; the tag is in use until the server says that it is not (flush(5))."""
         task = asyncio.create_task(self._flush(tag, reply, undo), name="9p flush")
         self._flushing.add(task)
         task.add_done_callback(self._flushing.discard)
@@ -96,15 +100,16 @@ class Caller:
             self._lose(f"the connection is lost: {err}")
 
     def _settle(self, tag: int, reply: Any) -> None:
-        waiting = self._replies.pop(tag, None)
+        waiting = self._replies.get(tag)
         if waiting is not None and not waiting.done():
             waiting.set_result(reply)
 
     def _lose(self, reason: str) -> None:
-        self._lost = reason
+        """Everybody who waits is told; the first reason is the one."""
+        self._lost = self._lost or reason
         for waiting in self._replies.values():
             if not waiting.done():
-                waiting.set_exception(Disconnected(reason))
+                waiting.set_exception(Disconnected(self._lost))
                 waiting.exception()  # who has waited for it may be gone
         self._replies.clear()
         self._writer.close()

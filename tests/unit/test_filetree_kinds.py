@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.fake_api import FakeApi
-from tests.unit.tree_walks import BOTH, Walks
+from tests.unit.tree_walks import BOTH, WRITES, Walks
 
 from weft.filetree import images, networks, readiness, rooms, storage
 from weft.filetree.kinds import dump_name, parse_name
@@ -189,6 +189,39 @@ async def test_a_network_can_be_made_again(tree: Walks) -> None:
     ns = await tree.cat("network/lan/ns")
     assert "create lan subnet=10.1.0.0/24 uplink\n" in ns
     assert "insert firewall name=wall mode=routed fail=closed\n" in ns
+
+
+STEP = {"room": "acme", "verb": "create", "kind": "machine", "name": "web", "restarts": [], "loses": [], "why": ["new"]}
+
+
+async def test_a_fabric_file_is_written_and_carried_out(api: FakeApi, tree: Walks) -> None:
+    api.on("POST", "/v1/files/apply", {"steps": [{"step": STEP, "progress": "done", "seconds": 1.5}]})
+    api.on("POST", "/v1/files/plan", {"plan": {"steps": [STEP]}})
+    clone = await (await tree.walk("file/clone")).open(BOTH)
+    assert await clone.read(0, 99) == b"1\n"
+    written = await tree.open("file/1/text", WRITES)
+    for offset, piece in ((0, b"rooms: {} # \xc3"), (13, b"\xa4\n")):  # a character in two pieces
+        await written.write(offset, piece)
+    await written.close()
+    assert await tree.cat("file/1/text") == "rooms: {} # ä\n"
+    assert split_words(await tree.cat("file/1/plan")) == ["acme", "create", "machine", "web", "-", "-", "new"]
+    await clone.write(0, b"path /srv/weft.yaml\nup agree rooms=acme,b\ndown volumes\n")
+    body = {"path": "/srv/weft.yaml", "text": "rooms: {} # ä\n"}
+    up, down = (body for method, target, body in api.orders() if target == "/v1/files/apply")
+    assert up == {**body, "rooms": ["acme", "b"], "agreed": None}
+    assert down == {**body, "volumes": True, "down": True, "rooms": [], "agreed": []}
+    said = split_words(await tree.cat("file/1/report"))
+    assert said == ["acme", "create", "machine", "web", "-", "-", "done", "1500", "-"]
+    await (await tree.walk("file/1")).remove()
+    assert await tree.names("file") == ["clone", "schema"]
+
+
+async def test_a_step_that_fails_is_the_writes_error(api: FakeApi, tree: Walks) -> None:
+    failed = {"step": STEP, "progress": "failed", "error": {"code": "no-room", "message": "no memory"}}
+    api.on("POST", "/v1/files/apply", {"steps": [failed]})
+    clone = await (await tree.walk("file/clone")).open(BOTH)
+    with pytest.raises(NinepError, match="no-room: 1 failed: acme machine web: no memory"):
+        await clone.write(0, b"up\n")
 
 
 @given(st.text(min_size=1))

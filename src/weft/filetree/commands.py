@@ -23,7 +23,7 @@ class Command:
     usage: str
     text: str
     cli: tuple[str, ...]
-    ask: Callable[[Client, str, Given], object]
+    ask: Callable[[Client, Any, Given], object]
     first: Callable[[Client, str], object] | None = None
 
 

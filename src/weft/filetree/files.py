@@ -1,5 +1,6 @@
 """Files of a made-up tree: texts, commands, and files of which opening makes something."""
 
+import codecs
 from collections.abc import Awaitable, Callable
 
 from weft.filetree.nodes import READ, READ_WRITE, WRITE, Entry, Make
@@ -64,7 +65,7 @@ class OpenDraft(OpenText):
 
     async def write(self, offset: int, data: bytes) -> int:
         self._written = self._written[:offset].ljust(offset, b"\n") + data
-        await self._save(decode(self._written))
+        await self._save(decode(self._written, whole=False))
         return len(data)
 
 
@@ -100,10 +101,10 @@ async def write_commands(data: bytes, run: Run) -> int:
     return len(data)
 
 
-def decode(data: bytes) -> str:
-    """What was written, as text. Raises NinepError."""
+def decode(data: bytes, *, whole: bool = True) -> str:
+    """What was written, as text; what is not `whole` may end within a character. Raises NinepError."""
     try:
-        return data.decode()
+        return codecs.getincrementaldecoder("utf-8")().decode(data, final=whole)
     except UnicodeDecodeError as err:
         raise NinepError("invalid: what is written has to be UTF-8") from err
 

@@ -7,6 +7,7 @@ from weft.filetree.api import Api
 from weft.filetree.commands import ask, runs
 from weft.filetree.events import event_file, log_file
 from weft.filetree.fabric_commands import FABRIC
+from weft.filetree.fabric_files import FabricFiles
 from weft.filetree.files import commands, text
 from weft.filetree.host import host_files
 from weft.filetree.kinds import Kind, kind_folder
@@ -22,6 +23,7 @@ class FabricTree:
 
     def __init__(self, api: Api) -> None:
         self.api = api
+        self.fabric_files = FabricFiles(api)
         self._rooms: dict[str, Room] = {}
 
     def room(self, name: str) -> Room:
@@ -57,6 +59,7 @@ def root_files(tree: FabricTree) -> Mapping[str, Make]:
         "image": kind_folder(tree.api, images.IMAGES),
         "kernel": kind_folder(tree.api, images.KERNELS),
         "room": kind_folder(tree.api, _rooms(tree)),
+        "file": tree.fabric_files.folder,
         "host": lambda parent, name: Fixed(parent, name, host_files(tree.api)),
     }
 

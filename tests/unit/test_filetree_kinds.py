@@ -1,5 +1,6 @@
 """Directories beside machine/: what their commands ask of the API, what they show of its answers, and who sees them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from tests.unit.fake_api import FakeApi
 from tests.unit.tree_walks import BOTH, WRITES, Walks
 
 from weft.filetree import images, networks, readiness, rooms, storage
+from weft.filetree.archives import send_archive
 from weft.filetree.kinds import dump_name, parse_name
 from weft.filetree.root import FabricTree
 from weft.filetree.visiting import VisitorTree
 from weft.filetree.words import split_words
-from weft.model.errors import WrongState
+from weft.model.errors import Invalid, NotFound, WrongState
 from weft.model.expose import ExposeSpec, Visit
 from weft.model.options import parse_expose
 from weft.ninep.words import NinepError
@@ -189,6 +191,19 @@ async def test_a_network_can_be_made_again(tree: Walks) -> None:
     ns = await tree.cat("network/lan/ns")
     assert "create lan subnet=10.1.0.0/24 uplink\n" in ns
     assert "insert firewall name=wall mode=routed fail=closed\n" in ns
+
+
+async def test_archives_are_sent_piece_by_piece(api: FakeApi, tree: Walks, tmp_path: Path) -> None:
+    (tmp_path / "image.tar").write_bytes(b"archive")
+    await tree.echo(f"import {tmp_path}/image.tar name=web", "image/ctl")
+    await tree.echo(f"import {tmp_path}/none", "ctl")
+    image, snapshot = (request for request in api.asked if request.method == "POST")
+    assert (image.target, list(image.pieces or ())) == ("/v1/images/import?name=web", [b"archive"])
+    assert snapshot.target == "/v1/snapshots/import"
+    with pytest.raises(NotFound, match="none cannot be read: No such file"):
+        list(snapshot.pieces or ())
+    with pytest.raises(Invalid, match=r"'image\.tar' is not an absolute path"):
+        list(send_archive("image.tar"))
 
 
 STEP = {"room": "acme", "verb": "create", "kind": "machine", "name": "web", "restarts": [], "loses": [], "why": ["new"]}

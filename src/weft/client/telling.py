@@ -1,11 +1,11 @@
 """The routes for those who send requests themselves: what a method of the client would ask, told instead of asked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from weft.client.client import Client
-from weft.client.transport import Request
+from weft.client.transport import WORK_TIMEOUT, Progress, Request, dump_query
 from weft.model.errors import Internal
 
 Call = Callable[[Client], object]
@@ -23,6 +23,9 @@ class _Teller(Client):
 
     def _send(self, request: Request) -> NoReturn:
         raise _Told(request)
+
+    def _import(self, path: str, query: Mapping[str, Any], pieces: Iterable[bytes], progress: Progress) -> NoReturn:
+        raise _Told(Request("POST", self._locate(path) + dump_query(query), None, WORK_TIMEOUT, pieces))
 
 
 def tell_request(call: Call, room: str) -> Request:

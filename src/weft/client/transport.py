@@ -31,12 +31,15 @@ _SHARED = ("version", "doctor", "shutdown", "rooms", "files", "images", "kernels
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the daemon is asked: `target` is path and query, `body` JSON or None, `timeout` seconds for an answer."""
+    """What the daemon is asked: `target` is path and query, `body` JSON or None, `timeout` seconds for an answer.
+    `pieces`: what is sent in place of a body.
+    """
 
     method: str
     target: str
     body: object
     timeout: float
+    pieces: Iterable[bytes] | None = None
 
 
 class Transport:
@@ -67,13 +70,13 @@ class Transport:
             return _follow_progress(answer.lines(), progress)
 
     def _import(self, path: str, query: Mapping[str, Any], pieces: Iterable[bytes], progress: Progress) -> Json:
-        target = self._locate(path) + _dump_query(query)
+        target = self._locate(path) + dump_query(query)
         with self._accept(send_stream(self._connect(WORK_TIMEOUT), "POST", target, pieces), f"POST {path}") as answer:
             answer.watch_silence(SILENCE, self._check_alive)
             return _follow_progress(answer.lines(), progress)
 
     def _put(self, path: str, query: Mapping[str, Any], pieces: Iterable[bytes]) -> None:
-        target = self._locate(path) + _dump_query(query)
+        target = self._locate(path) + dump_query(query)
         with self._accept(send_stream(self._connect(WORK_TIMEOUT), "PUT", target, pieces), f"PUT {path}") as answer:
             answer.read()
 
@@ -107,7 +110,7 @@ class Transport:
         body: object = None,
         timeout: float | None = None,
     ) -> Answer:
-        request = Request(method, self._locate(path) + _dump_query(query), body, timeout or self._timeout)
+        request = Request(method, self._locate(path) + dump_query(query), body, timeout or self._timeout)
         return self._accept(self._send(request), f"{method} {path}")
 
     def _accept(self, answer: Answer, request: str) -> Answer:
@@ -172,7 +175,9 @@ def _quote(text: str) -> str:
     return quote(text, safe="")
 
 
-def _dump_query(query: Mapping[str, Any] | None) -> str:
+def dump_query(query: Mapping[str, Any] | None) -> str:
+    """A query as it stands behind a path; what is None is left out."""
+
     def dump(value: object) -> str:
         return str(value).lower() if isinstance(value, bool) else _quote(str(value))
 

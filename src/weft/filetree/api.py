@@ -5,7 +5,7 @@ Every error becomes the text of a 9P error: the code, a colon, and the message, 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,8 +109,8 @@ class SocketApi:
     async def _send(self, request: Request, *, endless: bool = False) -> AsyncIterator[httpx.Response]:
         await asyncio.sleep(0)  # a server of files begins what it is asked outside of any task, and httpx needs one
         timeout = httpx.Timeout(request.timeout, read=None) if endless else httpx.Timeout(request.timeout)
-        content = None if request.body is None else json.dumps(request.body)
-        headers = {**self._headers, **({"Content-Type": "application/json"} if content else {})}
+        content = _send_pieces(request.pieces) if request.pieces is not None else _dump_body(request.body)
+        headers = {**self._headers, **({"Content-Type": "application/json"} if isinstance(content, str) else {})}
         url = _HOST + request.target
         async with self._client.stream(
             request.method, url, content=content, headers=headers, timeout=timeout
@@ -167,6 +167,15 @@ def translated() -> Iterator[None]:
         raise NinepError(describe_error(err)) from err
     except httpx.HTTPError as err:
         raise NinepError(f"unavailable: the daemon does not answer: {err or type(err).__name__}") from err
+
+
+def _dump_body(body: object) -> str | None:
+    return None if body is None else json.dumps(body)
+
+
+async def _send_pieces(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 def _read_json(answer: httpx.Response, body: bytes) -> Any:

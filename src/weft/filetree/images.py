@@ -5,6 +5,7 @@ from datetime import datetime
 
 from weft.client.telling import Call
 from weft.filetree.api import Api
+from weft.filetree.archives import send_archive
 from weft.filetree.commands import Command, ask, table
 from weft.filetree.files import text
 from weft.filetree.kinds import Kind
@@ -22,6 +23,13 @@ ALL_IMAGES = table(
     Command(
         "build", "RECIPE [name=NAME]", "Builds an image from a recipe's folder or file, or its name.", ("image build",),
         lambda client, _subject, given: client.build_image(given["recipe"], ignore, name=given["name"]),
+    ),
+    Command(
+        "import", "FILE [name=NAME] [kind=plan9]", "Takes the images of an archive, or of a folder with an OCI layout.",
+        ("image import",),
+        lambda client, _subject, given: client.import_image(
+            send_archive(given["file"]), ignore, name=given["name"], kind=given["kind"]
+        ),
     ),
     Command(
         "prune", "[all]", "Removes what no image needs; with `all` also OCI images that no machine boots.",

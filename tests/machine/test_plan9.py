@@ -94,6 +94,23 @@ def test_a_live_cd_has_its_own_loader_and_parameters(
     wait_state(fabric, "live", "stopped")
 
 
+def test_a_plan_9_machine_uses_the_fabric_as_files(fabric: TestFabric) -> None:
+    """It has its address by its plan9.ini alone, and puts a sniffer before itself, through which it then goes on."""
+    fabric.run("network", "create", "lan", "--subnet", "10.9.0.0/24")
+    network = "tcp!-g 10.9.0.1 ether /net/ether0 10.9.0.9 255.255.255.0"
+    place = ("--network", "lan,address=10.9.0.9", "--expose", "room", "-o", f"nobootprompt={network}")
+    fabric.run("run", "-d", "--name", "user", "--kernel", "9pc", *place, "plan9")
+    wait_said(fabric, "user", "\nready\n")
+    type_line(fabric, "user", "mount 10.9.0.1 5640")
+    wait_said(fabric, "user", "\nmounted\n")
+    type_line(fabric, "user", "write /machine/user/port/0/ctl insert sniffer")
+    wait_said(fabric, "user", "\nwritten: 14 bytes\n")
+    assert [state for _, state in fabric.chain("user")] == ["active"]
+    type_line(fabric, "user", "cat /machine/user/port/0/chain")
+    wait_said(fabric, "user", "active")
+    fabric.run("stop", "user")
+
+
 def test_one_that_does_not_end_is_ended_at_the_deadline(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "deaf", "--kernel", "9pc", "--end", "echo bye", "--stop-timeout", "1", "plan9")
     wait_said(fabric, "deaf", "\nready\n")

@@ -97,8 +97,8 @@ bool floppy_save(const char *line);
 
 /* root.c: a root over the network, if the configuration says so. */
 void root_start(void);
-/* What the server of the root serves at another port takes the root's place. */
-bool root_mount(uint16_t port);
+/* What a server has takes the root's place, from now on. `address` may be followed by something else. */
+bool root_mount(const char *address, uint16_t port);
 
 /* shell.c: commands on the serial line. Does not return. */
 void shell(void);

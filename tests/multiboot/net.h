@@ -26,7 +26,7 @@ uint32_t ip_own(void);
 /* The address at the beginning of `text`, and what is behind it; NULL if there is none. */
 const char *ip_parse(const char *text, uint32_t *address);
 
-/* tcp.c: false after ten seconds without an answer, and when the other end has closed or refused. */
+/* tcp.c: false when nobody answers for long, and when the other end has closed or refused. */
 enum { TCP = 6 };
 bool tcp_connect(uint32_t to, uint16_t port);
 bool tcp_send(const void *bytes, uint32_t count);

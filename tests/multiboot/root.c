@@ -39,14 +39,13 @@ static void copy_user(char to[USER_ROOM])
 	memcpy(to, user ? user : "none", user ? length < USER_ROOM ? length : USER_ROOM - 1 : 4);
 }
 
-bool root_mount(uint16_t port)
+bool root_mount(const char *address, uint16_t port)
 {
 	uint32_t server;
 	char user[USER_ROOM];
-	const char *fs = config_find("fs");
 
-	if (!ip_own() || !fs || !ip_parse(fs, &server)) {
-		say("root: no network, or no fs\n");
+	if (!ip_own() || !ip_parse(address, &server)) {
+		say("root: no network, or no server\n");
 		return false;
 	}
 	copy_user(user);
@@ -63,5 +62,6 @@ void root_start(void)
 		say("root: no network\n");
 		return;
 	}
-	say("root: %s\n", root_mount(PORT) ? "mounted" : "not there");
+	const char *fs = config_find("fs");
+	say("root: %s\n", fs && root_mount(fs, PORT) ? "mounted" : "not there");
 }

@@ -21,10 +21,13 @@ static void do_echo(const char *argument) { say("%s\n", argument); }
 
 static void do_cat(const char *argument) { ninep_show(argument); }
 
-/* PORT */
+/* ADDRESS PORT */
 static void do_mount(const char *argument)
 {
-	say("%s\n", root_mount((uint16_t)read_number(argument)) ? "mounted" : "not there");
+	const char *port = argument;
+	while (*port && *port++ != ' ')
+		;
+	say("%s\n", root_mount(argument, (uint16_t)read_number(port)) ? "mounted" : "not there");
 }
 
 static void do_rm(const char *argument) { ninep_remove(argument); }

@@ -8,7 +8,8 @@ enum {
 	HEAD = 20,
 	MOST = 1400,
 	ROOM = 16384,
-	PATIENCE = 1000,
+	PATIENCE = 1000,	/* for what a kernel answers; a program may take longer */
+	LONG_PATIENCE = 6000,
 	AGAIN = 100,
 	FIN = 1,
 	SYN = 2,
@@ -134,7 +135,7 @@ bool tcp_receive(void *bytes, uint32_t count)
 {
 	for (uint32_t since = ticks; arrived_count < count; rest()) {
 		ip_poll();
-		if (arrived_count < count && (connection.over || ticks - since > PATIENCE))
+		if (arrived_count < count && (connection.over || ticks - since > LONG_PATIENCE))
 			return false;
 	}
 	memcpy(bytes, arrived, count);

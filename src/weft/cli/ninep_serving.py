@@ -7,7 +7,7 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -108,8 +108,6 @@ def open_listener(address: str) -> Iterator[socket.socket]:
 
     place = parse_dial(address)
     try:
-        if isinstance(place, UnixAddress):
-            _remove_stale(Path(place.path))
         mask = os.umask(_OTHERS)
         try:
             sock = listen(address)
@@ -129,16 +127,6 @@ def dump_address(sock: socket.socket) -> str:
     """Where a socket listens, as a dial string."""
     name = sock.getsockname()
     return f"unix!{name}" if sock.family == socket.AF_UNIX else f"tcp!{name[0]}!{name[1]}"
-
-
-def _remove_stale(path: Path) -> None:
-    """A socket that a server has left behind which did not end by itself."""
-    if not path.is_socket():
-        return
-    with socket.socket(socket.AF_UNIX) as probe, suppress(ConnectionRefusedError):
-        probe.connect(str(path))
-        return
-    path.unlink()
 
 
 def _refuse_strangers(sockets: Sequence[socket.socket]) -> None:

@@ -10,8 +10,8 @@ from weft.ninep.words import NinepError
 PORT = 564
 """Of 9P (`9fs` in Plan 9's ndb)."""
 _BACKLOG = 128
-# Dead peers are noticed within a minute.
-_KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
+# Dead peers are noticed within a minute or so: those that owe no answer by probes, others by what they do not confirm.
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_USER_TIMEOUT, 60_000))
 
 
 @dataclass(frozen=True, slots=True)

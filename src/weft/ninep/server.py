@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
-from typing import Any
 
 from weft.ninep.auth import Auth
 from weft.ninep.connection import Connection
@@ -21,46 +19,38 @@ _BREATH = 0.5
 
 logger = logging.getLogger(__name__)
 
-Choose = Callable[[Any], Tree | None]
-"""Which tree a client gets, by its address; None refuses it."""
-
 
 class NinepServer:
-    """Serves one tree, unless `choose` knows better, on any number of sockets of one loop."""
+    """Serves one tree, on any number of sockets of one loop."""
 
-    def __init__(self, tree: Tree | None = None, *, limits: Limits | None = None, auth: Auth | None = None) -> None:
+    def __init__(self, tree: Tree, *, limits: Limits | None = None, auth: Auth | None = None) -> None:
         self._tree = tree
         self._limits = limits or Limits()
         self._auth = auth
         self._buffer = bytearray(RECEIVE)
         self._count = 0
 
-    async def serve(self, listener: socket.socket, choose: Choose | None = None) -> None:
+    async def serve(self, listener: socket.socket) -> None:
         """Take whoever comes to a socket that listens and does not block. Cancelled, it leaves none of them."""
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as clients:
             while True:
                 try:
-                    sock, address = await loop.sock_accept(listener)
+                    sock, _ = await loop.sock_accept(listener)
                 except OSError as err:
                     logger.warning("no connection could be taken: %s", err)
                     await asyncio.sleep(_BREATH)
-                    continue
-                tree = self._tree if choose is None else choose(address)
-                if tree is None:
-                    sock.close()
                 else:
-                    clients.create_task(self.serve_socket(sock, tree))
+                    clients.create_task(self.serve_socket(sock))
 
-    async def serve_socket(self, sock: socket.socket, tree: Tree | None = None) -> None:
+    async def serve_socket(self, sock: socket.socket) -> None:
         """Serve one client, until it goes or this is cancelled. The socket is closed then, and all that it had open."""
-        tree = self._tree if tree is None else tree
-        if tree is None or self._count >= self._limits.connections:
+        if self._count >= self._limits.connections:
             logger.warning("a client is refused: there are %d already", self._count)
             sock.close()
             return
         self._count += 1
-        connection = Connection(Session(tree, self._auth, self._limits), self._limits, self._buffer)
+        connection = Connection(Session(self._tree, self._auth, self._limits), self._limits, self._buffer)
         try:
             sock.setblocking(False)
             keep_alive(sock)

@@ -71,7 +71,10 @@ def uids(pid: int) -> set[int]:
 
 def test_the_main_job_needs_no_privilege(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "web", "-p", "80", "web")
-    fabric.run("run", "-d", "--name", "client", "base")
+    fabric.run("run", "-d", "--name", "client", "--expose", "room", "base")
+    tree = "trans=tcp,version=9p2000,port=5640,cache=none,noextend 10.87.0.1 /m"
+    script = f"mkdir /m && mount -t 9p -o {tree} && cat /m/machine/web/status && umount /m"
+    assert fabric.exec("client", "sh", "-c", script).split()[:2] == ["web", "running"]
     assert "<html" in fabric.exec("client", "wget", "-q", "-O", "-", "http://web/").lower()
     assert fabric.json("inspect", "client")["networks"][0]["pinned"]
     fabric.exec("client", "ip", "addr", "add", "10.87.0.99/24", "dev", "eth0")

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 MOST = 8
 """Connections of one machine at a time."""
+_BREATH = 0.5
+"""Seconds until a host that is out of descriptors is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +110,24 @@ class Exposing:
         loop = asyncio.get_running_loop()
         with sock:
             while True:
-                connection, (address, _) = await loop.sock_accept(sock)
-                heard = Heard(network, IPv4Address(address), self._find(network, IPv4Address(address)))
-                if not heard.visits or self._count(heard.visits[0].machine) >= MOST:
-                    connection.close()
+                try:
+                    connection, (address, _) = await loop.sock_accept(sock)
+                except OSError as err:
+                    log.warning("nobody is heard on network %s: %s", network, err)
+                    await asyncio.sleep(_BREATH)
                     continue
-                keep_alive(connection)
-                task = self._site.tasks.start(self._receive(connection, heard), f"visit-{heard.visits[0].machine}")
-                self._heard[task] = heard
-                task.add_done_callback(self._heard.pop)
+                self._take(connection, network, IPv4Address(address))
+
+    def _take(self, connection: socket.socket, network: str, address: IPv4Address) -> None:
+        """Hear whoever calls, or hang up."""
+        heard = Heard(network, address, self._find(network, address))
+        if not heard.visits or self._count(heard.visits[0].machine) >= MOST:
+            connection.close()
+            return
+        keep_alive(connection)
+        task = self._site.tasks.start(self._receive(connection, heard), f"visit-{heard.visits[0].machine}")
+        self._heard[task] = heard
+        task.add_done_callback(self._heard.pop)
 
     def _count(self, machine: str) -> int:
         return sum(heard.visits[0].machine == machine for heard in self._heard.values())

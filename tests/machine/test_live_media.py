@@ -10,9 +10,9 @@ from subprocess import PIPE, Popen
 import pytest
 from tests import rfb
 from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric
-from tests.machine.serial_lines import log_of, type_line, wait_ready
+from tests.machine.serial_lines import log_of, type_line, wait_ready, wait_said
 from tests.multiboot.building import TestKernels
-from tests.multiboot.media import make_cd, make_floppy, read_floppy
+from tests.multiboot.media import make_boot_floppy, make_cd, make_floppy, read_floppy
 
 from weft.host.qemu import open_qmp
 
@@ -110,6 +110,14 @@ def test_media_are_exchanged_while_a_machine_runs(shared: TestFabric, cd: Path, 
     shared.run("kill", "dj")
     shared.run("update", "--floppy-drive", "none", "dj")
     assert shared.client.machine("dj")["foreign"]["floppy_drive"] is None
+
+
+@pytest.mark.parametrize("profile", ["q35", "pc"])
+def test_a_floppy_boots_where_nothing_else_is(profile: str, shared: TestFabric, tmp_path: Path) -> None:
+    floppy, name = make_boot_floppy(tmp_path / "boot.img", "from a floppy"), f"floppy-{profile}"
+    shared.run("run", "-d", "--name", name, "--profile", profile, *SMALL, "--floppy-drive", str(floppy), "foreign")
+    wait_said(shared, name, "from a floppy")
+    shared.run("kill", name)
 
 
 def test_a_medium_that_is_gone_is_told(shared: TestFabric, cd: Path, tmp_path: Path) -> None:

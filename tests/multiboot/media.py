@@ -39,6 +39,20 @@ def make_floppy(path: Path, config: str) -> Path:
     return path
 
 
+def make_boot_floppy(path: Path, text: str) -> Path:
+    """A floppy whose first sector says something by the firmware's own means, and then waits for ever."""
+    code = bytes.fromhex(
+        "31c0 8ed8"  # ds = 0
+        "be157c"  # si = the text, behind this code, which is at 7C00
+        "ac 84c0 74fe"  # the next byte; wait for ever at the end
+        "b40e bb0700 cd10"  # show it
+        "ebf2"
+    )
+    sector = (code + text.encode() + b"\r\n\0").ljust(510, b"\0") + b"\x55\xaa"
+    path.write_bytes(sector.ljust(1440 << 10, b"\0"))
+    return path
+
+
 def read_floppy(path: Path) -> str:
     """The configuration on a floppy."""
     return _run("mcopy", "-n", "-i", str(path), f"::{CONFIG}", "-")

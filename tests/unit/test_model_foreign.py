@@ -29,6 +29,9 @@ def test_it_has_a_bus_for_its_devices_unless_it_wants_an_older_one() -> None:
         ({"foreign": {"cdroms": ["a.iso"]}}, "absolute path"),
         ({"foreign": {"plan9": {"root": "here"}}}, "absolute path"),
         ({"foreign": {"end": "halt\nnow"}}, "one line"),
+        ({"foreign": {"disks": ["/d.img", "/d.img"]}}, "/d.img is in two drives"),
+        ({"foreign": {"cdroms": ["/d.img"], "disks": ["/d.img"]}}, "/d.img is in two drives"),
+        ({"foreign": {"floppy_drive": "/d.img", "disks": ["/d.img"]}}, "/d.img is in two drives"),
     ],
 )
 def test_what_cannot_be_is_said(more: dict[str, Any], why: str) -> None:
@@ -37,7 +40,7 @@ def test_what_cannot_be_is_said(more: dict[str, Any], why: str) -> None:
 
 
 def test_something_is_lost_when_a_machine_with_a_disk_is_switched_off() -> None:
-    assert ForeignSpec(cdroms=("/a.iso",)).writes == ()
+    assert ForeignSpec(cdroms=("/a.iso", "/a.iso")).writes == ()
     assert ForeignSpec(disks=("/d.img",), floppy_drive="/f.img").writes == ("/d.img", "/f.img")
     assert not Plan9Spec().root
 

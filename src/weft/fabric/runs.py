@@ -148,6 +148,7 @@ class Runs:
         machine = await self._settling.settle(machine, live.entry or exit_of(machine, status, read_tail(files.log)))
         del self._live[name]
         if not live.ready.done():
-            what = f"ended before its agent answered: {machine.reason}"
+            sign = "its processors ran" if machine.spec.is_foreign else "its agent answered"
+            what = f"ended before {sign}: {machine.reason}"
             live.ready.set_exception(explain_unready(machine, files, what))
         await self._settling.tell_end(machine)

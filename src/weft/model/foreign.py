@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from weft.model.errors import Invalid
 
@@ -62,7 +62,8 @@ class Plan9Spec(_Part):
 class ForeignSpec(_Part):
     """What a machine boots and what it has, beside its kernel. Files are of the host, by absolute paths.
 
-    It boots its kernel if it has one, else from the network if it is to (`pxe`), else from the first CD or disk.
+    It boots its kernel if it has one, else from the network if it is to (`pxe`), else from the first CD or disk, or the
+    floppy.
     """
 
     cdroms: tuple[str, ...] = Field(default=(), max_length=MAX_CDROMS, description="images of CDs")
@@ -92,6 +93,14 @@ class ForeignSpec(_Part):
         if text is not None and not text.isprintable():
             raise Invalid("what is typed to end a machine is one line of printable text")
         return text
+
+    @model_validator(mode="after")
+    def _check_drives(self) -> "ForeignSpec":
+        """A CD may be in both drives; who writes to an image has it to himself."""
+        writes = self.writes
+        if twice := [file for file in writes if [*writes, *self.cdroms].count(file) > 1]:
+            raise Invalid(f"{twice[0]} is in two drives, and written to in one")
+        return self
 
     @property
     def writes(self) -> tuple[str, ...]:

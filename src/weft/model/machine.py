@@ -204,11 +204,11 @@ class MachineSpec(Spec):
     def _check_foreign(self) -> "MachineSpec":
         """What our init would do cannot be had where it is not."""
         if self.foreign is None and self.profile is Profile.PC:
-            raise Invalid(f"machine {self.name!r}: profile pc is for machines that bring their own system")
+            raise Invalid("profile pc is for machines that bring their own system")
         if self.foreign is not None and self.profile is Profile.MICROVM:
-            raise Invalid(f"machine {self.name!r} brings its own system, which no microvm boots", hint="take q35 or pc")
+            raise Invalid("no microvm boots a system of its own", hint="take q35 or pc")
         if self.foreign is not None and (unfit := [name for name in _INSIDE if getattr(self, name)]):
-            raise Invalid(f"machine {self.name!r} brings its own system: it can have no {', '.join(unfit)}")
+            raise Invalid(f"a machine that brings its own system can have no {', '.join(unfit)}")
         return self
 
     @field_validator("expose")

@@ -26,7 +26,7 @@ class ForeignBoot:
     """All that decides QEMU's arguments. Memory in bytes; paths are those inside the sandbox.
 
     `kernel` is a multiboot kernel with its `modules` and the `words` of its command line; without one it boots from
-    the network if it is to, else from the first CD or disk. `screen`: it has one, and nobody looks at it yet.
+    the network if it is to, else from the first CD or disk, or the floppy. `screen`: it has one.
     """
 
     name: str
@@ -57,10 +57,8 @@ class ForeignBoot:
 
 
 _NICS = {NicModel.VIRTIO: "virtio-net-pci", NicModel.E1000E: "e1000e"}
-_FIRST, _CDS, _DISKS = 1, 10, 20
-"""Where the network, CDs and disks are in the order of booting."""
-
-
+_FIRST, _CDS, _DISKS, _FLOPPY = 1, 10, 20, 30
+"""Where the network, CDs, disks and the floppy are in the order of booting: that is seldom there to be booted from."""
 FLOPPY_DRIVE = "drive-a"
 
 
@@ -116,15 +114,21 @@ def _media(boot: ForeignBoot) -> Iterator[str]:
         bus = f"ide.{index}" if boot.profile is Profile.Q35 else f"ide.1,unit={index}"
         yield from ("-device", f"ide-cd,id={cdrom_drive(index)},drive=cd{index},bus={bus},bootindex={_CDS + index}")
     if boot.floppy is not None:
-        yield from _drive("floppy", boot.floppy)
-        if boot.profile is Profile.Q35:
-            yield from ("-device", "isa-fdc,id=fdc")
-        # Such a drive knows no flush: what the machine writes is on the host's disk when it is told so.
-        yield from ("-device", f"floppy,id={FLOPPY_DRIVE},unit=0,drive=floppy,drive-type=144,write-cache=off")
+        yield from _floppy(boot.floppy, boot.profile)
     for index, medium in enumerate(boot.disks):
         yield from _drive(f"disk{index}", medium, discard=True)
         device = f"virtio-blk-pci,id=hd{index},drive=disk{index},write-cache=on,bootindex={_DISKS + index}"
         yield from ("-device", device)
+
+
+def _floppy(medium: Medium, board: Profile) -> Iterator[str]:
+    yield from _drive("floppy", medium)
+    if board is Profile.Q35:
+        yield from ("-device", "isa-fdc,id=fdc")
+    # It is the controller that has a place in the order, also the one that the old board brings.
+    yield from ("-global", f"isa-fdc.bootindexA={_FLOPPY}")
+    # Such a drive knows no flush: what the machine writes is on the host's disk when it is told so.
+    yield from ("-device", f"floppy,id={FLOPPY_DRIVE},unit=0,drive=floppy,drive-type=144,write-cache=off")
 
 
 def _drive(node: str, medium: Medium, *, discard: bool = False) -> Iterator[str]:

@@ -19,9 +19,9 @@ def check_foreign(site: Site, spec: MachineSpec) -> str:
                 hint="weft kernel import takes multiboot kernels",
             )
         return kernel.name
-    if not (foreign.pxe or foreign.cdroms or foreign.disks):
+    if not (foreign.pxe or foreign.cdroms or foreign.writes):
         raise Invalid(
             f"machine {spec.name!r} has nothing to boot",
-            hint="a kernel, a CD, a disk, or --pxe",
+            hint="a kernel, a CD, a disk, a floppy, or --pxe",
         )
     return ""

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from weft.model.elastic import ElasticPolicy
 from weft.model.fabric_file import FabricFile, InsertFile, NetworkFile, PoolFile, ResourcesFile, RoomFile, VolumeFile
+from weft.model.foreign_file import ForeignFile, Plan9File
 from weft.model.machine_file import HealthFile, MachineFile, NicFile
 from weft.model.units import dump_size
 from weft.plan.fabric_file.places import Finding, Path
@@ -21,6 +22,8 @@ _PARTS: dict[tuple[str, ...], type[BaseModel]] = {
     ("rooms", "*", "resources"): ResourcesFile,
     ("rooms", "*", "machines", "*", "health"): HealthFile,
     ("rooms", "*", "machines", "*", "elastic"): ElasticPolicy,
+    ("rooms", "*", "machines", "*", "foreign"): ForeignFile,
+    ("rooms", "*", "machines", "*", "foreign", "plan9"): Plan9File,
     ("rooms", "*", "inserts", "*"): InsertFile,
     ("rooms", "*", "volumes", "*"): VolumeFile,
     ("rooms", "*", "pool", "*"): PoolFile,
@@ -132,6 +135,7 @@ _MESSAGES: dict[str, Callable[[Error, Error], str]] = {
     "ip_v6_network": _expects("an IPv6 network like fd00:1::/64"),
     "ip_v4_address": _expects("an IPv4 address"),
     "ip_v6_address": _expects("an IPv6 address"),
+    "too_long": lambda _error, context: f"must be at most {context['max_length']}, not {context['actual_length']}",
     "string_too_short": lambda _error, _context: "must not be empty",
     "is_instance_of": lambda error, _context: f"must be {_SORTS[error['loc'][-1]]}, not {dump_kind(error['input'])}",
     "string_pattern_mismatch": lambda error, _context: _dump_pattern(error),

@@ -12,6 +12,8 @@ from tests.machine.fabrics import WEFT, open_fabric
 from tests.machine.outside import ADDRESS, open_outside
 
 PORT = 5640
+MANY = 1500
+"""Files: more than one message has room for."""
 MOUNT = f"mkdir /tmp/m && mount -t 9p -o trans=tcp,version=9p2000,port={PORT},noextend {ADDRESS} /tmp/m"
 
 
@@ -19,6 +21,9 @@ MOUNT = f"mkdir /tmp/m && mount -t 9p -o trans=tcp,version=9p2000,port={PORT},no
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "folder"
     (folder / "below").mkdir(parents=True)
+    (folder / "many").mkdir()
+    for number in range(MANY):
+        (folder / "many" / f"file-{number}").touch()
     (folder / "below" / "file").write_text("from the host\n")
     (folder / "big").write_bytes(os.urandom(5_000_001))
     (folder / "link").symlink_to("/etc/passwd")
@@ -52,9 +57,10 @@ def test_linux_mounts_a_folder(tmp_path: Path, folder: Path) -> None:
             return fabric.exec("m", "sh", "-c", f"cd /tmp; {script}")
 
         shell(MOUNT)
-        assert shell("ls m; cat m/below/file") == "below\nbig\nfrom the host\n"
+        assert shell("ls m; cat m/below/file") == "below\nbig\nmany\nfrom the host\n"
         assert shell("sha256sum < m/big").split()[0] == hashlib.sha256((folder / "big").read_bytes()).hexdigest()
         assert shell("cat m/link m/none 2>&1; true").count("No such file or directory") == 2
+        assert shell("ls m/many | wc -l") == f"{MANY}\n"
         shell("mkdir m/new; head -c 1000000 m/big > m/new/part; mv m/new/part m/new/whole; chmod 640 m/new/whole")
         made = folder / "new" / "whole"
         assert made.read_bytes() == (folder / "big").read_bytes()[:1_000_000]
@@ -66,4 +72,4 @@ def test_linux_mounts_a_folder(tmp_path: Path, folder: Path) -> None:
         assert made.read_text() == "short\n"
         assert not (folder / "big").exists()
         assert shell("rm -r m/new; umount m; ls m") == ""
-    assert sorted(path.name for path in folder.iterdir()) == ["below", "link"]
+    assert sorted(path.name for path in folder.iterdir()) == ["below", "link", "many"]

@@ -19,17 +19,19 @@ class Listing:
         self._next = 0
 
     async def read(self, offset: int, count: int) -> bytes:
-        """As many entries as `count` bytes have room for; none at the end. Raises NinepError."""
+        """As many entries as `count` bytes have room for; none at the end, nor where it has room for none: Linux fills
+        its buffer by reading on, and takes an error for the directory's. Raises NinepError.
+        """
         if offset == 0:
             self._entries = await self._folder.entries()
             self._index = self._next = 0
         elif offset != self._next:
             raise NinepError(BAD_OFFSET)
         data = b"".join(self._cut(count))
-        if not data and self._index < len(self._entries):
+        if not data and not offset and self._entries:
             raise NinepError("count is too small for a directory entry")
         self._next += len(data)
-        if not data:
+        if self._index == len(self._entries):
             self._entries, self._index = (), 0
         return data
 

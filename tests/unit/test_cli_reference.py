@@ -27,7 +27,7 @@ def find_commands(context: click.Context) -> Iterator[click.Context]:
 COMMANDS = list(find_commands(click.Context(weft, info_name="weft")))
 RAW = {"logs", "room logs", "exec", "attach", "console", "display", "cp", "sniff", "serve", "shutdown", "completion"}
 RAW |= {"image schema", "image sbom", "image export", "config export", "floppy read", "render", "export"}
-RAW |= {"snapshot export", "9p serve", "9p read", "9p write", "9p rdwr"}
+RAW |= {"snapshot export", "9p serve", "9p fabric", "9p read", "9p write", "9p rdwr"}
 
 
 def test_the_page_is_current() -> None:

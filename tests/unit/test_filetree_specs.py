@@ -59,7 +59,7 @@ def test_a_machine_with_its_own_system() -> None:
         "name": "p",
         "image": "plan9",
         "profile": "pc",
-        "foreign": {"plan9": {"ini": "a=b\nc=d\n", "options": {"user": "glenda"}}, "pxe": "yes"},
+        "foreign": {"plan9": {"ini": "a=b\nc=d\n", "options": {"user": "glenda"}}, "pxe": True},
     }
 
 

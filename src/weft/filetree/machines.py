@@ -127,9 +127,8 @@ async def _find_part(room: Room, name: str) -> dict[str, Any]:
     if name not in parts:
         raise NinepError(f"wrong-state: {name} is an appliance of a chain: see port/N/chain of what it is in front of")
     part = parts[name] or {}
-    view = await ask(room.api, lambda client: client.machine(name))
-    more = {key: view[key] for key in ("remove", "foreign") if view.get(key)}
-    return {**(part if isinstance(part, dict) else {"image": part}), **more}
+    removed = (await ask(room.api, lambda client: client.machine(name))).get("remove")
+    return {**(part if isinstance(part, dict) else {"image": part}), **({"remove": True} if removed else {})}
 
 
 async def _remove(room: Room, name: str) -> None:

@@ -18,18 +18,16 @@ from weft.client.transport import quote_name
 from weft.filetree.api import Api, Session, describe_error
 from weft.filetree.commands import find
 from weft.filetree.consoles import read_signal
-from weft.filetree.files import OpenCommands, commands, opened, text
+from weft.filetree.files import opened, text
 from weft.filetree.grammar import Grammar
-from weft.filetree.nodes import CHANGE, READ, READ_WRITE, Entry, Fixed, Listed, Make
+from weft.filetree.nodes import READ, READ_WRITE, Entry, Make
 from weft.filetree.pipes import Pipe
 from weft.filetree.streams import awaited
 from weft.filetree.words import join_words
 from weft.model.errors import error_from_dict
 from weft.ninep.tree import OpenFile
-from weft.ninep.words import NinepError, OpenMode
+from weft.ninep.words import NinepError
 
-KEPT = 32
-"""So many are remembered of a machine; a new one drives out the oldest, and ends it."""
 COMMANDS = {
     grammar.word: grammar
     for grammar in (
@@ -47,8 +45,7 @@ _PIECE = 1 << 15
 class Program:
     """One program, before, while and after it runs."""
 
-    def __init__(self, api: Api, machine: str, number: int) -> None:
-        self.number = number
+    def __init__(self, api: Api, machine: str) -> None:
         self.out, self.errors = Pipe(), Pipe()
         self.ended = asyncio.Event()
         self._api = api
@@ -59,6 +56,23 @@ class Program:
         self._started: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
         self._outcome = ""
         self._task: asyncio.Task[None] | None = None
+
+    def files(self) -> Mapping[str, Make]:
+        """Those beside `ctl`."""
+
+        async def show() -> str:
+            return self.describe()
+
+        async def wait() -> str:
+            await self.ended.wait()
+            return self.describe()
+
+        return {
+            "data": opened(READ_WRITE, lambda node, _mode: _opened(_OpenData(node, self))),
+            "stderr": opened(READ, lambda node, _mode: _opened(_OpenPipe(node, self.errors))),
+            "status": text(show),
+            "wait": awaited(wait),
+        }
 
     def describe(self) -> str:
         """`ready`, `running`, `ended STATUS` or `failed WHY`, and its words."""
@@ -106,7 +120,7 @@ class Program:
         if self._task is not None:
             raise NinepError("wrong-state: a program was started already; open another clone")
         self._argv = argv
-        self._task = asyncio.create_task(self._follow(), name=f"program-{self._machine}-{self.number}")
+        self._task = asyncio.create_task(self._follow(), name=f"program-{self._machine}")
         await self.session()
 
     async def _follow(self) -> None:
@@ -139,69 +153,6 @@ class Program:
         if "exit" in note:
             status = ExitStatus(note["exit"].get("code"), note["exit"].get("signal"))
             self._outcome = f"ended {status.shell_status}"
-
-
-class Programs:
-    """Those of one machine."""
-
-    def __init__(self, api: Api, machine: str) -> None:
-        self._api = api
-        self._machine = machine
-        self._programs: dict[str, Program] = {}
-        self._next = 0
-
-    async def names(self) -> list[str]:
-        return list(self._programs)
-
-    async def add(self) -> Program:
-        """A new one."""
-        program = Program(self._api, self._machine, self._next)
-        self._programs[str(self._next)] = program
-        self._next += 1
-        while len(self._programs) > KEPT:
-            await self.remove(next(iter(self._programs)))
-        return program
-
-    async def remove(self, name: str) -> None:
-        """End one, and forget it."""
-        if (program := self._programs.pop(name, None)) is not None:
-            await program.end()
-
-    def folder(self, parent: Entry, name: str) -> Listed:
-        """`exec`."""
-        clone = opened(READ_WRITE, self._open_clone)
-        return Listed(parent, name, self.names, self._make, {"clone": clone}, CHANGE)
-
-    async def _open_clone(self, node: Entry, mode: OpenMode) -> OpenFile:
-        program = await self.add()
-        assert isinstance(node.parent, Listed)
-        return OpenCommands(self._ctl_of(node.parent, program), f"{program.number}\n".encode(), program.run)
-
-    def _ctl_of(self, folder: Listed, program: Program) -> Entry:
-        return commands(program.run)(self._make(folder, str(program.number)), "ctl")
-
-    def _make(self, parent: Entry, name: str) -> Entry:
-        return Fixed(parent, name, _files(self._programs[name]), CHANGE, lambda: self.remove(name))
-
-
-def _files(program: Program) -> Mapping[str, Make]:
-    async def show_number() -> str:
-        return f"{program.number}\n"
-
-    async def show() -> str:
-        return program.describe()
-
-    async def wait() -> str:
-        await program.ended.wait()
-        return program.describe()
-
-    return {
-        "ctl": commands(program.run, show_number),
-        "data": opened(READ_WRITE, lambda node, _mode: _opened(_OpenData(node, program))),
-        "stderr": opened(READ, lambda node, _mode: _opened(_OpenPipe(node, program.errors))),
-        "status": text(show),
-        "wait": awaited(wait),
-    }
 
 
 async def _opened(file: OpenFile) -> OpenFile:

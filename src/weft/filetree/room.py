@@ -7,9 +7,10 @@ from typing import Any
 from weft.filetree.api import Api
 from weft.filetree.commands import ask
 from weft.filetree.consoles import Consoles
+from weft.filetree.conversations import Conversations
 from weft.filetree.drafts import Drafts
 from weft.filetree.events import Events
-from weft.filetree.programs import Programs
+from weft.filetree.programs import Program
 from weft.filetree.traces import Traces
 
 
@@ -19,7 +20,7 @@ class Room:
     def __init__(self, api: Api) -> None:
         self.api = api
         self._events: dict[tuple[str, ...], Events] = {}
-        self._programs: dict[str, Programs] = {}
+        self._programs: dict[str, Conversations] = {}
 
     @cached_property
     def drafts(self) -> Drafts:
@@ -37,9 +38,9 @@ class Room:
         """Of all that is in it, or of these."""
         return self._events.setdefault(subjects, Events(self.api, subjects))
 
-    def programs(self, machine: str) -> Programs:
+    def programs(self, machine: str) -> Conversations:
         """Those of a machine."""
-        return self._programs.setdefault(machine, Programs(self.api, machine))
+        return self._programs.setdefault(machine, Conversations(lambda: Program(self.api, machine)))
 
     async def views(self) -> Sequence[dict[str, Any]]:
         """All machines but those that pools keep, which are nobody yet."""

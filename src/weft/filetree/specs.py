@@ -35,13 +35,10 @@ ALIASES = {
     "expose": "fabric.expose",
 }
 """What is one thing may be called so."""
-OURS = ("name", "remove", "foreign")
-"""Keys of a spec that a file has otherwise or not: what it is called, whether it goes when it ends, and what a machine
-has that brings its own system."""
-_ABSENT = frozenset({"build", "pull", "settings_file", "after", "state"})
+OURS = ("name", "remove")
+"""Keys that a fabric file has no need of: what the machine is called, and whether it goes when it ends."""
+_ABSENT = frozenset({"build", "pull", "env_file", "settings_file", "after", "state"})
 """What only a fabric file has a use for."""
-_NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
-"""What a view has for what was not said."""
 _SHELL = ["/bin/sh", "-c"]
 _POLICIES = {"yes": "auto", "no": "manual"}
 """Whether it grows and shrinks by itself, in the words of `weft run`."""
@@ -62,7 +59,7 @@ def find_key(word: str) -> str:
     """The key that a word stands for. Raises Invalid if there is none."""
     key = ALIASES.get(word, word)
     top = key.partition(".")[0]
-    if top not in OURS and (top not in MachineFile.model_fields or top in _ABSENT):
+    if key not in OURS and (top not in MachineFile.model_fields or top in _ABSENT):
         raise Invalid(f"no command and no key {word!r}", hint="keys are those of a machine in a fabric file")
     return key
 
@@ -125,12 +122,9 @@ def make_request(name: str, draft: Draft) -> tuple[dict[str, Any], dict[str, Any
     """The spec of a new machine for the API, and the settings that it is to begin with. Raises Invalid."""
     if not draft.get("image"):
         raise Invalid(f"machine {name!r}: say which image it boots", hint="image NAME")
-    foreign = draft.get("foreign")
-    ours = OURS if foreign is None else (*OURS, "profile")
-    spec = _parse({key: value for key, value in draft.items() if key not in ours}).to_spec(name)
-    plain = spec.model_dump(mode="json", exclude_defaults=True)
-    plain |= {key: draft[key] for key in ours if key in draft and key != "name"}
-    return plain, draft.get("settings", {})
+    spec = _parse({key: value for key, value in draft.items() if key not in OURS}).to_spec(name)
+    removed = {"remove": draft["remove"]} if "remove" in draft else {}
+    return spec.model_dump(mode="json", exclude_defaults=True) | removed, draft.get("settings", {})
 
 
 def make_changes(draft: Draft, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,8 +179,6 @@ def dump_lines(part: Mapping[str, Any]) -> Iterator[str]:
 def _dump_key(key: str, value: Any) -> Iterator[list[str]]:
     if key == "networks":
         yield from (["networks", *nic] for nic in _dump_nics(value))
-    elif value in _NOTHING and key.startswith("foreign."):
-        return
     elif key in PAIRS:
         yield from ([key, pair] for name, item in value.items() for pair in dump_pairs(name, item))
     elif key == "elastic" and isinstance(value, bool):

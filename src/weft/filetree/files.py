@@ -12,6 +12,8 @@ Show = Callable[[], Awaitable[str]]
 """Makes the content of a text; bytes that are no UTF-8 are in it as Python's surrogateescape has them."""
 Run = Callable[[list[str]], Awaitable[object]]
 """Carries a command out, given by its words. Raises NinepError."""
+Answer = Callable[[list[str]], Awaitable[str]]
+"""What comes of a command, for who has given it alone. Raises NinepError."""
 Save = Callable[[str], Awaitable[object]]
 """Takes what was written to a text."""
 
@@ -69,6 +71,24 @@ class OpenDraft(OpenText):
         return len(data)
 
 
+class OpenQuestion(OpenFile):
+    """A file that answers: a command is written, and what is read then is what came of it, once."""
+
+    def __init__(self, node: Entry, answer: Answer) -> None:
+        super().__init__(node)
+        self._ask = answer
+        self._answer = b""
+
+    async def write(self, offset: int, data: bytes) -> int:
+        for words in split_commands(decode(data)):
+            self._answer = _encode(await self._ask(words))
+        return len(data)
+
+    async def read(self, offset: int, count: int) -> bytes:
+        piece, self._answer = self._answer[:count], self._answer[count:]
+        return piece
+
+
 def text(show: Show, save: Save | None = None) -> Make:
     """A text that is made when it is opened for reading; with `save` it can be written, too."""
 
@@ -87,6 +107,15 @@ def commands(run: Run, show: Show | None = None) -> Make:
         return OpenCommands(node, content, run)
 
     return lambda parent, name: File(parent, name, READ_WRITE if show else WRITE, opens)
+
+
+def question(answer: Answer) -> Make:
+    """A file that is opened for both: what is written is asked, what is read is the answer."""
+
+    async def opens(node: Entry, mode: OpenMode) -> OpenFile:
+        return OpenQuestion(node, answer)
+
+    return lambda parent, name: File(parent, name, READ_WRITE, opens)
 
 
 def opened(mode: int, opens: Callable[[Entry, OpenMode], Awaitable[OpenFile]]) -> Make:

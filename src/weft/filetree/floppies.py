@@ -1,20 +1,25 @@
 """`floppy/` and `firewall/` of a machine: an appliance's settings, and what a firewall does."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from weft.client.telling import Call
 from weft.filetree.api import Api
 from weft.filetree.commands import ask, runs
-from weft.filetree.files import Save, commands, text
+from weft.filetree.files import Save, commands, question, text
+from weft.filetree.grammar import Grammar
 from weft.filetree.machine_commands import FIREWALL, SETTINGS
 from weft.filetree.nodes import Fixed, Make
 from weft.filetree.specs import dump_pairs
+from weft.filetree.streams import stream
 from weft.filetree.views import dump_json
 from weft.filetree.words import join_words
 
 BY = "a file"
+CLIENT = Grammar("", "PEER [address=ADDRESS] [endpoint=PLACE]")
+"""What is written to a firewall's `clone`; the answer is a file for wg-quick, with a private key."""
 Dump = Callable[[Any], str]
 
 
@@ -47,14 +52,35 @@ def floppy_folder(api: Api, machine: str) -> Make:
 
 def firewall_folder(api: Api, machine: str) -> Make:
     """What a firewall's rules let through, and its tunnel's clients."""
+
+    async def add(words: list[str]) -> str:
+        given = CLIENT.read(words)
+        peer, more = given["peer"], {key: given[key] for key in ("address", "endpoint")}
+        return str((await ask(api, lambda client: client.add_firewall_client(machine, peer, **more)))["file"])
+
     files: Mapping[str, Make] = {
         "ctl": commands(runs(api, FIREWALL, machine)),
+        "clone": question(add),
+        "log": stream(lambda: _open_log(api, machine), lines=True),
         "rules": shows(api, lambda client: client.firewall_rules(machine), dump_rows),
         "connections": shows(api, lambda client: client.firewall_connections(machine), dump_rows),
         "leases": shows(api, lambda client: client.firewall_leases(machine), dump_rows),
         "clients": shows(api, lambda client: client.firewall_clients(machine), dump_rows),
     }
     return lambda parent, name: Fixed(parent, name, files)
+
+
+@asynccontextmanager
+async def _open_log(api: Api, machine: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async with api.open(lambda client: client.firewall_log(machine, follow=True)) as pieces:
+        yield _dump_log(pieces)
+
+
+async def _dump_log(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    rest = b""
+    async for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield dump_rows([json.loads(line) for line in lines if line]).encode()
 
 
 def dump_settings(view: Mapping[str, Any]) -> str:

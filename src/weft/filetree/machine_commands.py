@@ -190,4 +190,4 @@ FIREWALL: Mapping[str, Command] = table(
         lambda client, name, given: client.remove_firewall_client(name, given["peer"]),
     ),
 )  # fmt: skip
-"""Commands for a firewall; clients are added in its `clone`, whose answer has a key."""
+"""Commands for a firewall; clients are added by its `clone`, whose answer has a key."""

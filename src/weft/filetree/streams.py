@@ -65,7 +65,8 @@ class Pump:
             async with self._source() as pieces:
                 self._began.set_result(None)
                 async for piece in pieces:
-                    await self._pieces.put(piece)
+                    if piece:
+                        await self._pieces.put(piece)
         except NinepError as err:
             self._failure = err
             if not self._began.done():

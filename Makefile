@@ -8,7 +8,7 @@ TEST_HOME := $(or $(WEFT_TEST_HOME),$(CACHE)/test-home)
 DEMO_APPLIANCES := appliances/base appliances/web appliances/sniffer
 BENCHMARKS      := $(sort $(notdir $(basename $(filter-out %/__init__.py,$(wildcard benchmarks/*.py)))))
 # Pages with parts that are written from the code.
-REFERENCE       := $(addprefix docs/reference/,api.md settings.md errors.md events.md metrics.md fabric-file.md fabric-file.schema.json)
+REFERENCE       := $(addprefix docs/reference/,api.md settings.md errors.md events.md metrics.md fabric-file.md file-tree.md fabric-file.schema.json)
 APPLIANCES      := $(sort $(patsubst %/recipe.toml,%,$(wildcard appliances/*/recipe.toml benchmarks/images/*/recipe.toml)))
 
 export WEFT_TEST_HOME = $(TEST_HOME)

@@ -1,7 +1,7 @@
 """`python -m scripts.reference [--check] FILE...`: writes the generated parts of pages, or says which are not current.
 
 The name of a file says what belongs into it: api.md, settings.md, errors.md, events.md, metrics.md,
-fabric-file.md, or fabric-file.schema.json, which is written as a whole.
+fabric-file.md, file-tree.md, or fabric-file.schema.json, which is written as a whole.
 """
 
 import sys
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scripts.reference.api import dump_routes, dump_types
 from scripts.reference.fabric_file import dump_keys, dump_schema
+from scripts.reference.file_tree import dump_columns, dump_commands, dump_reach
 from scripts.reference.page import fill_parts
 from scripts.reference.tables import dump_errors, dump_events, dump_metrics, dump_settings
 
@@ -20,6 +21,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "events.md": {"events": dump_events},
     "metrics.md": {"metrics": dump_metrics},
     "fabric-file.md": {"keys": dump_keys},
+    "file-tree.md": {"commands": dump_commands, "columns": dump_columns, "reach": dump_reach},
 }
 """What each page's generated parts are made by."""
 WHOLE: dict[str, Callable[[], str]] = {"fabric-file.schema.json": dump_schema}

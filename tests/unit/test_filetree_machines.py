@@ -10,7 +10,6 @@ from tests.unit.fake_api import FakeApi, FakeSession
 from tests.unit.tree_walks import BOTH, READS, Walks
 
 from weft.filetree.events import BEHIND
-from weft.filetree.machine_commands import FIREWALL, MACHINE, PORT, SETTINGS
 from weft.filetree.root import FabricTree
 from weft.filetree.words import split_words
 from weft.model.errors import WrongState
@@ -455,9 +454,3 @@ async def test_an_appliance_of_a_chain_has_no_recipe_of_its_own(api: FakeApi, tr
     for file in ("config", "ns"):
         with pytest.raises(NinepError, match="wrong-state: web is an appliance of a chain"):
             await (await tree.walk(f"machine/web/{file}")).open(READS)
-
-
-def test_every_command_says_what_it_does() -> None:
-    for commands in (MACHINE, PORT, SETTINGS, FIREWALL):
-        for word, command in commands.items():
-            assert command.word == word and command.text.endswith(".") and command.cli

@@ -10,12 +10,11 @@ from weft.client.events import parse_events
 from weft.filetree.api import Api
 from weft.filetree.nodes import Make
 from weft.filetree.streams import stream
-from weft.filetree.words import join_words
+from weft.filetree.views import dump_event
 from weft.ninep.words import NinepError
 
 BEHIND = 1000
 """Events that one who listens may be behind; then he has lost some, and is told so."""
-Event = dict[str, Any]
 
 
 @dataclass(eq=False)
@@ -104,13 +103,7 @@ def log_file(api: Api) -> Make:
     return stream(lambda: api.open(lambda client: client.open_room_logs(follow=True, tail=0)), lines=True)
 
 
-def dump_event(event: Event) -> str:
-    """An event's line: its number, when, kind, subject, text, and what else is known of it as KEY=VALUE."""
-    words = [str(event["id"]), f"{event['time']:.6f}", event["kind"], event["subject"] or "-", event["text"]]
-    return join_words([*words, *(f"{key}={value}" for key, value in (event.get("data") or {}).items())]) + "\n"
-
-
-async def _parse(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[Event]:
+async def _parse(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
     rest = begun
     while True:
         *blocks, rest = rest.split(b"\n\n")
@@ -121,6 +114,6 @@ async def _parse(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[Ev
         rest += piece
 
 
-def _parse_blocks(blocks: Sequence[bytes]) -> Iterator[Event]:
+def _parse_blocks(blocks: Sequence[bytes]) -> Iterator[dict[str, Any]]:
     for block in blocks:
         yield from parse_events([*block.decode().split("\n"), ""])

@@ -93,3 +93,9 @@ def dump_chain(view: View) -> str:
 def dump_link(view: View) -> str:
     """port, network, state, and the names of the inserts in its chain, from the network to the machine."""
     return dump_row([view["port"], view["network"], view["state"], *(insert["name"] for insert in view["chain"])])
+
+
+def dump_event(event: View) -> str:
+    """Words: number, time, kind, subject, text, and what else is known of it as KEY=VALUE."""
+    words = [str(event["id"]), f"{event['time']:.6f}", event["kind"], event["subject"] or "-", event["text"]]
+    return join_words([*words, *(f"{key}={value}" for key, value in (event.get("data") or {}).items())]) + "\n"

@@ -29,6 +29,8 @@ const char *ip_parse(const char *text, uint32_t *address);
 /* tcp.c: false when nobody answers for long, and when the other end has closed or refused. */
 enum { TCP = 6 };
 bool tcp_connect(uint32_t to, uint16_t port);
+/* Whether the other end has said that it does not want the connection, or no more of it. */
+bool tcp_over(void);
 bool tcp_send(const void *bytes, uint32_t count);
 bool tcp_receive(void *bytes, uint32_t count);
 void tcp_take(uint32_t from, const uint8_t *segment, uint32_t length);

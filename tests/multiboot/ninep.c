@@ -93,7 +93,7 @@ static bool ask(void)
 bool ninep_mount(uint32_t server, uint16_t port, const char *user)
 {
 	if (!tcp_connect(server, port)) {
-		say("9p: no connection\n");
+		say("9p: %s\n", tcp_over() ? "refused" : "no connection");
 		return false;
 	}
 	begin(VERSION, NO_TAG);

@@ -121,9 +121,9 @@ static const struct command commands[] = {
 static void run(const char *line)
 {
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-		const char *rest = after(line, commands[i].name);
-		if (rest && (*rest == ' ' || !*rest)) {
-			commands[i].run(*rest ? rest + 1 : rest);
+		const char *argument = after(line, commands[i].name);
+		if (argument && (*argument == ' ' || !*argument)) {
+			commands[i].run(*argument ? argument + 1 : argument);
 			return;
 		}
 	}

@@ -120,6 +120,11 @@ bool tcp_connect(uint32_t to, uint16_t port)
 	return insist(SYN, NULL, 0) && connection.open;
 }
 
+bool tcp_over(void)
+{
+	return connection.over;
+}
+
 bool tcp_send(const void *bytes, uint32_t count)
 {
 	const uint8_t *at = bytes;

@@ -31,11 +31,13 @@ def test_the_whole_ruleset():
         '    iifname "g1" ip saddr 10.0.0.0/24 ip daddr 10.0.0.1 udp dport 53 accept',
         '    iifname "g1" ip saddr 10.0.0.0/24 ip daddr 10.0.0.1 tcp dport 53 accept',
         '    iifname "g1" ip saddr 10.0.0.0/24 ip daddr { 10.0.0.1, 169.254.87.1 } icmp type echo-request accept',
+        '    iifname "g1" ip saddr 10.0.0.0/24 ip daddr 10.0.0.1 tcp dport { 567, 5356 } accept',
         '    iifname "g1" ip daddr { 10.0.0.1, 255.255.255.255 } meta l4proto { tcp, udp } '
         "iifname . ip saddr . th dport @callers accept",
         '    iifname "g2" ip saddr 10.0.1.0/24 ip daddr 10.0.1.1 udp dport 53 accept',
         '    iifname "g2" ip saddr 10.0.1.0/24 ip daddr 10.0.1.1 tcp dport 53 accept',
         '    iifname "g2" ip saddr 10.0.1.0/24 ip daddr { 10.0.1.1, 169.254.87.1 } icmp type echo-request accept',
+        '    iifname "g2" ip saddr 10.0.1.0/24 ip daddr 10.0.1.1 tcp dport { 567, 5356 } accept',
         '    iifname "g2" ip daddr { 10.0.1.1, 255.255.255.255 } meta l4proto { tcp, udp } '
         "iifname . ip saddr . th dport @callers accept",
         "  }",

@@ -7,6 +7,9 @@ from weft.plan.address import UPSTREAM
 from weft.plan.callers import Caller, plan_caller_rule, plan_caller_set
 
 TABLE = "inet weft"
+REFUSED = (567, 5356)
+"""Where a Plan 9 machine asks the server of its root for tickets and secrets (authsrv(6), secstore(1)). Nobody listens
+there, and that is to be said: one that hears nothing waits for minutes before it goes on booting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ def _plan_input(networks: Sequence[RuledNetwork]) -> list[str]:
             f"{here} ip daddr {network.gateway} udp dport 53 accept",
             f"{here} ip daddr {network.gateway} tcp dport 53 accept",
             f"{here} ip daddr {{ {network.gateway}, {UPSTREAM} }} icmp type echo-request accept",
+            f"{here} ip daddr {network.gateway} tcp dport {{ {REFUSED[0]}, {REFUSED[1]} }} accept",
             plan_caller_rule(network.link, network.gateway),
         ]
     return rules

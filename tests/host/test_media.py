@@ -1,14 +1,20 @@
 """Images in drives: which files can be, who has one, and a real QEMU that inherits it with its lock."""
 
+import asyncio
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from weft.host.media import Drive, check_medium, open_medium
+from weft.host.pids import stop_processes
+from weft.host.process import start_latched
+from weft.host.qemu import Qmp, open_qmp
+from weft.host.sockets import listen_unix
 from weft.model.errors import Invalid, NotFound, Unavailable, WeftError, WrongState
 
 pytestmark = pytest.mark.host
@@ -116,3 +122,45 @@ def test_the_lock_is_held_by_who_inherits_the_image(image: Path, home: Path) -> 
         holder.wait()
     with ExitStack() as stack:
         open_medium(stack, image, Drive.DISK, home)
+
+
+@pytest.fixture
+async def qmp(tmp_path: Path) -> AsyncIterator[Qmp]:
+    """A QEMU without a machine, which can make images."""
+    path = tmp_path / "qmp"
+    with listen_unix(path) as sock:
+        argv = ["qemu-system-x86_64", "-M", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S"]
+        argv += ["-chardev", f"socket,id=qmp,fd={sock.fileno()},server=on,wait=off", "-mon", "chardev=qmp,mode=control"]
+        latched = start_latched(argv, fds=[sock.fileno()])
+    latched.release()
+    opened = await open_qmp(path)
+    yield opened
+    await opened.close()
+    await stop_processes([latched.process], term_for=0.1)
+
+
+async def create_image(qmp: Qmp, path: Path, **options: Any) -> Path:
+    make(path, 0)
+    node = {"driver": "file", "node-name": path.name, "filename": str(path)}
+    await qmp.execute("blockdev-add", node)
+    job = {"job-id": path.name, "options": {"driver": "qcow2", "file": path.name, "size": 1 << 30, **options}}
+    await qmp.execute("blockdev-create", job)
+    async with asyncio.timeout(30):
+        while (found := await qmp.execute("query-jobs"))[0]["status"] != "concluded":
+            pass
+    assert "error" not in found[0]
+    await qmp.execute("job-dismiss", {"id": path.name})
+    await qmp.execute("blockdev-del", {"node-name": path.name})
+    return path
+
+
+async def test_qcow2_images_as_qemu_makes_them(qmp: Qmp, tmp_path: Path, home: Path, image: Path) -> None:
+    for version in ("v2", "v3"):
+        check_medium(await create_image(qmp, tmp_path / version, version=version), Drive.DISK, home)
+    rests = {"backing-file": str(image), "backing-fmt": "raw"}
+    await create_image(qmp, tmp_path / "rests", **rests)
+    assert "rests on another file" in str(refusal(tmp_path / "rests", Drive.DISK, home))
+    data = make(tmp_path / "data", FLOPPY)
+    await qmp.execute("blockdev-add", {"driver": "file", "node-name": "data", "filename": str(data)})
+    await create_image(qmp, tmp_path / "apart", **{"data-file": "data", "size": FLOPPY})
+    assert "its data in another file" in str(refusal(tmp_path / "apart", Drive.DISK, home))

@@ -13,9 +13,9 @@ NONE = "none"
 """What takes a medium out."""
 
 
-def _parse_file(text: str) -> str | None:
-    """A path is of where we are; a file of that name is `./none`."""
-    return None if text == NONE else str(Path.cwd() / text)
+def _parse_file(text: str) -> str:
+    """A path is of where we are; empty: no file. One that is called so is `./none`."""
+    return "" if text == NONE else str(Path.cwd() / text)
 
 
 _FILE = Parsed("file", _parse_file)
@@ -37,11 +37,10 @@ def media_options(command: Command) -> Command:
 
 def take_media(wanted: dict[str, Any]) -> dict[str, Any]:
     """What they change of a machine's system, taken out of `wanted`."""
-    context = click.get_current_context()
-    said = {name: wanted.pop(name) for name in ("cdroms", "floppy_drive", "disks")}
-    asked = {name: value for name, value in said.items() if _is_said(context, name)}
-    return {name: list(filter(None, value)) if isinstance(value, tuple) else value for name, value in asked.items()}
-
-
-def _is_said(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    media: dict[str, Any] = {}
+    for name in ("cdroms", "disks"):
+        if files := wanted.pop(name):
+            media[name] = list(filter(None, files))
+    if (floppy := wanted.pop("floppy_drive")) is not None:
+        media["floppy_drive"] = floppy or None
+    return media

@@ -15,7 +15,7 @@ class Inserted:
     """What is in a drive: its node, and the number of the set of descriptors that it is read from."""
 
     node: str
-    set: int
+    number: int
 
 
 async def exchange_medium(qmp: Qmp, drive: str, fd: int, *, read_only: bool) -> None:
@@ -24,9 +24,9 @@ async def exchange_medium(qmp: Qmp, drive: str, fd: int, *, read_only: bool) -> 
     Raises Internal, Unavailable: what was there still is, or nothing.
     """
     before = await _find_inserted(qmp, drive)
-    set = await qmp.add_descriptor(fd)
-    node = f"{drive}-{set}"
-    file = {"driver": "file", "filename": f"{_SETS}{set}", "locking": "off" if read_only else "on"}
+    number = await qmp.add_descriptor(fd)
+    node = f"{drive}-{number}"
+    file = {"driver": "file", "filename": f"{_SETS}{number}", "locking": "off" if read_only else "on"}
     await qmp.execute("blockdev-add", {"driver": "raw", "node-name": node, "read-only": read_only, "file": file})
     await qmp.execute("blockdev-open-tray", {"id": drive, "force": True})  # also when the machine has locked it
     await qmp.execute("blockdev-remove-medium", {"id": drive})
@@ -34,7 +34,7 @@ async def exchange_medium(qmp: Qmp, drive: str, fd: int, *, read_only: bool) -> 
     await qmp.execute("blockdev-close-tray", {"id": drive})
     if before is not None:
         await qmp.execute("blockdev-del", {"node-name": before.node})
-        await qmp.execute("remove-fd", {"fdset-id": before.set})
+        await qmp.execute("remove-fd", {"fdset-id": before.number})
 
 
 async def _find_inserted(qmp: Qmp, drive: str) -> Inserted | None:

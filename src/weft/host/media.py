@@ -68,14 +68,14 @@ def open_medium(stack: ExitStack, path: Path, drive: Drive, home: Path) -> OpenM
     except OSError as err:
         raise Unavailable(f"cannot open {path}: {err.strerror}") from err
     stack.callback(os.close, fd)
-    format = _check(fd, path, drive, home)
+    found = _check(fd, path, drive, home)
     try:
         fcntl.flock(fd, (fcntl.LOCK_EX if drive.writes else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError as err:
         raise WrongState(f"{path} is in use") from err
     except OSError as err:
         raise Unavailable(f"cannot lock {path}: {err.strerror}") from err
-    return OpenMedium(fd, format)
+    return OpenMedium(fd, found)
 
 
 def _open(path: Path, drive: Drive) -> int:

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     heartbeat_timeout: float | None = Field(
         None, gt=0, description="silence after which an insert counts as hung; default 0.2, under emulation 1.0"
     )
+    root_changes: int = Field(
+        1 << 30,
+        ge=1 << 20,
+        description="how much a Plan 9 machine may keep that its image's root does not have",
+    )
     log_bytes: int = Field(4 << 20, ge=65536, description="size at which a machine's serial log is rotated")
     uid_base: int = Field(0x77000000, ge=1000, description="first of the user ids that machines run as (root only)")
     memory_overhead: int = Field(192 << 20, ge=0, description="what QEMU itself may use beside the machine's memory")

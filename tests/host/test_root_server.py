@@ -20,8 +20,8 @@ from weft.host.root_server import (
     FolderRoot,
     Servant,
     SharedRoot,
-    find_porter,
-    find_root_server,
+    end_servant,
+    find_servant,
     start_porter,
     start_root_server,
 )
@@ -57,7 +57,9 @@ class Site:
         return porter
 
     def share(self, address: str) -> Servant:
-        return self.serve(address, SharedRoot(self.pack, self.folder / address, LIMIT, self.identity))
+        mine = self.folder / address
+        root = SharedRoot(self.pack, mine / "root.p9", mine / "changes", LIMIT, read_only=False, owner=self.identity)
+        return self.serve(address, root)
 
     def serve(self, address: str, root: SharedRoot | FolderRoot) -> Servant:
         server = start_root_server(self.record(address), root, self.doors / address, self.identity)
@@ -93,7 +95,7 @@ async def site(namespace: Namespace, tmp_path: Path, identity: Identity | None) 
         await site.start_porter()
         yield site
     for servant in site.started:
-        await servant.stop()
+        await end_servant(servant.record)
 
 
 async def test_two_machines_share_an_image_and_see_their_own_changes(site: Site) -> None:
@@ -106,7 +108,7 @@ async def test_two_machines_share_an_image_and_see_their_own_changes(site: Site)
         assert [stat.name for stat in await one.list("tmp")] == ["one"]
         assert [stat.name for stat in await two.list("lib")] == []
         assert await two.list("tmp") == []
-    assert sorted(path.name for path in (site.folder / ONE).iterdir())[:1] == ["changes.db"]
+    assert sorted(path.name for path in (site.folder / ONE / "changes").iterdir())[:1] == ["changes.db"]
 
 
 async def test_whoever_has_no_root_is_hung_up_on(site: Site) -> None:
@@ -117,7 +119,7 @@ async def test_whoever_has_no_root_is_hung_up_on(site: Site) -> None:
         with pytest.raises(NinepError):
             async with site.attached(address):
                 pytest.fail("it was served")
-    await server.stop()
+    await end_servant(server.record, patience=PATIENCE)
     with pytest.raises(NinepError):
         async with site.attached(ONE):
             pytest.fail("nobody serves it")
@@ -129,13 +131,27 @@ async def test_changes_survive_a_server_that_is_killed(site: Site) -> None:
         await client.create("tmp/kept", b"data")
         (program,) = server.process.children()
         program.send(signal.SIGKILL)
-        await asyncio.wait_for(server.watch().wait(), PATIENCE)
+        await asyncio.wait_for(server.wait_end(), PATIENCE)
         with pytest.raises(NinepError):
             await client.read("tmp/kept")
-    assert find_root_server(site.record(ONE)) is None
+    assert find_servant(site.record(ONE)) is None
     site.share(ONE)
     async with site.attached(ONE) as client:
         assert await client.read("tmp/kept") == b"data"
+
+
+async def test_a_server_without_its_watcher_is_ended_too(site: Site) -> None:
+    server = site.share(ONE)
+    async with site.attached(ONE) as client:
+        await client.stat()
+    (program,) = server.process.children()
+    watching = asyncio.create_task(server.wait_end())
+    await wait_until(lambda: "program" in site.record(ONE).read_text(), PATIENCE)
+    server.process.send(signal.SIGKILL)
+    await asyncio.wait_for(watching, PATIENCE)
+    assert program.alive()
+    await end_servant(server.record)
+    assert not program.alive()
 
 
 async def test_a_stopped_server_has_put_everything_in_order(site: Site) -> None:
@@ -143,20 +159,20 @@ async def test_a_stopped_server_has_put_everything_in_order(site: Site) -> None:
     async with site.attached(ONE) as client, await client.walk("lib/namespace") as file:
         await file.open(WRITE)
         await file.write(b"M")
-        await server.stop()
-    assert not (site.folder / ONE / "changes.db-wal").exists()  # SQLite was closed
+        await end_servant(server.record, patience=PATIENCE)
+    assert not (site.folder / ONE / "changes" / "changes.db-wal").exists()  # SQLite was closed
     assert not site.record(ONE).exists()
 
 
 async def test_servants_are_found_by_their_records(site: Site) -> None:
     server = site.share(ONE)
-    found = find_root_server(site.record(ONE))
+    found = find_servant(site.record(ONE))
     assert found is not None
     assert found.process == server.process
-    porter = find_porter(site.folder / "porter.json")
+    porter = find_servant(site.folder / "porter.json")
     assert porter is not None
-    await porter.stop()
-    assert find_porter(site.folder / "porter.json") is None
+    await end_servant(porter.record)
+    assert find_servant(site.folder / "porter.json") is None
     await site.start_porter()
     async with site.attached(ONE) as client:
         assert await client.read("lib/namespace") == b"mount"

@@ -437,6 +437,18 @@ def test_folders_are_not_written(root: Root) -> None:
     now(root.walk("lib").wstat(StatChange(length=0, mtime=5)))
 
 
+def test_one_that_is_read_only_stays_as_it_is(root: Root) -> None:
+    top = now(RootTree(root.overlay, read_only=True).attach("glenda", ""))
+    adm = now(top.walk("adm"))
+    keys = now(adm.walk("keys"))
+    for work in (keys.open(WRITE), keys.open(OpenMode(Access.READ, remove_on_close=True)), keys.remove(),
+                 adm.create("new", 0o666, READ), keys.wstat(StatChange(mode=0o777))):  # fmt: skip
+        with pytest.raises(NinepError, match="read only file system"):
+            now(work)
+    now(keys.wstat(StatChange()))
+    assert now(now(keys.open(READ)).read(0, 9)) == b"secret"
+
+
 def test_a_part_of_the_tree_can_be_attached_to(root: Root) -> None:
     tree = RootTree(root.overlay)
     assert now(tree.attach("", "386/bin")).qid == root.walk("386/bin").qid

@@ -12,7 +12,10 @@ from weft.model.names import BARE, PLAN9
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FILE = click.Path(dir_okay=False, readable=False)  # it is the daemon that opens it
-_KEYS = ("cdroms", "floppy_drive", "disks", "nic_model", "display", "pxe", "end", "ini", "options", "root")
+_KEYS = (
+    "cdroms", "floppy_drive", "disks", "nic_model", "display", "pxe", "end", "ini", "options", "root",
+    "root_read_only", "changes",
+)  # fmt: skip
 
 
 def _parse_option(text: str) -> tuple[str, str]:
@@ -37,6 +40,9 @@ _OPTIONS = (
                  help="Of a Plan 9 machine: a boot parameter, over that file's."),
     click.option("--root", type=click.Path(file_okay=False), metavar="DIR",
                  help="Of a Plan 9 machine: a folder to serve it as its root."),
+    click.option("--root-ro", "root_read_only", is_flag=True, help="Its root cannot be written to."),
+    click.option("--changes", type=click.Choice(["keep", "discard"]),
+                 help="Whether its changes to an image's root outlast a run. Default: keep."),
 )  # fmt: skip
 
 
@@ -70,7 +76,7 @@ def _take_plan9(said: dict[str, Any]) -> dict[str, Any]:
         plan9["options"] = dict(options)
     if root := said.pop("root", None):
         plan9["root"] = _absolute(root)
-    return plan9
+    return plan9 | {key: said.pop(key) for key in ("root_read_only", "changes") if key in said}
 
 
 def _absolute(file: str) -> str:

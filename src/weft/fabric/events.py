@@ -25,6 +25,7 @@ KINDS = {
     "machine.unhealthy": "Its health check has failed as often in a row as is allowed. `data.output`: what it printed.",
     "machine.again": "It ended, and its restart policy will start it again. `data.after`: in so many seconds.",
     "machine.ports": "Its published ports were closed for a moment: the process that has them was ended by somebody.",
+    "machine.root": "Its root was not served for a moment: somebody ended the server. It has to attach anew.",
     "machine.silent": "An adopted machine runs, but its agent does not answer.",
     "machine.unfrozen": "It was captured while its programs ran, since its init did not stop them before.",
     "machine.cut": "It has lost a folder of the host, whose server died; who reads there waits until it starts anew.",

@@ -19,7 +19,7 @@ from weft.model.errors import WeftError
 from weft.model.expose import Visit
 from weft.model.machine import MachineSpec, NicSpec
 from weft.plan.callers import GatewayPort
-from weft.plan.exposing import ServedNetwork, check_exposed
+from weft.plan.exposing import ServedNetwork, check_exposed, find_given
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,9 @@ class Exposing:
             network.name: ServedNetwork(
                 gateway=network.spec.gateway,
                 free={machine.name for machine, nic in nics if nic.network == network.name and not nic.pinned},
-                heard={machine.name for machine, nic in nics if nic.network == network.name and machine.spec.expose},
+                heard={
+                    machine.name for machine, nic in nics if nic.network == network.name and find_given(machine.spec)
+                },
             )
             for network in self._site.shelves.networks
         }

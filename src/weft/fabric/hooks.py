@@ -34,6 +34,8 @@ class Hooks:
     """A machine could not go on from its template, and is booted instead."""
     load_suspended: Callable[[MachineRecord], Awaitable[Moment]] = _find_nothing
     """What a machine that is suspended goes on from."""
+    before_start: list[Hook] = field(default_factory=list)
+    """A machine is about to be started; who cannot do his part of it raises a WeftError, and it is not."""
     on_begin: list[Hook] = field(default_factory=list)
     """A machine's QEMU runs, and nobody has talked to its agent yet; told again after an adoption."""
     before_ready: list[Callable[[MachineRecord, Agent], Awaitable[None]]] = field(default_factory=list)
@@ -41,6 +43,8 @@ class Hooks:
     on_ready: list[Hook] = field(default_factory=list)
     on_moved: list[Hook] = field(default_factory=list)
     """Told when a machine goes on in another process than before."""
+    on_tidy: list[Hook] = field(default_factory=list)
+    """A run is over, or never came to be: what it had on the host is taken away."""
     on_end: list[Hook] = field(default_factory=list)
     on_commit: Callable[[str, str], Awaitable[None]] = _refuse_commit
     """A machine wants settings of its own kept: its name, and what its agent says."""

@@ -116,6 +116,16 @@ class MachineFiles:
         return self.folder / "ports.json"
 
     @property
+    def root_server(self) -> Path:
+        """The process that serves it its root."""
+        return self.folder / "root.json"
+
+    @property
+    def roots(self) -> Path:
+        """A folder for each image whose root it has changed."""
+        return self.folder / "roots"
+
+    @property
     def floppy(self) -> Path:
         """What an appliance keeps: its settings."""
         return self.folder / "floppy.img"

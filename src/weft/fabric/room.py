@@ -44,6 +44,7 @@ from weft.fabric.pools.taking import Taking
 from weft.fabric.ports import Ports
 from weft.fabric.published import Publishing
 from weft.fabric.restarts import Restarts
+from weft.fabric.roots.serving import Roots
 from weft.fabric.runs import Runs
 from weft.fabric.settings.changing import Changes
 from weft.fabric.settings.configs import Configs
@@ -136,9 +137,14 @@ async def _unless_gone(removal: Awaitable[None]) -> None:
         await removal
 
 
-def _expose(exposing: Exposing, machines: Machines, hooks: Hooks) -> None:
-    machines.checks.append(exposing.check)
+def _serve_at_gateways(site: Site, ports: Ports, machines: Machines, hooks: Hooks) -> None:
+    """What machines get there by their addresses."""
+    exposing, roots = Exposing(site, ports), Roots(site, ports)
+    machines.checks += [exposing.check, roots.check]
     hooks.on_end.append(exposing.on_end)
+    hooks.before_start.append(roots.open)
+    hooks.on_begin.append(roots.adopt)
+    hooks.on_tidy.append(roots.close)
 
 
 def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
@@ -154,7 +160,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     machines = Machines(site, networks, ports, lifecycle, volumes, publishing)
     keeping = Keeping(site, machines, Making(site, ports, templates, volumes), templates)
     machines.stand_in = Taking(site, ports, keeping)
-    _expose(Exposing(site, ports), machines, hooks)
+    _serve_at_gateways(site, ports, machines, hooks)
     limiting = Limiting(site, runs, ports.limits)
     hooks.on_begin.append(limiting.begin)
     machines.find_enforced = limiting.describe

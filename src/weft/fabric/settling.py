@@ -37,6 +37,8 @@ class Settling:
         group = self._site.cgroups.group(machine.group_name)
         await stop_processes(leftovers(machine, group.pids()), term_for=0)
         await remove_group(group)
+        for hook in self._hooks.on_tidy:
+            await hook(machine)
         machine = await mend(self._site, machine)
         remove_sockets(self._site.layout.machine(machine.name))
         return machine

@@ -80,6 +80,8 @@ class Starting:
         with ExitStack() as closing:
             try:
                 machine = await self._publishing.open(machine)
+                for hook in self._hooks.before_start:
+                    await hook(machine)
                 if resuming:
                     moment = await self._hooks.load_suspended(machine)
                     closing.callback(moment.close)

@@ -16,12 +16,17 @@ def write_record(path: Path, process: ProcessId, **more: Any) -> None:
 
 def find_record(path: Path) -> tuple[ProcessId, dict[str, Any]] | None:
     """The process on record and what else was written; None when there is no record or the process is gone."""
+    found = read_record(path)
+    return found if found and found[0].alive() else None
+
+
+def read_record(path: Path) -> tuple[ProcessId, dict[str, Any]] | None:
+    """The same, be the process there or not."""
     try:
         data = json.loads(path.read_text())
-        process = ProcessId(int(data["pid"]), int(data["start_time"]))
+        return ProcessId(int(data["pid"]), int(data["start_time"])), data
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    return (process, data) if process.alive() else None
 
 
 def is_of(path: Path, namespace: str) -> bool:

@@ -5,49 +5,59 @@ that is called as the machine's address. Both outlive the daemon. Why it is buil
 docs/decisions/0045-plan9-roots.md.
 """
 
+import asyncio
 import os
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from weft import ninep
 from weft.host import porter
 from weft.host.file_server import check_folder, find_owner
 from weft.host.namespace import Namespace
-from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
+from weft.host.pids import ProcessId, stop_processes, watch_exit
 from weft.host.process import start_latched
-from weft.host.records import find_record, write_record
+from weft.host.records import find_record, read_record, write_record
 from weft.host.sandbox import Bind, Identity, plan_sandbox
 from weft.host.sockets import short_path
 from weft.host.walled_python import plan_walled
 from weft.model.errors import Unavailable
 
-_WRITE_BACK = 5.0
+WRITE_BACK = 5.0
 """Seconds for a server to let go of what it has open."""
+_POLL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class SharedRoot:
-    """An image's pack, and the folder with what one machine has changed of it, of at most `limit` bytes. `owner` is
-    wanted when the daemon is root.
+    """An image's pack in a machine's folder, and the folder with what the machine has changed of it, of at most `limit`
+    bytes. `image` is where the pack is linked from unless it is there. `owner` is wanted when the daemon is root.
     """
 
+    image: Path
     pack: Path
     changes: Path
     limit: int
+    read_only: bool
     owner: Identity | None
 
     def plan(self) -> tuple[list[str], list[Bind]]:
         pack, changes = Bind(self.pack, "root.p9"), Bind(self.changes, "changes", writable=True)
-        return ["overlay", str(pack.inside), str(changes.inside), str(self.limit)], [pack, changes]
+        return ["overlay", str(pack.inside), str(changes.inside), str(self.limit), _access(self)], [pack, changes]
 
     def prepare(self) -> None:
-        """Have the folder, for its owner only."""
-        self.changes.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.owner is not None:
-            os.chown(self.changes, self.owner.uid, self.owner.gid)
+        """Have both, the changes for their owner only. Raises Unavailable."""
+        try:
+            self.changes.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.owner is not None:
+                os.chown(self.changes, self.owner.uid, self.owner.gid)
+            if not self.pack.exists():
+                os.link(self.image, self.pack)
+        except OSError as err:
+            raise Unavailable(f"cannot prepare {self.changes}: {err.strerror}") from err
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ class FolderRoot:
 
     def plan(self) -> tuple[list[str], list[Bind]]:
         folder = Bind(self.folder, "root", writable=not self.read_only)
-        return ["folder", str(folder.inside), "ro" if self.read_only else "rw"], [folder]
+        return ["folder", str(folder.inside), _access(self)], [folder]
 
     def prepare(self) -> None:
         """Raises Invalid: it is not there."""
@@ -72,33 +82,47 @@ class FolderRoot:
 
 @dataclass(frozen=True, slots=True)
 class Servant:
-    """A running server or porter. `process` is the wall's watcher, the program its one child, which gets so many
-    seconds to end by itself.
-    """
+    """A running server or porter. `process` is the wall's watcher, the program its one child."""
 
     process: ProcessId
     record: Path
-    patience: float = 0.0
 
-    def watch(self) -> ExitWatch:
-        return watch_exit(self.process)
+    async def wait_end(self) -> None:
+        """Until the watcher has ended. The program, which outlives one that is killed, is on record meanwhile."""
+        await self._note_program()
+        await watch_exit(self.process).wait()
 
-    async def stop(self) -> None:
-        """Have it end, with all its connections."""
-        await stop_processes([*self.process.children(), self.process], term_for=self.patience)
-        self.record.unlink(missing_ok=True)
+    async def _note_program(self) -> None:
+        while self.process.alive() and (found := read_record(self.record)):
+            if "program" in found[1]:
+                return
+            if children := self.process.children():
+                program = [children[0].pid, children[0].start_time]
+                write_record(self.record, self.process, **_rest(found[1]), program=program)
+                return
+            await asyncio.sleep(_POLL)
 
 
-def find_root_server(record: Path) -> Servant | None:
-    """The living server on record."""
-    found = find_record(record)
-    return Servant(found[0], record, _WRITE_BACK) if found else None
-
-
-def find_porter(record: Path) -> Servant | None:
-    """The living porter on record."""
+def find_servant(record: Path) -> Servant | None:
+    """The living one on record."""
     found = find_record(record)
     return Servant(found[0], record) if found else None
+
+
+async def end_servant(record: Path, *, patience: float = 0.0) -> None:
+    """Have what is on record end, within so many seconds by itself: the watcher, and the program without one."""
+    if (found := read_record(record)) is None:
+        return
+    watcher, data = found
+    programs = [ProcessId(*data["program"])] if "program" in data else []
+    living = [process for process in {*watcher.children(), *programs, watcher} if process.alive()]
+    await stop_processes(living, term_for=patience)
+    record.unlink(missing_ok=True)
+
+
+def _rest(data: dict[str, Any]) -> dict[str, Any]:
+    """What is on record beside the process itself."""
+    return {key: value for key, value in data.items() if key not in ("pid", "start_time")}
 
 
 def start_root_server(
@@ -119,7 +143,7 @@ def start_root_server(
         latched = start_latched(walls, fds=[control.fileno()], doors=doors, stdout=log, stderr=log)
     write_record(record, latched.process)
     latched.release()
-    return Servant(latched.process, record, _WRITE_BACK)
+    return Servant(latched.process, record)
 
 
 def start_porter(
@@ -140,6 +164,10 @@ def start_porter(
     write_record(record, latched.process, namespace=namespace.mark)
     latched.release()
     return Servant(latched.process, record)
+
+
+def _access(root: SharedRoot | FolderRoot) -> str:
+    return "ro" if root.read_only else "rw"
 
 
 def _open_door(door: Path, porter: Identity | None) -> socket.socket:

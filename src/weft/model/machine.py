@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from weft.model.elastic import ElasticSpec, ElasticView
 from weft.model.errors import Invalid
 from weft.model.expose import ExposeSpec, check_parts
-from weft.model.foreign import ForeignSpec
-from weft.model.image import USER_PATTERN, Health, NicRole
+from weft.model.foreign import ForeignSpec, Plan9Spec
+from weft.model.image import BUILT_IN, USER_PATTERN, Health, NicRole
 from weft.model.limits import NO_LIMITS, LimitsSpec
 from weft.model.mount import MountSpec
 from weft.model.names import DEFAULT_ROOM, parse_name
@@ -199,6 +199,12 @@ class MachineSpec(Spec):
     def is_foreign(self) -> bool:
         """Whether nothing inside it knows of the fabric."""
         return self.foreign is not None
+
+    @property
+    def served_root(self) -> Plan9Spec | None:
+        """How its root is served, of a Plan 9 machine that gets one at its gateway: a folder, or its image's."""
+        plan9 = self.foreign.plan9 if self.foreign else None
+        return plan9 if plan9 is not None and (plan9.root is not None or self.image not in BUILT_IN) else None
 
     @model_validator(mode="after")
     def _check_foreign(self) -> "MachineSpec":

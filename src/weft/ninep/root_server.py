@@ -1,7 +1,7 @@
 """The server of one machine's root: a process of its own, which has no network. Connections are handed to it.
 
 Arguments: the descriptor of a datagram socket on which they come, as descriptors; and what is served: `overlay PACK
-FOLDER LIMIT`, a pack with what was changed of it in a folder, of at most so many bytes; or `folder PATH ro|rw`.
+FOLDER LIMIT ro|rw`, a pack with what was changed of it in a folder, of at most so many bytes; or `folder PATH ro|rw`.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import socket
+import struct
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from weft.ninep.pack import Pack
 from weft.ninep.server import NinepServer
 from weft.ninep.tree import Tree
 
+_RESET = struct.pack("ii", 1, 0)
 _MESSAGE = 16
 """Bytes of a message; a descriptor is all that counts of it."""
 
@@ -45,7 +47,15 @@ def take_all(control: socket.socket) -> list[socket.socket]:
             _, fds, _, _ = socket.recv_fds(control, _MESSAGE, 1)
         except BlockingIOError:
             return taken
-        taken += [socket.socket(fileno=fd) for fd in fds]
+        taken += [_prepare(socket.socket(fileno=fd)) for fd in fds]
+
+
+def _prepare(client: socket.socket) -> socket.socket:
+    """Nothing of it stays when it is closed. A machine that was switched off and boots again may come from the same
+    port, and must not meet what is left of its last connection.
+    """
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    return client
 
 
 async def _wait_readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
@@ -63,11 +73,11 @@ async def _run(control: socket.socket, words: Sequence[str]) -> None:
     assert serving is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
     match list(words):
-        case ["overlay", pack, folder, limit]:
+        case ["overlay", pack, folder, limit, access]:
             fd = os.open(pack, os.O_RDONLY | os.O_CLOEXEC)
             overlay = Overlay(Pack(fd), Path(folder), int(limit), time.time)
             try:
-                await serve(control, RootTree(overlay))
+                await serve(control, RootTree(overlay, read_only=access == "ro"))
             finally:
                 overlay.close()
         case ["folder", path, access]:

@@ -1,4 +1,4 @@
-"""Whether a machine can be given a part of the file tree: it is known there by its addresses alone. Pure."""
+"""Whether a machine can be given what is served at gateways: it is known there by its addresses alone. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from weft.model.machine import MachineSpec, NicSpec
 
 @dataclass(frozen=True, slots=True)
 class ServedNetwork:
-    """A network as far as the tree goes. `gateway`: the machine that is its gateway, if it is not the fabric.
+    """A network as far as that goes. `gateway`: the machine that is its gateway, if it is not the fabric.
 
     `free`: machines there that are not held to their addresses; `heard`: those that were given something.
     """
@@ -25,8 +25,8 @@ def check_exposed(spec: MachineSpec, nics: Sequence[NicSpec], networks: Mapping[
     Networks that are not there are somebody else's to complain of.
     """
     places = {nic.network: networks[nic.network] for nic in nics if nic.network and nic.network in networks}
-    if spec.expose:
-        _check_reach(spec, nics, places)
+    for what in find_given(spec):
+        _check_reach(spec, what, nics, places)
     free = {nic.network for nic in nics if not nic.pinned}
     for name, network in places.items():
         if name in free and (heard := sorted({*network.heard} - {spec.name})):
@@ -34,8 +34,14 @@ def check_exposed(spec: MachineSpec, nics: Sequence[NicSpec], networks: Mapping[
             raise Invalid(f"{what}: a NIC on network {name!r} has to be pinned")
 
 
-def _check_reach(spec: MachineSpec, nics: Sequence[NicSpec], places: Mapping[str, ServedNetwork]) -> None:
-    what = f"machine {spec.name!r} cannot be given the file tree"
+def find_given(spec: MachineSpec) -> tuple[str, ...]:
+    """What a machine gets at gateways, by its address."""
+    tree, root = ("the file tree",) if spec.expose else (), ("a root",) if spec.served_root else ()
+    return tree + root
+
+
+def _check_reach(spec: MachineSpec, given: str, nics: Sequence[NicSpec], places: Mapping[str, ServedNetwork]) -> None:
+    what = f"machine {spec.name!r} cannot be given {given}"
     if not any(nic.network for nic in nics):
         raise Invalid(f"{what}: it is on no network")
     if places and all(network.gateway is not None for network in places.values()):

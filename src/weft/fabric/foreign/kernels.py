@@ -5,10 +5,10 @@ from ipaddress import IPv4Interface
 
 from weft.fabric.layout import MachineFiles
 from weft.fabric.records.machine import MachineRecord
+from weft.fabric.roots.finding import find_home
 from weft.fabric.site import Site
 from weft.host.sandbox import Bind
 from weft.model.foreign import Plan9Spec
-from weft.model.image import BUILT_IN
 from weft.plan.plan9 import Plan9Machine, Plan9Root, plan_ini
 
 
@@ -46,18 +46,12 @@ def boot_parameters(site: Site, machine: MachineRecord, plan9: Plan9Spec) -> str
     """The plan9.ini of a machine as it is now. Raises Invalid."""
     assert machine.spec.foreign is not None, "it is foreign"
     nics = (str(machine.spec.foreign.nic_model),) * len(machine.nics)
-    root = _find_root(site, machine) if has_root(machine, plan9) else None
+    root = _find_root(site, machine)
     return plan_ini(Plan9Machine(machine.name, nics, root), plan9.ini, plan9.options)
 
 
-def has_root(machine: MachineRecord, plan9: Plan9Spec) -> bool:
-    """Whether its root is served to it: its user's folder, or its image's."""
-    return plan9.root is not None or machine.spec.image not in BUILT_IN
-
-
 def _find_root(site: Site, machine: MachineRecord) -> Plan9Root | None:
-    """At the gateway of its first network."""
-    if not machine.nics or machine.nics[0].network is None:
+    """Where it is served, to a machine that has one."""
+    if (home := find_home(site, machine)) is None or home.nic.address is None:
         return None
-    network = site.shelves.networks.get(machine.nics[0].network)
-    return Plan9Root(IPv4Interface((machine.nics[0].address, network.subnet.prefixlen)), network.gateway)
+    return Plan9Root(IPv4Interface((home.nic.address, home.network.subnet.prefixlen)), home.network.gateway)

@@ -21,6 +21,7 @@ from weft.ninep.words import (
     NOT_DIR,
     NOT_FOUND,
     PERMISSION,
+    READ_ONLY,
     Access,
     Mode,
     NinepError,
@@ -37,14 +38,14 @@ _BROKEN = "i/o error"
 
 
 class RootTree:
-    """The tree of an overlay."""
+    """The tree of an overlay, which `read_only` leaves as it is."""
 
-    def __init__(self, overlay: Overlay) -> None:
-        self._overlay = overlay
+    def __init__(self, overlay: Overlay, *, read_only: bool = False) -> None:
+        self._overlay, self._read_only = overlay, read_only
 
     async def attach(self, user: str, aname: str) -> Node:
         check_text(user)
-        node: Node = RootNode(self._overlay, ROOT, user or "none")
+        node: Node = RootNode(self._overlay, ROOT, user or "none", self._read_only)
         for name in filter(None, aname.split("/")):
             node = await node.walk(name)
         return node
@@ -53,8 +54,8 @@ class RootTree:
 class RootNode(Node):
     """A file by its number."""
 
-    def __init__(self, overlay: Overlay, id: int, user: str) -> None:
-        self._overlay, self.id, self.user = overlay, id, user
+    def __init__(self, overlay: Overlay, id: int, user: str, read_only: bool) -> None:
+        self._overlay, self.id, self.user, self._read_only = overlay, id, user, read_only
 
     @property
     def qid(self) -> Qid:
@@ -78,6 +79,8 @@ class RootNode(Node):
         with explained():
             record = self._get()
             refuse_writing(self, mode)
+            if mode.writes or mode.remove_on_close:
+                self._check_writable()
             _check(record, _NEEDED[mode.access] | (_WRITE if mode.truncate else 0))
             if mode.remove_on_close:
                 self._check_parent(record)
@@ -88,6 +91,7 @@ class RootNode(Node):
     async def create(self, name: str, perm: int, mode: OpenMode) -> OpenFile:
         with explained():
             folder = self._get_folder(_WRITE)
+            self._check_writable()
             check_name(name)
             asked, shared = perm & _KEPT, 0o777 if perm & Mode.DIR else 0o666
             if asked & Mode.DIR and (mode.writes or mode.remove_on_close):
@@ -101,6 +105,7 @@ class RootNode(Node):
     async def remove(self) -> None:
         with explained():
             record = self._get()
+            self._check_writable()
             self._check_parent(record)
             self._overlay.remove(record, self.user)
 
@@ -110,6 +115,7 @@ class RootNode(Node):
             if change.is_sync:
                 self._overlay.sync(record)
                 return
+            self._check_writable()
             changed = self._plan_change(record, change)
             if change.length is not None and not record.is_dir:
                 record = self._cut(record, change.length)
@@ -161,10 +167,14 @@ class RootNode(Node):
         return RootFile(self, self._overlay, live, appends=bool(record.mode & Mode.APPEND))
 
     def _at(self, id: int) -> "RootNode":
-        return RootNode(self._overlay, id, self.user)
+        return RootNode(self._overlay, id, self.user, self._read_only)
 
     def _get(self) -> Record:
         return self._overlay.get(self.id)
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise NinepError(READ_ONLY)
 
     def _get_folder(self, needed: int) -> Record:
         record = self._get()

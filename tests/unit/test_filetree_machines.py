@@ -318,6 +318,26 @@ async def test_a_program_that_cannot_be_run(api: FakeApi, tree: Walks) -> None:
     assert await tree.cat("machine/web/exec/0/status") == "failed 'not-found: no program ''x''' x\n"
 
 
+async def test_programs_end_with_the_tree(api: FakeApi) -> None:
+    session = api.sessions["/v1/machines/web/exec"] = FakeSession()
+    session.tell({"started": 5})
+    tree = FabricTree(api)
+    files = Walks(await tree.attach("glenda", ""))
+    await (await files.open("machine/web/exec/clone", BOTH)).write(0, b"run sleep 1000")
+    assert not session.closed
+    await tree.close()
+    assert session.closed
+
+
+async def test_what_is_said_has_an_end(api: FakeApi, tree: Walks) -> None:
+    much = b"env " + b" ".join(b"A%d=%s" % (number, b"x" * 1000) for number in range(60))
+    for path in ("machine/clone", "machine/web/exec/clone"):
+        ctl = await tree.open(path, BOTH)
+        await ctl.write(0, much)
+        with pytest.raises(NinepError, match="no-room: "):
+            await ctl.write(0, much.replace(b"A", b"B"))
+
+
 async def test_settings(api: FakeApi, tree: Walks) -> None:
     settings = [{"name": "lan.mtu", "value": 1400}, {"name": "rules", "value": ["allow tcp 80,443", "drop"]}]
     api.on("GET", "/v1/machines/web/config", {"settings": settings})

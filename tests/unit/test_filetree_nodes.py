@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.filetree.files import commands, text
+from weft.filetree.files import LONGEST, commands, text
 from weft.filetree.grammar import Grammar
 from weft.filetree.nodes import CHANGE, Entry, Fixed, Listed, Make
 from weft.filetree.pipes import LIMIT, Pipe
@@ -127,6 +127,15 @@ async def test_a_text_that_is_written_is_saved_as_a_whole() -> None:
     assert await opened.write(0, b"a = 1\n") == 6
     assert await opened.write(6, b"b = 2\n") == 6
     assert saved == ["a = 1\n", "a = 1\nb = 2\n"]
+
+
+async def test_a_text_has_a_longest() -> None:
+    async def save(_content: str) -> None: ...
+
+    opened = await (await folder(t=text(hello, save)).walk("t")).open(WRITES)
+    for offset in (LONGEST, 1 << 62):
+        with pytest.raises(NinepError, match="no-room: a text has at most"):
+            await opened.write(offset, b"x")
 
 
 async def test_commands_one_a_line() -> None:
@@ -255,6 +264,7 @@ def test_grammars(usage: str, words: list[str], found: dict[str, object]) -> Non
         ("KEYS...", [], "invalid: usage: do KEYS..."),
         ("", ["x"], "invalid: 'x' is too much; usage: do"),
         ("[n=N]", ["n=x"], "invalid: 'x' is not a number"),
+        ("[n=N]", ["n=" + "9" * 5000], "invalid: n: "),
         ("[mode=a|b]", ["mode=c"], "invalid: mode is a or b, not 'c'"),
         ("[t=SECONDS]", ["t=soon"], "invalid: t: "),
     ],

@@ -41,6 +41,11 @@ class Conversations:
         if (conversation := self._going_on.pop(name, None)) is not None:
             await conversation.end()
 
+    async def close(self) -> None:
+        """End all."""
+        for name in list(self._going_on):
+            await self.remove(name)
+
     def folder(self, parent: Entry, name: str) -> Listed:
         """The directory."""
         return Listed(parent, name, self.names, self._make, {"clone": opened(READ_WRITE, self._open_clone)}, CHANGE)

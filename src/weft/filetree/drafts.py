@@ -7,10 +7,13 @@ from weft.filetree import specs
 from weft.filetree.api import Api, translated
 from weft.filetree.commands import ask
 from weft.filetree.grammar import Grammar
+from weft.model.errors import NoRoom
 from weft.model.names import parse_name
 
 KEPT = 32
 """So many are remembered; a new one drives out the oldest."""
+LONGEST = 1 << 16
+"""Characters that may be said of one, all words together."""
 START = Grammar("start", "[nowait] [healthy]")
 CREATE = Grammar("create", "")
 CLEAR = Grammar("clear", "KEY")
@@ -22,6 +25,7 @@ class Draft:
     def __init__(self, name: str) -> None:
         self.name = name
         self.said: specs.Draft = {}
+        self.length = 0
         self.made = False
 
     def show(self) -> str:
@@ -73,7 +77,10 @@ class Drafts:
     def _say(self, draft: Draft, words: list[str]) -> None:
         with translated():
             if words[0] != "name":
+                if (length := draft.length + sum(map(len, words))) > LONGEST:
+                    raise NoRoom(f"machine {draft.name!r}: no more than {LONGEST} characters can be said of it")
                 specs.add_line(draft.said, words)
+                draft.length = length
                 return
             name = parse_name(words[-1], "machine")
         if name != draft.name:

@@ -8,6 +8,8 @@ from weft.filetree.words import split_commands
 from weft.ninep.tree import OpenFile
 from weft.ninep.words import NinepError, OpenMode
 
+LONGEST = 1 << 20
+"""Bytes of a text that somebody writes."""
 Show = Callable[[], Awaitable[str]]
 """Makes the content of a text; bytes that are no UTF-8 are in it as Python's surrogateescape has them."""
 Run = Callable[[list[str]], Awaitable[object]]
@@ -66,6 +68,8 @@ class OpenDraft(OpenText):
         self._written = b""
 
     async def write(self, offset: int, data: bytes) -> int:
+        if offset + len(data) > LONGEST:
+            raise NinepError(f"no-room: a text has at most {LONGEST} bytes")
         self._written = self._written[:offset].ljust(offset, b"\n") + data
         await self._save(decode(self._written, whole=False))
         return len(data)

@@ -49,7 +49,7 @@ class Slot:
             raise NinepError(f"invalid: {self.name} is {' or '.join(self.kind.split('|'))}, not {text!r}")
         try:
             return _TYPES.get(self.kind, str)(text)
-        except WeftError as err:
+        except (WeftError, ValueError) as err:  # of a number with thousands of digits
             raise NinepError(f"invalid: {self.name}: {err}") from err
 
 

@@ -9,7 +9,7 @@ wait    the same, once it has ended
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -28,6 +28,8 @@ from weft.model.errors import error_from_dict
 from weft.ninep.tree import OpenFile
 from weft.ninep.words import NinepError
 
+LONGEST = 1 << 16
+"""Characters of all variables together."""
 COMMANDS = {
     grammar.word: grammar
     for grammar in (
@@ -86,7 +88,7 @@ class Program:
             case "run":
                 await self._start([given["program"], *given["arguments"]])
             case "env":
-                self._request["env"] |= dict(_split(pair) for pair in given["variables"])
+                self._add_env(given["variables"])
             case "dir":
                 self._request["cwd"] = given["path"]
             case "user":
@@ -95,6 +97,12 @@ class Program:
                 await (await self.session()).send(json.dumps({"eof": True}))
             case _:
                 await (await self.session()).send(json.dumps({"signal": read_signal(given["signal"])}))
+
+    def _add_env(self, pairs: Sequence[str]) -> None:
+        env: dict[str, str] = self._request["env"] | dict(_split(pair) for pair in pairs)
+        if sum(len(key) + len(value) for key, value in env.items()) > LONGEST:
+            raise NinepError(f"no-room: variables have at most {LONGEST} characters")
+        self._request["env"] = env
 
     async def session(self) -> Session:
         """What to write to, once it runs."""

@@ -50,3 +50,8 @@ class Room:
     async def machines(self) -> Sequence[str]:
         """Their names."""
         return [str(view["name"]) for view in await self.views()]
+
+    async def close(self) -> None:
+        """Programs end that were begun by its files."""
+        for programs in self._programs.values():
+            await programs.close()

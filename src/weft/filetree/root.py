@@ -30,6 +30,11 @@ class FabricTree:
         """A room, with what is kept of it: the same for all who are attached."""
         return self._rooms.setdefault(name, Room(self.api.in_room(name)))
 
+    async def close(self) -> None:
+        """It is served no more, and what was begun by it ends."""
+        for room in self._rooms.values():
+            await room.close()
+
     def files(self) -> Mapping[str, Make]:
         """What is at its root."""
         return root_files(self)

@@ -30,7 +30,11 @@ async def _serve(home: Path, listening: socket.socket) -> None:
     from weft.ninep.server import NinepServer
 
     async with open_api(home) as api:
-        await NinepServer(FabricTree(api)).serve(listening)
+        tree = FabricTree(api)
+        try:
+            await NinepServer(tree).serve(listening)
+        finally:
+            await tree.close()
 
 
 def _tell_defect(serving: "asyncio.Task[None]") -> None:

@@ -61,4 +61,6 @@ async def receive(home: Path, connection: socket.socket, visits: Sequence[Visit]
     """Serve a machine's connection until it ends. Our own API is asked in the machine's name."""
     async with AsyncExitStack() as stack:
         trees = {visit: FabricTree(await stack.enter_async_context(open_api(home, visit=visit))) for visit in visits}
+        for tree in trees.values():
+            stack.push_async_callback(tree.close)
         await NinepServer(VisitorTree(trees), limits=LIMITS).serve_socket(connection)

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.unit.ninep_folders import list_names, make_directory, make_file, open_file, read_file, walk
 
 from weft.ninep.folder import FolderTree
+from weft.ninep.tree import Node
 from weft.ninep.words import Access, NinepError, OpenMode, StatChange
 
 names = st.sampled_from(["a", "b", "c"])
@@ -20,7 +21,9 @@ offsets = st.integers(0, 60)
 
 
 class Folders(RuleBasedStateMachine):
-    """`model` has every path: bytes are a file, None is a directory."""
+    """`model` has every path: bytes are a file, None is a directory. `held` are nodes that were walked to before, and
+    where they are now; None is nowhere any more.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,6 +32,7 @@ class Folders(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.root = self.run(self.tree.attach("", ""))
         self.model: dict[str, bytes | None] = {"": None}
+        self.held: list[tuple[Node, str | None]] = []
 
     def run(self, act):
         return self.loop.run_until_complete(act)
@@ -100,8 +104,10 @@ class Folders(RuleBasedStateMachine):
         may = path in self.model and (new == path or new not in self.model)
         self.attempt(may, self._changed(path, StatChange(name=name)))
         if may and new != path:
-            for old in [path, *self.below(path)]:
-                self.model[new + old[len(path) :]] = self.model.pop(old)
+            moved = {old: new + old[len(path) :] for old in [path, *self.below(path)]}
+            for old, now in moved.items():
+                self.model[now] = self.model.pop(old)
+            self.held = [(node, moved.get(at, at) if at else at) for node, at in self.held]
 
     async def _changed(self, path, change):
         await (await walk(self.root, path)).wstat(change)
@@ -112,9 +118,25 @@ class Folders(RuleBasedStateMachine):
         self.attempt(may, self._removed(path))
         if may:
             del self.model[path]
+            self.held = [(node, None if at == path else at) for node, at in self.held]
 
     async def _removed(self, path):
         await (await walk(self.root, path)).remove()
+
+    @rule(path=paths)
+    def hold(self, path):
+        if path in self.model and len(self.held) < 20:
+            self.held.append((self.run(walk(self.root, path)), path))
+
+    @invariant()
+    def what_was_walked_to_is_known_where_it_is(self):
+        for node, at in self.held:
+            if at is None:
+                with pytest.raises(NinepError):
+                    self.run(node.stat())
+            else:
+                assert self.run(node.stat()).name == at.rpartition("/")[2]
+                assert node.qid.path == self.run(walk(self.root, at)).qid.path
 
     @invariant()
     def is_the_same(self):

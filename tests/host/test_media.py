@@ -124,6 +124,25 @@ def test_the_lock_is_held_by_who_inherits_the_image(image: Path, home: Path) -> 
         open_medium(stack, image, Drive.DISK, home)
 
 
+@pytest.mark.parametrize("writes", [True, False])
+async def test_what_another_qemu_has_is_in_use(writes: bool, image: Path, home: Path, tmp_path: Path) -> None:
+    node = f"driver=file,node-name=a,filename={image},read-only={'off' if writes else 'on'}"
+    with listen_unix(tmp_path / "qmp") as sock:
+        argv = ["qemu-system-x86_64", "-M", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-S"]
+        argv += ["-chardev", f"socket,id=qmp,fd={sock.fileno()},server=on,wait=off", "-mon", "chardev=qmp,mode=control"]
+        latched = start_latched([*argv, "-blockdev", node, "-device", "virtio-blk-pci,drive=a"], fds=[sock.fileno()])
+    latched.release()
+    await (await open_qmp(tmp_path / "qmp")).close()
+    for drive in Drive:
+        with ExitStack() as stack:
+            if drive.writes or writes:
+                with pytest.raises(WrongState, match="in use"):
+                    open_medium(stack, image, drive, home)
+            else:
+                open_medium(stack, image, drive, home)
+    await stop_processes([latched.process], term_for=0.1)
+
+
 @pytest.fixture
 async def qmp(tmp_path: Path) -> AsyncIterator[Qmp]:
     """A QEMU without a machine, which can make images."""

@@ -27,7 +27,11 @@ async def exchange_medium(qmp: Qmp, drive: str, fd: int, *, read_only: bool) -> 
     number = await qmp.add_descriptor(fd)
     node = f"{drive}-{number}"
     file = {"driver": "file", "filename": f"{_SETS}{number}", "locking": "off" if read_only else "on"}
-    await qmp.execute("blockdev-add", {"driver": "raw", "node-name": node, "read-only": read_only, "file": file})
+    try:
+        await qmp.execute("blockdev-add", {"driver": "raw", "node-name": node, "read-only": read_only, "file": file})
+    except Internal:
+        await qmp.execute("remove-fd", {"fdset-id": number})  # it would stay locked
+        raise
     await qmp.execute("blockdev-open-tray", {"id": drive, "force": True})  # also when the machine has locked it
     await qmp.execute("blockdev-remove-medium", {"id": drive})
     await qmp.execute("blockdev-insert-medium", {"id": drive, "node-name": node})

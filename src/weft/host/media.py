@@ -7,6 +7,7 @@ descriptor, and the lock with it (flock(2)), so it holds for as long as that run
 import fcntl
 import os
 import stat
+import struct
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,11 @@ from weft.model.foreign import DiskFormat
 
 FLOPPY_SIZES = (1474560, 737280)
 """Bytes of 3.5 inch floppies, of high and of double density."""
+
+_LOCK = struct.Struct("@hhqqi4x")
+"""The kernel's `struct flock`: kind, from where it counts, start, length, whose."""
+_QEMU_LOCKS, _QEMU_WRITES = range(100, 300), 101
+"""Bytes of an image that QEMU locks for what it does with it, and does not let others do (block/file-posix.c)."""
 
 
 class Drive(StrEnum):
@@ -75,6 +81,8 @@ def open_medium(stack: ExitStack, path: Path, drive: Drive, home: Path) -> OpenM
         raise WrongState(f"{path} is in use") from err
     except OSError as err:
         raise Unavailable(f"cannot lock {path}: {err.strerror}") from err
+    if _is_locked_by_qemu(fd, drive):
+        raise WrongState(f"{path} is in use")
     return OpenMedium(fd, found)
 
 
@@ -87,6 +95,14 @@ def _open(path: Path, drive: Drive) -> int:
         return os.open(f"/proc/self/fd/{place}", (os.O_RDWR if drive.writes else os.O_RDONLY) | os.O_CLOEXEC)
     finally:
         os.close(place)
+
+
+def _is_locked_by_qemu(fd: int, drive: Drive) -> bool:
+    """Whether some QEMU that knows nothing of our locks has it; a reader minds those that write."""
+    start, length = (_QEMU_LOCKS.start, len(_QEMU_LOCKS)) if drive.writes else (_QEMU_WRITES, 1)
+    asked = _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+    found = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, asked)
+    return bool(_LOCK.unpack(found)[0] != fcntl.F_UNLCK)
 
 
 def _check(fd: int, path: Path, drive: Drive, home: Path) -> DiskFormat:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.fake_api import FakeApi
+from tests.unit.fake_api import FakeApi, FakeSession
 from tests.unit.tree_walks import BOTH, WRITES, Walks
 
 from weft.filetree import images, networks, readiness, rooms, storage
@@ -213,21 +213,21 @@ async def test_a_fabric_file_is_written_and_carried_out(api: FakeApi, tree: Walk
     api.on("POST", "/v1/files/apply", {"steps": [{"step": STEP, "progress": "done", "seconds": 1.5}]})
     api.on("POST", "/v1/files/plan", {"plan": {"steps": [STEP]}})
     clone = await (await tree.walk("file/clone")).open(BOTH)
-    assert await clone.read(0, 99) == b"1\n"
-    written = await tree.open("file/1/text", WRITES)
+    assert await clone.read(0, 99) == b"0\n"
+    written = await tree.open("file/0/text", WRITES)
     for offset, piece in ((0, b"rooms: {} # \xc3"), (13, b"\xa4\n")):  # a character in two pieces
         await written.write(offset, piece)
     await written.close()
-    assert await tree.cat("file/1/text") == "rooms: {} # ä\n"
-    assert split_words(await tree.cat("file/1/plan")) == ["acme", "create", "machine", "web", "-", "-", "new"]
+    assert await tree.cat("file/0/text") == "rooms: {} # ä\n"
+    assert split_words(await tree.cat("file/0/plan")) == ["acme", "create", "machine", "web", "-", "-", "new"]
     await clone.write(0, b"path /srv/weft.yaml\nup agree rooms=acme,b\ndown volumes\n")
     body = {"path": "/srv/weft.yaml", "text": "rooms: {} # ä\n"}
     up, down = (body for method, target, body in api.orders() if target == "/v1/files/apply")
     assert up == {**body, "rooms": ["acme", "b"], "agreed": None}
     assert down == {**body, "volumes": True, "down": True, "rooms": [], "agreed": []}
-    said = split_words(await tree.cat("file/1/report"))
+    said = split_words(await tree.cat("file/0/report"))
     assert said == ["acme", "create", "machine", "web", "-", "-", "done", "1500", "-"]
-    await (await tree.walk("file/1")).remove()
+    await (await tree.walk("file/0")).remove()
     assert await tree.names("file") == ["clone", "schema"]
 
 
@@ -267,6 +267,18 @@ async def test_a_visitor_attaches_to_what_it_was_given(api: FakeApi) -> None:
     for aname in ("fabric", "machine/web", "room/acme", "all"):
         with pytest.raises(NinepError, match="file does not exist"):
             await tree.attach("glenda", aname)
+
+
+async def test_programs_end_with_who_has_started_them(api: FakeApi) -> None:
+    session = api.sessions["/v1/machines/web/exec"] = FakeSession()
+    session.tell({"started": 7})
+    trees = FabricTree(api)
+    tree = Walks(await trees.attach("glenda", ""))
+    api.on("GET", "/v1/machines", [{"name": "web", "state": "running"}])
+    clone = await tree.open("machine/web/exec/clone", BOTH)
+    await clone.write(0, b"run sleep 9\n")
+    await trees.close()
+    assert session.closed and await tree.names("machine/web/exec") == ["clone"]
 
 
 async def test_a_visitor_may_be_given_all(api: FakeApi) -> None:

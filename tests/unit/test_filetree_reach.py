@@ -58,7 +58,7 @@ def test_there_are_no_files_for_commands_that_there_are_not() -> None:
 
 @pytest.mark.parametrize("path", sorted({*CONTROLS, *COLUMNS, *named_files()}))
 async def test_every_file_is_there(tree: Walks, path: str) -> None:
-    node = await tree.walk(path.replace("file/N", "file/1"))
+    node = await tree.walk(path.replace("file/N", "file/0"))
     assert isinstance(node, Entry) and not isinstance(node, Folder)
 
 

@@ -94,6 +94,19 @@ def test_a_room_is_what_is_in_it(request_: str, code: str):
     assert outcome(visit("room"), request_) == code
 
 
+WORDS = ["v1", "rooms", "acme", "other", "machines", "web", "db", "exec", "fork", "events", "files", "export", "..", ""]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=7), st.sampled_from(["GET", "POST", "PATCH", "DELETE", "PUT"]))
+def test_no_way_leads_out(words: list[str], method: str):
+    """Whatever is asked: it is below the room's own path, and for who has itself only, below its own."""
+    path = "/".join(words)
+    if outcome(visit("room"), f"{method} /{path}") == "ok":
+        assert words[:3] == ["v1", "rooms", "acme"] or (method, words) == ("GET", ["v1", "files", "export", "acme"])
+    if outcome(visit("machine"), f"{method} /{path}") == "ok":
+        assert words[:5] == ["v1", "rooms", "acme", "machines", "web"]
+
+
 def test_the_default_room_has_two_names_and_no_more():
     here = visit("room", room="default")
     assert outcome(here, "GET /v1/machines") == "ok"

@@ -23,7 +23,7 @@ from weft.plan.exposing import ServedNetwork, check_exposed, find_given
 
 log = logging.getLogger(__name__)
 
-MOST = 8
+MOST = 4
 """Connections of one machine at a time."""
 _BREATH = 0.5
 """Seconds until a host that is out of descriptors is asked again."""

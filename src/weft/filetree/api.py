@@ -26,6 +26,8 @@ _HOST = "http://weft"
 _STEPS = "application/x-ndjson"
 """The type of an answer in which progress comes before the result, a line each."""
 _OPEN_TIMEOUT = 60.0
+MOST_OF_VISIT = 64
+"""Requests of one machine's connection that can wait for something; one more is told so after a while."""
 _LARGEST_MESSAGE = 1 << 24
 
 
@@ -125,9 +127,10 @@ async def open_api(home: Path, room: str = DEFAULT_ROOM, *, visit: Visit | None 
     """The API of the daemon of this home. Nothing is asked yet; connections end with the context. `visit`: a machine's,
     which is held to what it was given.
 
-    Connections may be many, since each that waits for something takes one; no proxy is between us.
+    Connections may be many, since each that waits for something takes one, but a machine's are bounded; no proxy is
+    between us.
     """
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=8)
+    limits = httpx.Limits(max_connections=MOST_OF_VISIT if visit else None, max_keepalive_connections=8)
     with socket_address(home) as address:
         transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits, uds=address)
         async with httpx.AsyncClient(transport=transport, trust_env=False) as client:

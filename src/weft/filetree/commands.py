@@ -1,13 +1,18 @@
-"""Commands that files called `ctl` take: tables, which the reference is written from."""
+"""What files ask of the API: commands that files called `ctl` take, in tables which the reference is written from, and
+texts that are answers.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from weft.client.client import Client
+from weft.client.telling import Call
 from weft.filetree.api import Api, translated
-from weft.filetree.files import Run
+from weft.filetree.files import Run, Save, text
 from weft.filetree.grammar import Given, Grammar
+from weft.filetree.nodes import Make
+from weft.filetree.views import dump_json
 from weft.ninep.words import NinepError
 
 
@@ -43,6 +48,15 @@ def runs(api: Api, commands: Mapping[str, Command], subject: str = "") -> Run:
         await ask(api, lambda client: command.ask(client, subject, given))
 
     return run
+
+
+def shows(api: Api, call: Call, dump: Callable[[Any], str] = dump_json, save: Save | None = None) -> Make:
+    """A text of what the API answers."""
+
+    async def show() -> str:
+        return dump(await ask(api, call))
+
+    return text(show, save)
 
 
 async def ask(api: Api, call: Callable[[Client], object]) -> Any:

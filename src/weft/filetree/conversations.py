@@ -26,10 +26,11 @@ class Conversation(Protocol):
 
 
 class Conversations:
-    """All of a directory; `make` begins one."""
+    """All of a directory; `make` begins one. Beside them there is what is in `fixed`."""
 
-    def __init__(self, make: Callable[[], Conversation]) -> None:
+    def __init__(self, make: Callable[[], Conversation], fixed: Mapping[str, Make] | None = None) -> None:
         self._begin = make
+        self._fixed = fixed or {}
         self._going_on: dict[str, Conversation] = {}
         self._next = 0
 
@@ -48,7 +49,8 @@ class Conversations:
 
     def folder(self, parent: Entry, name: str) -> Listed:
         """The directory."""
-        return Listed(parent, name, self.names, self._make, {"clone": opened(READ_WRITE, self._open_clone)}, CHANGE)
+        fixed = {"clone": opened(READ_WRITE, self._open_clone), **self._fixed}
+        return Listed(parent, name, self.names, self._make, fixed, CHANGE)
 
     async def _open_clone(self, node: Entry, mode: OpenMode) -> OpenFile:
         name = str(self._next)

@@ -11,33 +11,72 @@ N/render    it, written out in full
 N/report    what came of the last `up` or `down`
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weft.client.client import Client
 from weft.filetree.api import Api
-from weft.filetree.commands import Command, ask, find, table
-from weft.filetree.files import OpenCommands, Run, commands, opened, text
+from weft.filetree.commands import Command, ask, find, shows, table
+from weft.filetree.conversations import Conversations
+from weft.filetree.files import text
 from weft.filetree.grammar import Given, Grammar
-from weft.filetree.nodes import CHANGE, READ_WRITE, Entry, Fixed, Listed, Make
-from weft.filetree.views import View, dump_json
+from weft.filetree.nodes import Make
+from weft.filetree.views import View
 from weft.filetree.words import dump_row
-from weft.ninep.tree import OpenFile
-from weft.ninep.words import NOT_FOUND, NinepError, OpenMode
+from weft.ninep.words import NinepError
 
-KEPT = 32
-"""So many are remembered; a new one drives out the oldest."""
 UP, DOWN = "[agree] [build] [pull] [rooms=ROOMS]", "[agree] [volumes] [rooms=ROOMS]"
 """ROOMS have commas between them. `agree`: to restarts, and to what is lost."""
+PATH = Grammar("path", "PATH")
 
 
 class FabricFile:
-    """One that somebody has written. `path`: where it would lie on the daemon's host, for the paths in it."""
+    """One that somebody writes. `path`: where it would lie on the daemon's host, for the paths in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, api: Api) -> None:
         self.path = "/weft.yaml"
         self.text = ""
-        self.report: list[View] = []
+        self._api = api
+        self._report: Sequence[View] = ()
+
+    def files(self) -> Mapping[str, Make]:
+        """Those beside `ctl`."""
+
+        async def show_report() -> str:
+            return "".join(map(dump_step_report, self._report))
+
+        return {
+            "text": text(self._show_text, self._save_text),
+            "problem": shows(self._api, lambda client: client.check_file(self.path, self.text), dump_problems),
+            "plan": shows(self._api, lambda client: client.plan_file(self.path, self.text), dump_plan),
+            "diff": shows(self._api, lambda client: client.diff_file(self.path, self.text), _take_text),
+            "render": shows(self._api, lambda client: client.render_file(self.path, self.text), _take_text),
+            "report": text(show_report),
+        }
+
+    async def run(self, words: list[str]) -> None:
+        """A command of `ctl`. Raises NinepError, also like the first step that failed."""
+        if words[0] == PATH.word:
+            self.path = PATH.read(words[1:])["path"]
+            return
+        command: Command = find(FILE, words[0])
+        given = Grammar(command.word, command.usage).read(words[1:])
+        self._report = (await ask(self._api, lambda client: command.ask(client, self, given)))["steps"]
+        _refuse_failure(self._report)
+
+    async def end(self) -> None:
+        """Nothing goes on."""
+
+    async def _show_text(self) -> str:
+        return self.text
+
+    async def _save_text(self, content: str) -> None:
+        self.text = content
+
+
+def fabric_files(api: Api) -> Conversations:
+    """All that are being written."""
+    return Conversations(lambda: FabricFile(api), {"schema": shows(api, lambda client: client.file_schema())})
 
 
 def _apply(client: Client, file: FabricFile, given: Given, **more: Any) -> object:
@@ -56,108 +95,6 @@ FILE: Mapping[str, Command] = table(
         lambda client, file, given: _apply(client, file, given, down=True),
     ),
 )  # fmt: skip
-PATH = Grammar("path", "PATH")
-
-
-class FabricFiles:
-    """All that were written, by number."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-        self._files: dict[str, FabricFile] = {}
-        self._last = 0
-
-    def folder(self, parent: Entry, name: str) -> Entry:
-        """The directory `file`."""
-        fixed = {
-            "clone": opened(READ_WRITE, self._clone),
-            "schema": self._shows(lambda client, _: client.file_schema()),
-        }
-        return Listed(parent, name, self._names, self._make, fixed, CHANGE)
-
-    async def _names(self) -> Sequence[str]:
-        return list(self._files)
-
-    def _make(self, parent: Entry, number: str) -> Entry:
-        return Fixed(parent, number, self._parts(number), CHANGE, lambda: self._forget(number))
-
-    async def _forget(self, number: str) -> None:
-        self._files.pop(number, None)
-
-    async def _clone(self, node: Entry, _mode: OpenMode) -> OpenFile:
-        self._last += 1
-        number = str(self._last)
-        self._files[number] = FabricFile()
-        while len(self._files) > KEPT:
-            del self._files[next(iter(self._files))]
-        return OpenCommands(node, f"{number}\n".encode(), self._runs(number))
-
-    def _find(self, number: str) -> FabricFile:
-        if (file := self._files.get(number)) is None:
-            raise NinepError(NOT_FOUND)
-        return file
-
-    def _parts(self, number: str) -> Mapping[str, Make]:
-        async def show_number() -> str:
-            return f"{number}\n"
-
-        async def show_text() -> str:
-            return self._find(number).text
-
-        async def save_text(content: str) -> None:
-            self._find(number).text = content
-
-        async def show_report() -> str:
-            return "".join(map(dump_step_report, self._find(number).report))
-
-        return {
-            "ctl": commands(self._runs(number), show_number),
-            "text": text(show_text, save_text),
-            "problem": self._shows(_check, number, dump_problems),
-            "plan": self._shows(_plan, number, dump_plan),
-            "diff": self._shows(_diff, number, _take_text),
-            "render": self._shows(_render, number, _take_text),
-            "report": text(show_report),
-        }
-
-    def _shows(
-        self, call: Callable[[Client, FabricFile], object], number: str = "", dump: Callable[[Any], str] = dump_json
-    ) -> Make:
-        async def show() -> str:
-            file = self._find(number) if number else FabricFile()
-            return dump(await ask(self._api, lambda client: call(client, file)))
-
-        return text(show)
-
-    def _runs(self, number: str) -> Run:
-        async def run(words: list[str]) -> None:
-            file = self._find(number)
-            if words[0] == PATH.word:
-                file.path = PATH.read(words[1:])["path"]
-                return
-            command: Command = find(FILE, words[0])
-            given = Grammar(command.word, command.usage).read(words[1:])
-            report = await ask(self._api, lambda client: command.ask(client, file, given))
-            file.report = report["steps"]
-            _refuse_failure(file.report)
-
-        return run
-
-
-def _check(client: Client, file: FabricFile) -> object:
-    return client.check_file(file.path, file.text)
-
-
-def _plan(client: Client, file: FabricFile) -> object:
-    return client.plan_file(file.path, file.text)
-
-
-def _diff(client: Client, file: FabricFile) -> object:
-    return client.diff_file(file.path, file.text)
-
-
-def _render(client: Client, file: FabricFile) -> object:
-    return client.render_file(file.path, file.text)
 
 
 def _take_text(view: View) -> str:

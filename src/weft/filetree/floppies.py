@@ -1,35 +1,23 @@
 """`floppy/` and `firewall/` of a machine: an appliance's settings, and what a firewall does."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from weft.client.telling import Call
 from weft.filetree.api import Api
-from weft.filetree.commands import ask, runs
-from weft.filetree.files import Save, commands, question, text
+from weft.filetree.commands import ask, runs, shows
+from weft.filetree.files import commands, question
 from weft.filetree.grammar import Grammar
 from weft.filetree.machine_commands import FIREWALL, SETTINGS
 from weft.filetree.nodes import Fixed, Make
 from weft.filetree.specs import dump_pairs
 from weft.filetree.streams import stream
-from weft.filetree.views import dump_json
 from weft.filetree.words import join_words
 
 BY = "a file"
 CLIENT = Grammar("", "PEER [address=ADDRESS] [endpoint=PLACE]")
 """What is written to a firewall's `clone`; the answer is a file for wg-quick, with a private key."""
-Dump = Callable[[Any], str]
-
-
-def shows(api: Api, call: Call, dump: Dump = dump_json, save: Save | None = None) -> Make:
-    """A text of what the API answers."""
-
-    async def show() -> str:
-        return dump(await ask(api, call))
-
-    return text(show, save)
 
 
 def floppy_folder(api: Api, machine: str) -> Make:

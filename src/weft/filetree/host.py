@@ -3,10 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from weft.client.telling import Call
 from weft.filetree.api import Api
-from weft.filetree.commands import ask
-from weft.filetree.files import text
+from weft.filetree.commands import shows
 from weft.filetree.nodes import Make
 from weft.filetree.views import View, dump_json
 from weft.filetree.words import dump_row
@@ -58,14 +56,8 @@ def dump_version(view: View) -> str:
 def host_files(api: Api) -> Mapping[str, Make]:
     """What there is of the host."""
 
-    def shows(call: Call, dump: Callable[[Any], str]) -> Make:
-        async def show() -> str:
-            return dump(await ask(api, call))
-
-        return text(show)
-
     def ledger(dump: Callable[[Any], str]) -> Make:
-        return shows(lambda client: client.host(), dump)
+        return shows(api, lambda client: client.host(), dump)
 
     return {
         "status": ledger(dump_host),
@@ -73,7 +65,7 @@ def host_files(api: Api) -> Mapping[str, Make]:
         "machine": ledger(dump_machine_shares),
         "loan": ledger(dump_loans),
         "view": ledger(dump_json),
-        "doctor": shows(lambda client: client.doctor(), dump_checks),
-        "metrics": shows(lambda client: client.metrics(), lambda sheet: sheet.decode()),
-        "version": shows(lambda client: client.version(), dump_version),
+        "doctor": shows(api, lambda client: client.doctor(), dump_checks),
+        "metrics": shows(api, lambda client: client.metrics(), lambda sheet: sheet.decode()),
+        "version": shows(api, lambda client: client.version(), dump_version),
     }

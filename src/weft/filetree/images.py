@@ -3,16 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from weft.client.telling import Call
 from weft.filetree.api import Api
 from weft.filetree.archives import send_archive
-from weft.filetree.commands import Command, ask, table
-from weft.filetree.files import text
+from weft.filetree.commands import Command, shows, table
 from weft.filetree.kinds import Kind
 from weft.filetree.machine_commands import ignore
 from weft.filetree.nodes import Make
 from weft.filetree.streams import stream
-from weft.filetree.views import View, dump_json
+from weft.filetree.views import View
 from weft.filetree.words import dump_row
 
 ALL_IMAGES = table(
@@ -87,15 +85,9 @@ def _dump_time(text: str) -> int:
 def image_files(api: Api, name: str) -> Mapping[str, Make]:
     """What there is of an image beside what every kind has."""
 
-    def shows(call: Call) -> Make:
-        async def show() -> str:
-            return dump_json(await ask(api, call))
-
-        return text(show)
-
     return {
-        "schema": shows(lambda client: client.image_schema(name)),
-        "sbom": shows(lambda client: client.image_sbom(name)),
+        "schema": shows(api, lambda client: client.image_schema(name)),
+        "sbom": shows(api, lambda client: client.image_sbom(name)),
         "archive": stream(lambda: api.open(lambda client: client.open_export(name))),
     }
 

@@ -7,7 +7,7 @@ from weft.filetree.api import Api
 from weft.filetree.commands import ask, runs
 from weft.filetree.events import event_file, log_file
 from weft.filetree.fabric_commands import FABRIC
-from weft.filetree.fabric_files import FabricFiles
+from weft.filetree.fabric_files import fabric_files
 from weft.filetree.files import commands, text
 from weft.filetree.host import host_files
 from weft.filetree.kinds import Kind, kind_folder
@@ -23,7 +23,7 @@ class FabricTree:
 
     def __init__(self, api: Api) -> None:
         self.api = api
-        self.fabric_files = FabricFiles(api)
+        self.fabric_files = fabric_files(api)
         self._rooms: dict[str, Room] = {}
 
     def room(self, name: str) -> Room:

@@ -19,7 +19,7 @@ from weft.ninep.server import NinepServer
 from weft.ninep.tree import Node
 from weft.ninep.words import NOT_FOUND, NinepError
 
-LIMITS = Limits(fids=1024, pending=32)
+LIMITS = Limits(fids=512, pending=32)
 """Of one connection: a guest may be greedy."""
 _EVERYBODYS = frozenset({"template"})
 _OF_THE_ROOM = frozenset({"config", "ns"})

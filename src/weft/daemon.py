@@ -49,11 +49,13 @@ async def serve(home: Path) -> None:
     layout = Layout(home)
     async with open_fabric(home, load_settings(home), read_init(), partial(_receive, home)) as fabric:
         take_down = False
+        ending = asyncio.Event()
 
         def shut_down(machines: bool = False) -> None:
             nonlocal take_down
             take_down = machines
             fabric.shared.events.close()
+            ending.set()
             server.should_exit = True
 
         app = make_app(fabric, shut_down)
@@ -70,7 +72,7 @@ async def serve(home: Path) -> None:
             asyncio.get_running_loop().add_signal_handler(number, shut_down)
         with listen_unix(layout.socket, backlog=BACKLOG) as sock, listen_unix(layout.files, backlog=BACKLOG) as files:
             log.info("serving %s", home)
-            async with serve_late(home, files):
+            async with serve_late(home, files, ending):
                 await _run(server, sock)
             layout.files.unlink(missing_ok=True)
             layout.socket.unlink(missing_ok=True)

@@ -11,16 +11,20 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def serve_late(home: Path, listening: socket.socket) -> AsyncIterator[None]:
-    """Serves the fabric of `home` to all who connect to a socket, while the context is open; ends with it."""
+async def serve_late(home: Path, listening: socket.socket, ending: asyncio.Event) -> AsyncIterator[None]:
+    """Serves the fabric of `home` to all who connect to a socket, while the context is open or until `ending`: what
+    waits in a file asks the API, which would wait for it.
+    """
     listening.setblocking(False)
     serving = asyncio.create_task(_serve(home, listening), name="filetree")
     serving.add_done_callback(_tell_defect)
+    until = asyncio.create_task(ending.wait(), name="filetree-ending")
+    until.add_done_callback(lambda _: serving.cancel())
     try:
         yield
     finally:
-        serving.cancel()
-        await asyncio.wait([serving])
+        until.cancel()
+        await asyncio.wait([serving, until])
 
 
 async def _serve(home: Path, listening: socket.socket) -> None:

@@ -36,6 +36,44 @@ def test_all_is_the_same_without_openat2_and_proc(tmp_path: Path) -> None:
     assert "there is no openat2" in done.stdout, "the filter has let it through"
 
 
+_WRITE_IN_OVERLAY = """
+import asyncio, sys
+from pathlib import Path
+from tests.unit.ninep_folders import make_file, open_file, WRITE
+from weft.ninep.folder import FolderTree
+
+async def main():
+    with FolderTree(Path(sys.argv[1])) as tree:
+        root = await tree.attach("", "")
+        nodes = [await root.walk("file"), await root.walk("folder")]
+        before = [node.qid for node in nodes]
+        opened = await open_file(root, "file", WRITE)
+        await opened.write(0, b"upper")
+        await opened.close()
+        await make_file(nodes[1], "new")
+        for was, node in zip(before, nodes):
+            print(was.path == node.qid.path, was.version == node.qid.version)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root may mount")
+def test_a_file_stays_itself_when_an_overlay_copies_it(tmp_path: Path) -> None:
+    """What is written to for the first time is another file below, with a birth of its own."""
+    for name in ("lower/folder", "upper", "work", "merged"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "lower" / "file").write_text("lower")
+    mount = 'mount -t overlay -o "lowerdir=$0/lower,upperdir=$0/upper,workdir=$0/work" none "$0/merged" || exit 77'
+    argv = ["unshare", "--mount", "sh", "-c", f'{mount}; exec "$@" "$0/merged"', str(tmp_path)]
+    argv += [sys.executable, "-B", "-c", _WRITE_IN_OVERLAY]
+    done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode == 77:
+        pytest.skip("this kernel has no overlay")
+    assert (done.stdout, done.stderr) == ("True False\nTrue False\n", "")
+    assert (tmp_path / "upper" / "file").read_text() == "upper"
+
+
 @pytest.mark.skipif(AS_ROOT, reason="root may do everything")
 async def test_what_the_servers_user_may_not_do_nobody_may(tmp_path: Path) -> None:
     with FolderTree(tmp_path) as tree:

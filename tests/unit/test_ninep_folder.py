@@ -349,6 +349,17 @@ async def test_only_so_many_are_open(tmp_path: Path) -> None:
         await make_file(root, "two")
 
 
+async def test_a_descriptor_will_do_and_stays_its_owners(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"text")
+    fd = os.open(tmp_path, os.O_PATH)
+    with FolderTree(fd) as tree:
+        (tmp_path / "moved").mkdir()
+        assert await read_file(await tree.attach("", ""), "file") == b"text"
+    os.close(fd)
+    with pytest.raises(NotADirectoryError):
+        FolderTree(tmp_path / "file")
+
+
 async def test_no_descriptor_is_left(tmp_path: Path) -> None:
     before = set(Path("/proc/self/fd").iterdir())
     with FolderTree(tmp_path) as tree:

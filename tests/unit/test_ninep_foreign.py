@@ -28,7 +28,14 @@ def theirs() -> Any:
     return pytest.importorskip("py9p.native", reason="no plan9port codec for this Python")
 
 
-@given(tag=tags, message=messages)
+def halve(message: m.Message) -> m.Message:
+    """There, offsets have a sign."""
+    if isinstance(message, m.Tread | m.Twrite):
+        return replace(message, offset=message.offset >> 1)
+    return message
+
+
+@given(tag=tags, message=messages.map(halve))
 def test_the_bytes_are_those_of_plan9port(theirs: Any, tag: int, message: m.Message) -> None:
     """What we dump is what it says to the same message."""
     frame = dump(tag, message)
@@ -38,7 +45,7 @@ def test_the_bytes_are_those_of_plan9port(theirs: Any, tag: int, message: m.Mess
     assert seen.to_bytes() == frame
 
 
-@given(stat=stats.map(lambda stat: replace(stat, length=stat.length >> 1)))  # there, lengths have a sign
+@given(stat=stats.map(lambda stat: replace(stat, length=stat.length >> 1)))  # so have lengths
 def test_stats_are_those_of_plan9port(theirs: Any, stat: Stat) -> None:
     seen = theirs.decode_dir(dump_stat(stat))
     assert seen.to_bytes() == dump_stat(stat)

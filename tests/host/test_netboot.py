@@ -12,7 +12,7 @@ from tests.host.waiting import wait_until
 
 from weft.host.kernel_links import KernelLinks
 from weft.host.namespace import Namespace
-from weft.host.netboot import FILES, HOSTS, OPTIONS, TOLD, BootServers, Told
+from weft.host.netboot import FILES, HOSTS, OPTIONS, TOLD, BootServers, Told, files_of
 from weft.host.nft import load_ruleset
 from weft.host.pids import stop_processes
 from weft.host.records import find_record
@@ -29,7 +29,7 @@ RULED = RuledNetwork("g1", "10.66.0.0/24", GATEWAY)
 NETWORK = BootNetwork("lan", "g1", IPv4Address(GATEWAY), IPv4Network("10.66.0.0/24"), (GATEWAY,), 1400)
 MAC, OTHER_MAC = "52:57:00:00:00:02", "52:57:00:00:00:03"
 ADDRESS = IPv4Address("10.66.0.2")
-WEB, DB = BootClient("web", MAC, ADDRESS), BootClient("db", OTHER_MAC, ADDRESS, has_loader=True)
+WEB, DB = BootClient("web", MAC, ADDRESS), BootClient("db", OTHER_MAC, ADDRESS, "9bootpxe")
 ASK = "#!/bin/sh\n[ $1 = bound ] && echo $ip $mask $router $dns $hostname $mtu $boot_file $bootfile $siaddr\n"
 
 
@@ -44,7 +44,7 @@ class Scene:
     async def start(self, *clients: BootClient, timeout: float = 10) -> None:
         told = Told(dump_hosts(clients), dump_options(NETWORK, clients))
         options = plan_dnsmasq(NETWORK, TOLD / HOSTS, TOLD / OPTIONS, FILES)
-        await self.servers.start(gateway=GATEWAY, options=options, told=told, timeout=timeout)
+        await self.servers.start(options, told, timeout)
 
     async def ask(self, mac: str, tries: int = 10) -> str:
         """What DHCP says to a client with this hardware address."""
@@ -60,7 +60,7 @@ class Scene:
 
     def put(self, files: Mapping[str, str], address: IPv4Address = ADDRESS) -> None:
         for name, text in files.items():
-            path = self.servers.files_of(str(address)) / name
+            path = files_of(self.servers.directory, str(address)) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
@@ -75,7 +75,7 @@ async def scene(
     async with AsyncExitStack() as stack:
         await make_gateway(links, RULED, 1)
         machine = await stack.enter_async_context(start_machine(namespace, links, RULED, 1))
-        servers = BootServers(namespace, tmp_path / "boot", identity)
+        servers = BootServers(namespace, tmp_path / "boot", "g1", GATEWAY, identity)
         stack.push_async_callback(servers.stop)
         yield Scene(servers, machine, script)
 
@@ -104,7 +104,7 @@ async def test_one_machine_after_another_gets_the_same_address(scene: Scene):
     assert (await scene.ask(MAC)).startswith("10.66.0.2 ")
     await scene.start(DB)
     said = await scene.ask(OTHER_MAC)
-    assert said == f"10.66.0.2 24 {GATEWAY} {GATEWAY} db 1400 loader {GATEWAY}"
+    assert said == f"10.66.0.2 24 {GATEWAY} {GATEWAY} db 1400 9bootpxe {GATEWAY}"
 
 
 async def test_servers_that_run_are_adopted_and_told_of_who_comes(scene: Scene):
@@ -156,9 +156,9 @@ async def test_one_that_has_died_comes_back_alone(scene: Scene):
 
 
 async def test_servers_that_cannot_answer_are_told_and_go(namespace: Namespace, tmp_path: Path):
-    servers = BootServers(namespace, tmp_path / "boot")
+    servers = BootServers(namespace, tmp_path / "boot", "lo", GATEWAY)
     with pytest.raises(Unavailable, match=f"no DHCP and TFTP at {GATEWAY}, its log ends: dnsmasq: "):
-        await servers.start(gateway=GATEWAY, options=["--conf-file=/nowhere"], told=Told("", ""))
+        await servers.start(["--conf-file=/nowhere"], Told("", ""))
     assert not servers.running
     assert not list(servers.directory.glob("*.json"))
 

@@ -13,13 +13,14 @@ from weft.plan.netboot import (
     config_name,
     dump_hosts,
     dump_options,
+    plan_config,
     plan_dnsmasq,
     plan_script,
 )
 
 LAN = BootNetwork("lan", "g1", IPv4Address("10.0.0.1"), IPv4Network("10.0.0.0/24"), ("10.0.0.1", "10.0.0.9"), 1500)
 WEB = BootClient("web", "52:57:00:00:00:02", IPv4Address("10.0.0.2"))
-CPU = BootClient("cpu", "52:57:00:00:00:03", IPv4Address("10.0.0.3"), has_loader=True)
+CPU = BootClient("cpu", "52:57:00:00:00:03", IPv4Address("10.0.0.3"), "9bootpxe")
 FOLDER = PurePosixPath("/machine/served")
 
 
@@ -39,9 +40,10 @@ def test_each_is_told_its_file():
         "option:router,10.0.0.1",
         "option:mtu,1500",
         "option:domain-name,lan",
+        "encap:175,176,1b",
         "option:dns-server,10.0.0.1,10.0.0.9",
         "tag:m525700000002,option:bootfile-name,http://10.0.0.1/boot.ipxe",
-        "tag:m525700000003,option:bootfile-name,loader",
+        "tag:m525700000003,option:bootfile-name,9bootpxe",
     ]
 
 
@@ -53,6 +55,9 @@ def test_scripts_load_what_is_beside_them():
 
 
 def test_plan_9_finds_its_file_by_hardware_address():
+    assert plan_config("user=glenda\n", has_kernel=True) == "user=glenda\nbootfile=kernel\n"
+    assert plan_config("bootfile=9pc\n", has_kernel=True) == "bootfile=9pc\n"
+    assert plan_config("user=glenda\n", has_kernel=False) == "user=glenda\n"
     assert config_name("52:57:00:00:00:03") == "cfg/pxe/525700000003"
 
 

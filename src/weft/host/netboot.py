@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.host import handout
+from weft.host.handout.routers import SOLICITATIONS
 from weft.host.namespace import Namespace
+from weft.host.packets import attach_filter
 from weft.host.pids import ExitWatch, stop_processes
 from weft.host.process import Latched, program, start_latched
 from weft.host.records import find_record, is_of, write_record
@@ -24,8 +26,10 @@ from weft.host.walled_python import plan_walled
 from weft.model.errors import Unavailable
 
 _START_TIMEOUT = 10.0
-_POLL = 0.01
-_HTTP = 80
+_PATIENCE = 0.02
+"""Seconds for one answer: who is not there yet says nothing."""
+_TFTP, _HTTP = 69, 80
+_IPV6 = 0x86DD
 _BACKLOG = 64
 _SERVED, _FILES = "served", "files"
 HOSTS, OPTIONS = "hosts", "options"
@@ -33,8 +37,8 @@ TOLD = INSIDE / _SERVED
 """Where dnsmasq finds the files `HOSTS` and `OPTIONS`, as it sees it."""
 FILES = TOLD / _FILES
 """Where the machines' files are, as both servers see it."""
-_READY = "TFTP root is"
-"""What dnsmasq says when it has all its sockets."""
+_ASK_FILE = b"\0\1nothing\0octet\0"
+"""A question over TFTP (RFC 1350, 5): that there is no such file is an answer."""
 _POWERLESS = ("/usr/bin/unshare", "--user", "--keep-caps", "--")
 """dnsmasq insists on the power over network links before it serves DHCP, and needs it only to answer otherwise than by
 broadcast. So it has it in a user namespace of its own, to which no link belongs."""
@@ -48,28 +52,33 @@ class Told:
     options: str
 
 
+def files_of(directory: Path, address: str) -> Path:
+    """The folder for the files of the machine with this address, below that of its network's servers. They have to be
+    for everybody to read.
+    """
+    return directory / _SERVED / _FILES / address
+
+
 @dataclass(frozen=True, slots=True)
 class BootServers:
-    """The servers of one network, in a folder of their own. `identity` is wanted when the daemon is root; `doors` are
-    those of the control group that they are to be in.
+    """The servers of one network, at the address `gateway` of `link`, in a folder of their own. `identity` is wanted
+    when the daemon is root; `doors` are those of the control group that they are to be in.
     """
 
     namespace: Namespace
     directory: Path
+    link: str
+    gateway: str
     identity: Identity | None = None
     doors: Sequence[Path] = ()
-
-    def files_of(self, address: str) -> Path:
-        """The folder for the files of the machine with this address. They have to be for everybody to read."""
-        return self.directory / _SERVED / _FILES / address
 
     @property
     def running(self) -> bool:
         """Whether both are, in this very namespace."""
         return all(is_of(record, self.namespace.mark) for record in self._records)
 
-    async def start(self, *, gateway: str, options: Sequence[str], told: Told, timeout: float = _START_TIMEOUT) -> None:
-        """Start them at `gateway`, or adopt those that run; returns when they answer as told, within `timeout` seconds.
+    async def start(self, options: Sequence[str], told: Told, timeout: float = _START_TIMEOUT) -> None:
+        """Start them, or adopt those that run; returns when they answer as told, within `timeout` seconds.
 
         `options` are dnsmasq's. Raises Unavailable, with the end of its log; what ran before has ended then.
         """
@@ -78,9 +87,9 @@ class BootServers:
         changed = self._write(told)
         try:
             if not is_of(http, self.namespace.mark):
-                await self._start_http(gateway)
+                await self._start_http()
             if forgets or not is_of(dhcp, self.namespace.mark):
-                await self._start_dhcp(gateway, options, timeout)
+                await self._start_dhcp(options, timeout)
             elif changed and (found := find_record(dhcp)):
                 for server in found[0].children():
                     server.send(signal.SIGHUP)
@@ -97,18 +106,22 @@ class BootServers:
     def _records(self) -> tuple[Path, Path]:
         return self.directory / "dhcp.json", self.directory / "http.json"
 
-    async def _start_http(self, gateway: str) -> None:
+    async def _start_http(self) -> None:
         record = self._records[1]
         await self._end(record)
-        with await _listen(self.namespace, gateway) as listener:
-            argv, binds = plan_walled(handout, [str(listener.fileno()), str(FILES)])
-            self._spawn(record, argv, binds, [listener.fileno()])
+        with (
+            await _listen(self.namespace, self.gateway) as listener,
+            await _watch(self.namespace, self.link) as packets,
+        ):
+            fds = [listener.fileno(), packets.fileno()]
+            argv, binds = plan_walled(handout, [*map(str, fds), str(FILES), str(TOLD / HOSTS)])
+            self._spawn(record, argv, binds, fds)
 
-    async def _start_dhcp(self, gateway: str, options: Sequence[str], timeout: float) -> None:
+    async def _start_dhcp(self, options: Sequence[str], timeout: float) -> None:
         record = self._records[0]
         await self._end(record)
         latched = self._spawn(record, [*_POWERLESS, program("dnsmasq"), *options])
-        await _wait_ready(latched.watch, record.with_suffix(".log"), f"at {gateway}", timeout)
+        await _wait_ready(self.namespace, self.gateway, latched.watch, record.with_suffix(".log"), timeout)
 
     def _forgets(self, told: Told) -> bool:
         """Whether somebody is answered no more: dnsmasq would keep its address for it, and refuse that to others."""
@@ -158,13 +171,41 @@ async def _listen(namespace: Namespace, gateway: str) -> socket.socket:
     return listener
 
 
-async def _wait_ready(watch: ExitWatch, log: Path, where: str, timeout: float) -> None:
+async def _wait_ready(namespace: Namespace, gateway: str, watch: ExitWatch, log: Path, timeout: float) -> None:
+    """Until TFTP answers: then everything is open. The answer comes from another port than that which was asked."""
     deadline = time.monotonic() + timeout
-    while _READY not in (said := log.read_text(errors="replace").strip()):
-        if watch.done or time.monotonic() > deadline:
-            reason = (said.splitlines() or ["it said nothing"])[-1]
-            raise Unavailable(f"no DHCP and TFTP {where}, its log ends: {reason}", detail=said[-2000:])
-        await asyncio.sleep(_POLL)
+    with await namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        while not await _ask(sock, (gateway, _TFTP)):
+            if watch.done or time.monotonic() > deadline:
+                said = log.read_text(errors="replace").strip()
+                reason = (said.splitlines() or ["it said nothing"])[-1]
+                raise Unavailable(f"no DHCP and TFTP at {gateway}, its log ends: {reason}", detail=said[-2000:])
+
+
+async def _ask(sock: socket.socket, address: tuple[str, int]) -> bool:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await loop.sock_sendto(sock, _ASK_FILE, address)
+            return bool(await loop.sock_recv(sock, 512))
+    except TimeoutError:
+        return False
+    except OSError:  # unreachable: its log will say more
+        await asyncio.sleep(_PATIENCE)
+        return False
+
+
+async def _watch(namespace: Namespace, link: str) -> socket.socket:
+    """What looks for a router on a link. Raises Unavailable."""
+    packets = await namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # deaf until it is bound
+    try:
+        attach_filter(packets, SOLICITATIONS)
+        packets.bind((link, _IPV6))
+    except OSError as err:
+        packets.close()
+        raise Unavailable(f"cannot listen on {link} for machines that boot: {err.strerror}") from err
+    return packets
 
 
 def _replace(path: Path, text: str) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import ctypes
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from weft.host.links import HEARTBEAT_ETHERTYPE
 from weft.host.namespace import Namespace
@@ -23,10 +23,7 @@ _MAGIC = b"weft"
 _SHORTEST = 60
 
 # Classic BPF: load the ethertype; if it is ours take the whole frame, else nothing.
-_ONLY_HEARTBEATS = b"".join(
-    struct.pack("=HBBI", *instruction)
-    for instruction in ((0x28, 0, 0, 12), (0x15, 0, 1, HEARTBEAT_ETHERTYPE), (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0))
-)
+_ONLY_HEARTBEATS = ((0x28, 0, 0, 12), (0x15, 0, 1, HEARTBEAT_ETHERTYPE), (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0))
 
 OnBeat = Callable[[int, int], None]
 """Called with identity and sequence number of each heartbeat that comes in."""
@@ -75,7 +72,7 @@ async def open_heartbeat(namespace: Namespace, link: str, on_beat: OnBeat) -> He
     sock = await namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # deaf until it is bound
     try:
         sock.setblocking(False)
-        _attach(sock, _ONLY_HEARTBEATS)
+        attach_filter(sock, _ONLY_HEARTBEATS)
         sock.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
         sock.bind((link, _ALL_PROTOCOLS))
         return HeartbeatSocket(sock, link, on_beat)
@@ -98,8 +95,9 @@ def parse_beat(frame: bytes) -> tuple[int, int] | None:
     return (identity, sequence) if magic == _MAGIC else None
 
 
-def _attach(sock: socket.socket, program: bytes) -> None:
-    """Attach a classic BPF program: SO_ATTACH_FILTER takes a count and a pointer."""
+def attach_filter(sock: socket.socket, instructions: Sequence[tuple[int, int, int, int]]) -> None:
+    """Attach a classic BPF program: SO_ATTACH_FILTER takes a count and a pointer. Raises OSError."""
+    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
     buffer = ctypes.create_string_buffer(program)
     sock.setsockopt(
         socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))

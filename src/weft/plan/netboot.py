@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePath
 
-SCRIPT, KERNEL, LOADER = "boot.ipxe", "kernel", "loader"
-"""Names of a machine's files: what iPXE does, what it loads for that; a boot loader that its user has chosen."""
+SCRIPT, KERNEL = "boot.ipxe", "kernel"
+"""Names of a machine's files: what iPXE does, and what it loads for that."""
+
+_NO_PROXY = "encap:175,176,1b"
+"""iPXE's own option no-pxedhcp: it need not wait for another server that knows what to boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,14 @@ class BootNetwork:
 
 @dataclass(frozen=True, slots=True)
 class BootClient:
-    """A machine that boots from its network. `has_loader`: its firmware gets its user's boot loader over TFTP, not
-    a script for iPXE.
+    """A machine that boots from its network. `loader`: the name of the file that its firmware gets over TFTP; None: a
+    script for iPXE.
     """
 
     name: str
     mac: str
     address: IPv4Address
-    has_loader: bool = False
+    loader: str | None = None
 
     @property
     def tag(self) -> str:
@@ -51,9 +54,7 @@ def plan_dnsmasq(network: BootNetwork, hosts: PurePath, options: PurePath, files
         "--conf-file=/dev/null",
         "--pid-file=",
         "--user=",
-        "--log-facility=-",
-        "--quiet-dhcp",
-        "--quiet-tftp",
+        "--log-facility=/dev/null",  # what machines ask for would fill the disk
         "--port=0",
         "--bind-interfaces",
         f"--interface={network.link}",
@@ -81,7 +82,7 @@ def dump_hosts(clients: Iterable[BootClient]) -> str:
 def dump_options(network: BootNetwork, clients: Iterable[BootClient]) -> str:
     """What each is told beside its address: those for all, then the file that it boots."""
     lines = [f"option:router,{network.gateway}\n", f"option:mtu,{network.mtu}\n"]
-    lines += [f"option:domain-name,{network.name}\n"]
+    lines += [f"option:domain-name,{network.name}\n", f"{_NO_PROXY}\n"]
     if network.resolvers:
         lines.append(f"option:dns-server,{','.join(network.resolvers)}\n")
     lines += sorted(f"tag:{one.tag},option:bootfile-name,{_boot_file(network, one)}\n" for one in clients)
@@ -91,6 +92,12 @@ def dump_options(network: BootNetwork, clients: Iterable[BootClient]) -> str:
 def plan_script(words: str, modules: Sequence[str]) -> str:
     """What iPXE is to do: load the kernel and its modules from beside the script, and start it."""
     return "\n".join(["#!ipxe", *_load(words, modules), "boot", ""])
+
+
+def plan_config(ini: str, *, has_kernel: bool) -> str:
+    """A plan9.ini as 9boot wants it, which has to be told what to boot: the machine's kernel, unless it says so."""
+    said = any(line.lower().startswith("bootfile=") for line in ini.splitlines())
+    return ini if said or not has_kernel else f"{ini}bootfile={KERNEL}\n"
 
 
 def config_name(mac: str) -> str:
@@ -104,4 +111,4 @@ def _load(words: str, modules: Sequence[str]) -> Iterator[str]:
 
 
 def _boot_file(network: BootNetwork, client: BootClient) -> str:
-    return LOADER if client.has_loader else f"http://{network.gateway}/{SCRIPT}"
+    return client.loader or f"http://{network.gateway}/{SCRIPT}"

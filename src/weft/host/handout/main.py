@@ -1,4 +1,6 @@
-"""The process. Arguments: the listening descriptor, and the folder with a folder for each address."""
+"""The process. Arguments: the listening descriptor, that of a packet socket, the folder with a folder for each address,
+and the file with a line for each machine, which begins with its hardware address.
+"""
 
 import os
 import shutil
@@ -8,11 +10,14 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
+
+from .routers import answer_for_ever
 
 MOST_EACH = 8
 """Connections that one address may have: each is a thread."""
@@ -118,7 +123,15 @@ class Server(ThreadingHTTPServer):
                 del self._held[address]
 
 
+def is_known(hosts: Path, mac: str) -> bool:
+    """Whether a machine with this hardware address is to boot."""
+    return any(line.startswith(f"{mac},") for line in hosts.read_text().splitlines())
+
+
 def main(words: Sequence[str]) -> None:
     """Hand out for ever."""
-    listener = socket.socket(fileno=int(words[0]))
-    Server(listener, Path(words[1])).serve_forever()
+    listener, packets = (socket.socket(fileno=int(word)) for word in words[:2])
+    files, hosts = map(Path, words[2:])
+    known = partial(is_known, hosts)
+    threading.Thread(target=answer_for_ever, args=(packets, known), daemon=True).start()
+    Server(listener, files).serve_forever()

@@ -148,9 +148,11 @@ def test_a_screen_is_seen_by_vnc_viewers(shared: TestFabric, cd: Path) -> None:
     assert shared.refusal("display", "seen") == "wrong-state"
 
 
-def test_its_frames_pass_what_is_in_front_of_it(shared: TestFabric) -> None:
+def test_its_frames_pass_what_is_in_front_of_it(shared: TestFabric, tmp_path: Path) -> None:
     """The firmware of its NIC asks for an address: no driver of ours has any part in that."""
-    shared.run("run", "-d", "--name", "caller", *SMALL, "--pxe", "--nic", "e1000e", "foreign")
+    (tmp_path / "wait.ipxe").write_text("#!ipxe\nshell\n")
+    network = ("--pxe", "--boot-file", str(tmp_path / "wait.ipxe"), "--nic", "e1000e")
+    shared.run("run", "-d", "--name", "caller", *SMALL, *network, "foreign")
     seen = shared.text("sniff", "caller", "--count", "1", "--for", f"{PATIENCE - 10:.0f}s", "udp", "port", "67")
     (nic,) = shared.client.machine("caller")["networks"]
     assert f"BOOTP/DHCP, Request from {nic['mac']}" in seen

@@ -18,7 +18,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (("--cdrom", "a.iso", "--cdrom", "/b.iso"), {"cdroms": ["/usr/a.iso", "/b.iso"]}),
         (("--floppy-drive", "f.img", "--disk", "d.img"), {"floppy_drive": "/usr/f.img", "disks": ["/usr/d.img"]}),
-        (("--pxe", "--nic", "e1000e"), {"pxe": True, "nic_model": "e1000e"}),
+        (("--pxe", "--boot-file", "a.ipxe", "--nic", "e1000e"), {"boot_files": ["/usr/a.ipxe"], "nic_model": "e1000e"}),
         (("--display", "vnc", "--end", "halt"), {"display": "vnc", "end": "halt"}),
     ],
 )

@@ -153,7 +153,7 @@ def test_what_is_no_fabric_file(text: str, problem: str) -> None:
          "3:49: rooms.acme.machines.m.foreign.cdrom: unknown key 'cdrom'; did you mean 'cdroms'?"),
         ("machines: { m: { image: plan9, foreign: { plan9: { ini_file: /missing } } } }",
          "3:66: rooms.acme.machines.m.foreign.plan9.ini_file: /missing cannot be read: no such file"),
-        ("machines: { m: { image: base, foreign: { pxe: true } } }",
+        ("machines: { m: { image: base, foreign: { end: halt } } }",
          "3:20: rooms.acme.machines.m: image 'base' is a system of ours: its machines boot nothing else (take image "
          "foreign)"),
         ("machines: { m: { image: base, volumes: ['a:/x', 'b:/x'] } }",

@@ -17,6 +17,7 @@ def test_it_has_a_bus_for_its_devices_unless_it_wants_an_older_one() -> None:
     assert MachineSpec.model_validate({**CAT, "foreign": {}}).profile is Profile.Q35
     assert MachineSpec.model_validate({**CAT, "foreign": {}, "profile": "pc"}).profile is Profile.PC
     assert MachineSpec.model_validate(CAT).profile is Profile.MICROVM
+    assert MachineSpec.model_validate({**CAT, "pxe": True}).profile is Profile.Q35
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,11 @@ def test_it_has_a_bus_for_its_devices_unless_it_wants_an_older_one() -> None:
         ({"foreign": {"disks": ["/d.img", "/d.img"]}}, "/d.img is in two drives"),
         ({"foreign": {"cdroms": ["/d.img"], "disks": ["/d.img"]}}, "/d.img is in two drives"),
         ({"foreign": {"floppy_drive": "/d.img", "disks": ["/d.img"]}}, "/d.img is in two drives"),
+        ({"pxe": True, "profile": "microvm"}, "no microvm does"),
+        ({"pxe": True, "elastic": {"max_cpus": 4}}, "its size cannot change"),
+        ({"foreign": {"boot_files": ["/x.ipxe"]}}, "does not boot from its network"),
+        ({"foreign": {"boot_files": ["/a/x", "/b/x"]}, "pxe": True}, "two boot files"),
+        ({"foreign": {"boot_files": ["/a,b"]}, "pxe": True}, "firmware may not take"),
     ],
 )
 def test_what_cannot_be_is_said(more: dict[str, Any], why: str) -> None:

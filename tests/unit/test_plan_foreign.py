@@ -22,9 +22,8 @@ def test_an_image_of_plan_9_makes_a_plan_9_machine() -> None:
 
 
 def test_its_parameters_may_come_from_the_network() -> None:
-    spec = complete("plan9", foreign={"pxe": True, "plan9": {"options": {"user": "bootes"}}})
-    assert spec.foreign is not None
-    assert spec.foreign.pxe
+    spec = complete("plan9", pxe=True, foreign={"plan9": {"options": {"user": "bootes"}}})
+    assert spec.pxe
 
 
 @pytest.mark.parametrize(

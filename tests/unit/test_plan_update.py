@@ -86,7 +86,7 @@ def test_of_a_system_of_its_own_stays_what_is_not_named() -> None:
         (ForeignSpec(cdroms=("/b.iso",), floppy_drive="/g.img"), True),
         (ForeignSpec(cdroms=("/a.iso", "/b.iso"), floppy_drive="/f.img"), False),
         (ForeignSpec(cdroms=("/a.iso",)), False),
-        (ForeignSpec(cdroms=("/b.iso",), floppy_drive="/f.img", pxe=True), False),
+        (ForeignSpec(cdroms=("/b.iso",), floppy_drive="/f.img", end="halt"), False),
         (ForeignSpec(cdroms=("/a.iso",), floppy_drive="/f.img", disks=("/d.img",)), False),
         (None, False),
     ],

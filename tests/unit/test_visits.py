@@ -180,12 +180,24 @@ def test_what_a_spec_can_say_was_thought_about():
     """A part of a spec that is new may be of the host: then `check_machine` has to know it."""
     own = {
         *("cold", "command", "cpus", "cwd", "elastic", "entrypoint", "env", "health", "hostname", "image", "kernel"),
-        *("labels", "limits", "max_restarts", "memory", "name", "nics", "no_health", "profile", "read_only", "remove"),
+        *(
+            "labels",
+            "limits",
+            "max_restarts",
+            "memory",
+            "name",
+            "nics",
+            "no_health",
+            "profile",
+            "pxe",
+            "read_only",
+            "remove",
+        ),
         *("restart", "stop_signal", "stop_timeout", "user"),
     }
     assert set(MachineSpec.model_fields) == own | {"expose", "floppy", "foreign", "mounts", "publish"}
-    own = {"display", "end", "nic_model", "pxe"}
-    assert set(ForeignSpec.model_fields) == own | {"cdroms", "disks", "floppy_drive", "plan9"}
+    own = {"display", "end", "nic_model"}
+    assert set(ForeignSpec.model_fields) == own | {"boot_files", "cdroms", "disks", "floppy_drive", "plan9"}
     assert set(Plan9Spec.model_fields) == {"changes", "ini", "options", "root_read_only", "root"}
     assert set(NetworkSpec.model_fields) == {"dns", "gateway", "mtu", "name", "subnet", "subnet6", "uplink"}
 

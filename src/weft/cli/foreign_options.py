@@ -13,7 +13,7 @@ from weft.model.names import BARE, PLAN9
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FILE = click.Path(dir_okay=False, readable=False)  # it is the daemon that opens it
 _KEYS = (
-    "cdroms", "floppy_drive", "disks", "nic_model", "display", "pxe", "end", "ini", "options", "root",
+    "cdroms", "floppy_drive", "disks", "nic_model", "display", "boot_files", "end", "ini", "options", "root",
     "root_read_only", "changes",
 )  # fmt: skip
 
@@ -33,7 +33,8 @@ _OPTIONS = (
     click.option("--nic", "nic_model", type=click.Choice(["virtio", "e1000e"]),
                  help="Which device its NICs are. Default: virtio."),
     click.option("--display", type=click.Choice(["vnc"]), help="Give it a screen. Default: none."),
-    click.option("--pxe", is_flag=True, help="Boot it from the network."),
+    click.option("--boot-file", "boot_files", type=_FILE, multiple=True, metavar="FILE",
+                 help="With --pxe: a boot loader or a script for iPXE; further ones are what that loads."),
     click.option("--end", metavar="TEXT", help="What is typed on its console to end it. Default: its power button."),
     click.option("--ini", type=_FILE, metavar="FILE", help="Of a Plan 9 machine: its plan9.ini."),
     click.option("-o", "options", type=Parsed("option", _parse_option), multiple=True, metavar="NAME=VALUE",
@@ -57,10 +58,11 @@ def take_foreign(wanted: dict[str, Any]) -> dict[str, Any] | None:
     """What they say of a machine, taken out of `wanted`, whose image may be left out then; None: nothing."""
     said = {key: value for key in _KEYS if (value := wanted.pop(key))}
     plan9 = _take_plan9(said)
+    if said or plan9 or wanted["pxe"]:
+        wanted["image"] = wanted["image"] or (PLAN9 if plan9 else BARE)
     if not (said or plan9):
         return None
-    wanted["image"] = wanted["image"] or (PLAN9 if plan9 else BARE)
-    for key in ("cdroms", "disks"):
+    for key in ("cdroms", "disks", "boot_files"):
         if key in said:
             said[key] = [_absolute(file) for file in said[key]]
     if "floppy_drive" in said:

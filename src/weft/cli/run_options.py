@@ -59,6 +59,8 @@ _OPTIONS = (
             help="So many failures in a row make it unhealthy."),
     _option("--no-healthcheck", "no_health", is_flag=True, help="Leave the image's health check out."),
     _option("--cold", is_flag=True, help="Boot it, though there may be a template to go on from."),
+    _option("--pxe", is_flag=True,
+            help="Boot it from its first network: an image comes whole from there, and stays in memory."),
     _option("--expose", multiple=True, type=Parsed("part", parse_expose), metavar="PART[:ro]",
             help="Let it find a part of the fabric's file tree at its gateway: `machine`, `room` or `fabric`."),
     _option("--floppy", type=click.Path(dir_okay=False), metavar="FILE",

@@ -31,6 +31,7 @@ async def adopt(room: Room, *, same_boot: bool) -> None:
     await _each(room, shelves.networks, room.ports.splice_gateway)
     live = [machine for machine in shelves.machines if machine.state.is_live or machine.held]
     await _each(room, live, partial(room.adopting.adopt, same_boot=same_boot))
+    await room.netboot.adopt()
     await room.templates.adopt()
     await _each(room, shelves.inserts, inserts.adopt)
     await room.restarts.adopt(same_boot=same_boot)

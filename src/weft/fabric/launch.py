@@ -1,5 +1,6 @@
 """Starting a machine's QEMU: files, descriptors, sandbox, limits."""
 
+import asyncio
 import os
 import secrets
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
 from weft.fabric.moments.moment import Moment, differences, shape_of
 from weft.fabric.mounts import guest_mounts, hold_shares, prepare_disks
+from weft.fabric.netboot.files import ROOT_FILE, write_ours
 from weft.fabric.nics import guest_nics, guest_resolvers, networks_of
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.services import guest_services
@@ -28,7 +30,7 @@ from weft.host.sandbox import Bind
 from weft.host.sockets import listen_unix
 from weft.model.errors import WrongState
 from weft.model.image import ImageManifest
-from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, plan_boot
+from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, kernel_line, plan_boot
 from weft.plan.entry import plan_program
 from weft.plan.linknames import tap_name
 from weft.plan.mounts import MountPlan, plan_mounts
@@ -84,8 +86,9 @@ async def hold(
         _check_shape(site, machine, moment)
     config = guest_config(site, machine, image, plan, moment.shape.macs if moment else None)
     config = with_settings(config, settings)
-    files.initrd.write_bytes(b"" if moment else build_initramfs(site.init, config))
-    files.initrd.chmod(0o644)  # read by the machine's own user; the folder is closed to everybody else
+    if not machine.spec.pxe:
+        files.initrd.write_bytes(b"" if moment else build_initramfs(site.init, config))
+        files.initrd.chmod(0o644)  # read by the machine's own user; the folder is closed to everybody else
     identity = site.identity(machine.slot)
     disks = await prepare_disks(volumes, machine, plan, files, identity)
     with ExitStack() as stack:
@@ -110,6 +113,8 @@ async def hold(
             own_filter=qemu == site.facts.qemu,
             elastic=boot_elastic(machine, region[0] if region else None),
         )
+        if boot.from_network:
+            await asyncio.to_thread(write_ours, site, machine, kernel_line(boot), config, image)
         latched, group = latch(
             stack,
             site,
@@ -151,7 +156,7 @@ def guest_config(
     site: Site, machine: MachineRecord, image: ImageManifest, plan: MountPlan, macs: Sequence[str] | None = None
 ) -> GuestConfig:
     """What a machine is told at boot, or when it goes on from a moment, whose guest knows its NICs by `macs`."""
-    root = GuestRoot(serial=VERITY_DEVICE if image.verity else ROOT_SERIAL, type=image.root_type)
+    root = GuestRoot(serial=_root_device(machine, image), type=image.root_type)
     if machine.template:
         return GuestConfig(root=root, overlay=OVERLAY, template=True)
     program = plan_program(machine.spec, image.entry)
@@ -179,6 +184,13 @@ def guest_config(
         mounts=guest_mounts(plan),
         services=guest_services(image),
     )
+
+
+def _root_device(machine: MachineRecord, image: ImageManifest) -> str:
+    """Who has come over the network whole has no other disk to be checked than what is in its memory."""
+    if machine.spec.pxe:
+        return ROOT_FILE
+    return VERITY_DEVICE if image.verity else ROOT_SERIAL
 
 
 def plan_arguments(site: Site, machine: MachineRecord) -> list[str]:
@@ -239,16 +251,17 @@ class _Files:
 
     def __init__(self, site: Site, machine: MachineRecord, image: ImageManifest, files: MachineFiles) -> None:
         kernel = site.kernels.get(machine.kernel)
+        self.from_network = machine.spec.pxe
         self.kernel = Bind(site.kernels.vmlinux_path(kernel), "vmlinux")
         self.initrd = Bind(files.initrd, "initrd")
         self.root = Bind(site.images.root_path(image), "root")
         self.log = Bind(files.log, "serial.log", writable=True)
-        checks = verity_arguments(image.verity) if image.verity else ()
+        checks = verity_arguments(image.verity) if image.verity and not self.from_network else ()
         self.kernel_args = (*checks, *image.kernel_args)
 
     @property
     def binds(self) -> list[Bind]:
-        return [self.kernel, self.initrd, self.root, self.log]
+        return [self.log] if self.from_network else [self.kernel, self.initrd, self.root, self.log]
 
 
 def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) -> Boot:
@@ -260,9 +273,10 @@ def _boot(site: Site, machine: MachineRecord, fds: _Descriptors, paths: _Files) 
         accel=site.facts.accel,
         memory=machine.boot_memory,
         cpus=machine.spec.cpus,
-        kernel=str(paths.kernel.inside),
-        initrd=str(paths.initrd.inside),
-        root=str(paths.root.inside),
+        kernel="" if paths.from_network else str(paths.kernel.inside),
+        initrd="" if paths.from_network else str(paths.initrd.inside),
+        root="" if paths.from_network else str(paths.root.inside),
+        from_network=paths.from_network,
         serial_log=str(paths.log.inside),
         qmp_fd=fds.qmp,
         serial_fd=fds.serial,

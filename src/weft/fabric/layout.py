@@ -64,6 +64,10 @@ class Layout:
         """Where a network's name server has its files."""
         return self.home / "networks" / name
 
+    def netboot(self, network: str) -> Path:
+        """What machines boot from which do so from this network, and what serves it to them."""
+        return self.home / "netboot" / network
+
     def machine(self, name: str) -> "MachineFiles":
         """The folder of one machine."""
         return MachineFiles(self.machines / name)

@@ -44,7 +44,8 @@ from weft.plan.mounts import check_slots, plan_mounts
 log = logging.getLogger(__name__)
 
 _SHOWN = {
-    "profile", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove", "limits", "foreign", "expose",
+    "profile", "command", "entrypoint", "user", "labels", "mounts", "restart", "remove", "limits", "foreign", "pxe",
+    "expose",
 }  # fmt: skip
 """What is shown of a spec as it stands in it."""
 

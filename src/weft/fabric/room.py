@@ -36,6 +36,7 @@ from weft.fabric.lifecycle import Lifecycle
 from weft.fabric.limiting import Limiting
 from weft.fabric.machines import Machines
 from weft.fabric.moments.capturing import Capturing
+from weft.fabric.netboot.booting import NetBoot
 from weft.fabric.networks import Networks
 from weft.fabric.pools.keeping import Keeping
 from weft.fabric.pools.making import Making
@@ -71,6 +72,7 @@ class Room:
     site: Site
     networks: Networks
     ports: Ports
+    netboot: NetBoot
     lifecycle: Lifecycle
     runs: Runs
     adopting: Adopting
@@ -107,6 +109,7 @@ class Room:
         live = [machine.name for machine in self.site.shelves.machines if machine.state.is_live]
         stops = [self.lifecycle.stop(name, wanted=True) for name in live]
         await asyncio.gather(*stops, self.keeping.end_all(), self.templates.stop(), self.trial.stop())
+        await self.netboot.stop()
         await self.networks.take_down_all()
         await self.site.namespace.stop()
         await remove_group(self.site.cgroups.group(SERVICES))
@@ -137,14 +140,16 @@ async def _unless_gone(removal: Awaitable[None]) -> None:
         await removal
 
 
-def _serve_at_gateways(site: Site, ports: Ports, machines: Machines, hooks: Hooks) -> None:
+def _serve_at_gateways(site: Site, ports: Ports, machines: Machines, hooks: Hooks) -> NetBoot:
     """What machines get there by their addresses."""
-    exposing, roots = Exposing(site, ports), Roots(site, ports)
-    machines.checks += [exposing.check, roots.check]
+    exposing, roots, netboot = Exposing(site, ports), Roots(site, ports), NetBoot(site, ports)
+    machines.checks += [exposing.check, roots.check, netboot.check]
+    machines.before_remove.append(netboot.forget)
     hooks.on_end.append(exposing.on_end)
-    hooks.before_start.append(roots.open)
+    hooks.before_start += [roots.open, netboot.serve]
     hooks.on_begin.append(roots.adopt)
-    hooks.on_tidy.append(roots.close)
+    hooks.on_tidy += [roots.close, netboot.tidy]
+    return netboot
 
 
 def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
@@ -160,7 +165,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     machines = Machines(site, networks, ports, lifecycle, volumes, publishing)
     keeping = Keeping(site, machines, Making(site, ports, templates, volumes), templates)
     machines.stand_in = Taking(site, ports, keeping)
-    _serve_at_gateways(site, ports, machines, hooks)
+    netboot = _serve_at_gateways(site, ports, machines, hooks)
     limiting = Limiting(site, runs, ports.limits)
     hooks.on_begin.append(limiting.begin)
     machines.find_enforced = limiting.describe
@@ -203,6 +208,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
         site=site,
         networks=networks,
         ports=ports,
+        netboot=netboot,
         lifecycle=lifecycle,
         runs=runs,
         adopting=Adopting(site, lifecycle, publishing),

@@ -89,7 +89,7 @@ class Starting:
                     held = await hold_foreign(self._site, machine)
                 else:
                     machine, settings = await load_settings(self._site, machine, moment)
-                    if moment is None and instead is None and not machine.spec.cold:
+                    if moment is None and instead is None and not (machine.spec.cold or machine.spec.pxe):
                         moment = await self._hooks.find_template(machine)
                         machine = machine.with_(origin=moment.origin if moment else "")
                     held = await hold(self._site, self._volumes, machine, moment, settings)

@@ -4,6 +4,7 @@ Nothing inside such a machine knows of the fabric: it has no init and no agent o
 limits are like those of any machine.
 """
 
+import re
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Literal
@@ -16,8 +17,12 @@ DiskFormat = Literal["raw", "qcow2"]
 """Which images of disks can be had."""
 MAX_CDROMS = 2
 MAX_DISKS = 8
+MAX_BOOT_FILES = 16
 MAX_INI = 24_000
 """Characters of a plan9.ini: as much as 9front's kernels have room for (BOOTARGSLEN)."""
+
+_BOOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+"""What no firmware, and nobody who tells it, has to quote."""
 
 
 class _Part(BaseModel):
@@ -62,8 +67,8 @@ class Plan9Spec(_Part):
 class ForeignSpec(_Part):
     """What a machine boots and what it has, beside its kernel. Files are of the host, by absolute paths.
 
-    It boots its kernel if it has one, else from the network if it is to (`pxe`), else from the first CD or disk, or the
-    floppy.
+    It boots its kernel if it has one, else what its network gives it if it is to, else from the first CD or disk, or
+    the floppy.
     """
 
     cdroms: tuple[str, ...] = Field(default=(), max_length=MAX_CDROMS, description="images of CDs")
@@ -71,7 +76,11 @@ class ForeignSpec(_Part):
     disks: tuple[str, ...] = Field(default=(), max_length=MAX_DISKS, description="images of disks")
     nic_model: NicModel = NicModel.VIRTIO
     display: Display | None = Field(default=None, description="None: it has no screen")
-    pxe: bool = Field(default=False, description="boot from the network")
+    boot_files: tuple[str, ...] = Field(
+        default=(),
+        max_length=MAX_BOOT_FILES,
+        description="of one that boots from its network: a boot loader or a script for iPXE, and what that loads",
+    )
     end: str | None = Field(
         default=None, min_length=1, max_length=256, description="what is typed on its console to end it"
     )
@@ -81,6 +90,17 @@ class ForeignSpec(_Part):
     @classmethod
     def _check_files(cls, files: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_check_path(file, "medium") for file in files)
+
+    @field_validator("boot_files")
+    @classmethod
+    def _check_boot_files(cls, files: tuple[str, ...]) -> tuple[str, ...]:
+        names = [PurePosixPath(_check_path(file, "boot file")).name for file in files]
+        for name in names:
+            if not _BOOT_NAME.fullmatch(name):
+                raise Invalid(f"boot file {name!r} has a name that firmware may not take", hint="letters, digits, ._+-")
+            if names.count(name) > 1:
+                raise Invalid(f"two boot files are called {name!r}")
+        return files
 
     @field_validator("floppy_drive")
     @classmethod

@@ -34,7 +34,9 @@ class ForeignFile(Part):
     disks: Paths = Field(default=(), description="disks, raw or qcow2, written to in place")
     nic_model: NicModel = Field(default=NicModel.VIRTIO, description="which device its NICs are")
     display: Display | None = Field(default=None, description="`vnc`: it has a screen")
-    pxe: bool = Field(default=False, description="it boots from its network")
+    boot_files: Paths = Field(
+        default=(), description="with `pxe`: a boot loader or a script for iPXE, and what that loads"
+    )
     end: str | None = Field(default=None, description="what is typed on its console to end it")
     plan9: Plan9File | None = Field(default=None, description="of a Plan 9 machine: how it boots")
 

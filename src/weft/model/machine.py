@@ -165,6 +165,10 @@ class MachineSpec(Spec):
     limits: LimitsSpec | None = Field(
         default=None, description="what it may take of the host beside its `cpus` and `memory`"
     )
+    pxe: bool = Field(
+        default=False,
+        description="it boots from its first network; an image of ours comes whole from there, and stays in memory",
+    )
     foreign: ForeignSpec | None = Field(
         default=None, description="of a machine that brings its own system: what it boots, and what it has"
     )
@@ -175,12 +179,12 @@ class MachineSpec(Spec):
     @model_validator(mode="before")
     @classmethod
     def _choose_profile(cls, value: object) -> object:
-        """A machine that is to grow, or brings its own system, is of the profile that can, unless another was asked
-        for.
+        """A machine that is to grow, brings its own system, or boots from its network is of the profile that can,
+        unless another was asked for.
         """
         if not isinstance(value, dict) or "profile" in value:
             return value
-        if value.get("elastic") is not None or value.get("foreign") is not None:
+        if any(value.get(name) not in (None, False) for name in ("elastic", "foreign", "pxe")):
             return {**value, "profile": Profile.Q35}
         return value
 
@@ -222,6 +226,17 @@ class MachineSpec(Spec):
     def _check_expose(cls, expose: tuple[ExposeSpec, ...]) -> tuple[ExposeSpec, ...]:
         check_parts(expose)
         return expose
+
+    @model_validator(mode="after")
+    def _check_pxe(self) -> "MachineSpec":
+        """It needs firmware, and a size that its kernel is told by that."""
+        if self.pxe and self.profile is Profile.MICROVM:
+            raise Invalid(f"machine {self.name!r} boots from its network, which no microvm does", hint="take q35")
+        if self.pxe and self.elastic is not None:
+            raise Invalid(f"machine {self.name!r} boots from its network: its size cannot change")
+        if not self.pxe and self.foreign is not None and self.foreign.boot_files:
+            raise Invalid(f"machine {self.name!r} has boot files and does not boot from its network", hint="--pxe")
+        return self
 
     @model_validator(mode="after")
     def _check_nics(self) -> "MachineSpec":
@@ -324,6 +339,7 @@ class MachineView(BaseModel):
     enforced: str = Field(default="", description="how its limits are enforced: cgroup v2, cgroup v1, or why not")
     resident: int | None = Field(default=None, description="bytes of host memory its QEMU holds now")
     floppy: str | None = Field(default=None, description="the file with an appliance's floppy")
+    pxe: bool = Field(default=False, description="it boots from its first network")
     foreign: ForeignSpec | None = Field(default=None, description="of one that brings its own system: what it has")
     settings: str = Field(default="", description="which settings it was started with, and why not with those saved")
 

@@ -48,7 +48,7 @@ from weft.model.ranges import Range
 Pull = Literal["missing", "always", "never"]
 _SAME = (
     "kernel", "command", "entrypoint", "env", "user", "hostname", "labels", "restart", "max_restarts",
-    "stop_signal", "stop_timeout", "publish", "read_only", "floppy", "cold",
+    "stop_signal", "stop_timeout", "publish", "read_only", "floppy", "cold", "pxe",
 )  # fmt: skip
 """What is called the same in a file and in a spec."""
 
@@ -141,6 +141,7 @@ class MachineFile(Part):
     fabric: AccessFile | None = Field(default=None, description="what it has of the fabric that it is in")
     foreign: ForeignFile | None = Field(default=None, description="of one that brings its own system: what it has")
     cold: bool = Field(default=False, description="it boots, though there may be a template to go on from")
+    pxe: bool = Field(default=False, description="it boots from its first network, and its image stays in memory")
     after: tuple[MachineName, ...] = Field(default=(), description="machines that are up before it is started")
     state: Literal["running", "stopped"] = Field(default="running", description="whether it is to run")
 

@@ -58,6 +58,7 @@ class Boot:
     `memory_fd` is a memfd that the machine's memory is in; None: QEMU's own, which nobody can copy or share. Unless
     `memory_shared` the machine only reads it, and keeps to itself what it writes. `incoming`: it does not boot, but
     waits for the state of devices that it goes on from. `own_filter`: QEMU can filter its system calls itself.
+    `from_network`: kernel, initrd and root, which are empty then, come over the network of its first NIC.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Boot:
     memory_shared: bool = True
     incoming: bool = False
     own_filter: bool = True
+    from_network: bool = False
     elastic: BootElastic | None = None
 
 
@@ -110,12 +112,17 @@ def plan_boot(boot: Boot) -> list[str]:
     return [
         *process_arguments(boot.name, boot.uuid, boot.accel, disks=bool(boot.disks), own_filter=boot.own_filter),
         *_board(boot),
-        *("-kernel", boot.kernel, "-initrd", boot.initrd, "-append", kernel_line(boot)),
+        *_kernel(boot),
         *channel_arguments(boot.qmp_fd, boot.serial_fd, boot.serial_log),
         *("-chardev", f"socket,id=agent,fd={boot.agent_fd},server=on,wait=off"),
         *_devices(boot),
         *(["-incoming", "defer"] if boot.incoming else []),
     ]
+
+
+def _kernel(boot: Boot) -> Iterator[str]:
+    if not boot.from_network:
+        yield from ("-kernel", boot.kernel, "-initrd", boot.initrd, "-append", kernel_line(boot))
 
 
 def kernel_line(boot: Boot) -> str:
@@ -168,7 +175,9 @@ def _board(boot: Boot) -> Iterator[str]:
         # With ACPI microvm hangs under TCG for lack of a timer reference; without rtc the boot takes 2 s longer.
         yield from ("-M", f"microvm,acpi=off,rtc=on,pit=on,pic=on,isa-serial=on{memory}")
     else:
-        yield from ("-M", f"q35,smm=off,vmport=off,hpet=off{memory}", "-boot", "strict=on")
+        # Firmware that has something to say does so on the serial line.
+        screen = ",graphics=off" if boot.from_network else ""
+        yield from ("-M", f"q35,smm=off,vmport=off,hpet=off{screen}{memory}", "-boot", "strict=on")
         # Each process has another number: the kernel of a copy gets new random numbers in the moment it goes on.
         yield from ("-device", "vmgenid,guid=auto")
     yield from ("-m", _memory(boot), "-smp", _processors(boot))
@@ -208,8 +217,9 @@ def _devices(boot: Boot) -> Iterator[str]:
         "-device",
         f"virtserialport,chardev=agent,name={AGENT_PORT}",
     )
-    yield from ("-blockdev", f"file,node-name=root,filename={boot.root},read-only=on,locking=off")
-    yield from ("-device", f"virtio-blk-{bus},drive=root,serial={ROOT_SERIAL}")
+    if not boot.from_network:
+        yield from ("-blockdev", f"file,node-name=root,filename={boot.root},read-only=on,locking=off")
+        yield from ("-device", f"virtio-blk-{bus},drive=root,serial={ROOT_SERIAL}")
     yield from ("-object", "rng-random,id=rng,filename=/dev/urandom", "-device", f"virtio-rng-{bus},rng=rng")
     # Pages that it gives back may read as anything later: a guest that wants them to be zero does not report any.
     balloon = f"virtio-balloon-{bus},free-page-reporting=on,page-poison=off,deflate-on-oom=on"
@@ -224,8 +234,8 @@ def _devices(boot: Boot) -> Iterator[str]:
     for index, nic in enumerate(boot.nics):
         yield from ("-netdev", f"tap,id=net{index},fd={nic.tap_fd}")
         # A deep receive ring bridges the moments in which an emulated CPU does not get to run.
-        no_rom = ",romfile=" if boot.profile is Profile.Q35 else ""
-        yield from ("-device", f"virtio-net-{bus},netdev=net{index},mac={nic.mac},rx_queue_size=1024{no_rom}")
+        rom = _rom(boot, index)
+        yield from ("-device", f"virtio-net-{bus},netdev=net{index},mac={nic.mac},rx_queue_size=1024{rom}")
     for disk in boot.disks:
         yield from _disk(disk, bus)
     for share in boot.shares:
@@ -234,6 +244,13 @@ def _devices(boot: Boot) -> Iterator[str]:
     if boot.shares and boot.profile is Profile.MICROVM:
         # File servers speak virtio 1 only, and a board can be told for all its devices alone.
         yield from ("-global", "virtio-mmio.force-legacy=false")
+
+
+def _rom(boot: Boot, nic: int) -> str:
+    """What a NIC has in its ROM is for booting from the network, and takes time."""
+    if boot.profile is Profile.MICROVM:
+        return ""
+    return ",bootindex=1" if boot.from_network and nic == 0 else ",romfile="
 
 
 def _disk(disk: BootDisk, bus: str) -> Iterator[str]:

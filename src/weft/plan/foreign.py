@@ -21,14 +21,14 @@ def complete_foreign(spec: MachineSpec, image: ImageManifest) -> MachineSpec:
     if image.kind is ImageKind.FOREIGN and foreign.plan9 is not None:
         raise Invalid(f"machine {spec.name!r} is no Plan 9 machine", hint="take image plan9")
     if foreign.plan9 is not None:
-        _check_plan9(spec, foreign, foreign.plan9)
+        _check_plan9(spec, foreign.plan9)
     said = {name: getattr(spec, name) for name in spec.model_fields_set}
     return MachineSpec.model_validate({**said, "foreign": foreign})
 
 
-def _check_plan9(spec: MachineSpec, foreign: ForeignSpec, plan9: Plan9Spec) -> None:
+def _check_plan9(spec: MachineSpec, plan9: Plan9Spec) -> None:
     plan_ini(Plan9Machine(spec.name), plan9.ini, plan9.options)
-    if (plan9.ini or plan9.options) and spec.kernel is None and not foreign.pxe:
+    if (plan9.ini or plan9.options) and spec.kernel is None and not spec.pxe:
         raise Invalid(
             f"machine {spec.name!r} has no kernel that could be told boot parameters",
             hint="what it boots from a medium has a plan9.ini of its own",

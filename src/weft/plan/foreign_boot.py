@@ -26,7 +26,7 @@ class ForeignBoot:
     """All that decides QEMU's arguments. Memory in bytes; paths are those inside the sandbox.
 
     `kernel` is a multiboot kernel with its `modules` and the `words` of its command line; without one it boots from
-    the network if it is to, else from the first CD or disk, or the floppy. `screen`: it has one.
+    the network of its first NIC if it is to, else from the first CD or disk, or the floppy. `screen`: it has one.
     """
 
     name: str
@@ -102,7 +102,7 @@ def _kernel(boot: ForeignBoot) -> Iterator[str]:
 def _nics(boot: ForeignBoot) -> Iterator[str]:
     for index, nic in enumerate(boot.nics):
         # Its ROM is what boots from the network. Where nothing is to, it would only take time.
-        rom = f",bootindex={_FIRST + index}" if boot.network_boot else ",romfile="
+        rom = f",bootindex={_FIRST}" if boot.network_boot and index == 0 else ",romfile="
         yield from ("-netdev", f"tap,id=net{index},fd={nic.tap_fd}")
         yield from ("-device", f"{_NICS[boot.nic_model]},netdev=net{index},mac={nic.mac}{rom}")
 

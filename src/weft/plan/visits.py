@@ -130,5 +130,5 @@ def _find_beyond(spec: MachineSpec) -> Iterator[str]:
     files = [spec.floppy]
     if (foreign := spec.foreign) is not None:
         root = foreign.plan9.root if foreign.plan9 else None
-        files += [*foreign.cdroms, foreign.floppy_drive, *foreign.disks, root]
+        files += [*foreign.cdroms, foreign.floppy_drive, *foreign.disks, *foreign.boot_files, root]
     yield from (f"file {file} of the host" for file in files if file is not None)

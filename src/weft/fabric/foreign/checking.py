@@ -19,7 +19,11 @@ def check_foreign(site: Site, spec: MachineSpec) -> str:
                 hint="weft kernel import takes multiboot kernels",
             )
         return kernel.name
-    if not (foreign.pxe or foreign.cdroms or foreign.writes):
+    if spec.pxe and not foreign.boot_files:
+        raise Invalid(
+            f"there is nothing for machine {spec.name!r} to boot from its network", hint="--kernel, --boot-file"
+        )
+    if not (spec.pxe or foreign.cdroms or foreign.writes):
         raise Invalid(
             f"machine {spec.name!r} has nothing to boot",
             hint="a kernel, a CD, a disk, a floppy, or --pxe",

@@ -1,13 +1,15 @@
 """Starting a QEMU for a machine that brings its own system: its kernel, its media, its NICs."""
 
+import asyncio
 import os
 from contextlib import ExitStack
 
-from weft.fabric.foreign.kernels import find_kernel
+from weft.fabric.foreign.kernels import BootKernel, find_kernel
 from weft.fabric.foreign.media import open_media
 from weft.fabric.latching import describe_limits, latch
 from weft.fabric.launch import Held
 from weft.fabric.logs import open_logs
+from weft.fabric.netboot.files import write_foreign
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.host.sandbox import Bind
@@ -25,7 +27,9 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
     files = site.layout.machine(machine.name)
     files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     identity = site.identity(machine.slot)
-    kernel = find_kernel(site, machine, files)
+    if machine.spec.pxe:
+        await asyncio.to_thread(write_foreign, site, machine)
+    kernel = BootKernel() if machine.spec.pxe else find_kernel(site, machine, files)
     with ExitStack() as stack:
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
         qmp, serial = (stack.enter_context(listen_unix(path)).fileno() for path in (files.qmp, files.serial))
@@ -49,7 +53,7 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
             cdroms=media.cdroms,
             floppy=media.floppy,
             disks=media.disks,
-            network_boot=foreign.pxe,
+            network_boot=machine.spec.pxe,
             screen=foreign.display is Display.VNC,
         )
         latched, group = latch(

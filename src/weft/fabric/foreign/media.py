@@ -33,6 +33,8 @@ def check_media(home: Path, foreign: ForeignSpec) -> None:
     """Raises NotFound, Unavailable, Invalid for a file that no machine of the fabric in `home` can have."""
     for drive, path in _list_media(foreign):
         check_medium(path, drive, home)
+    for file in foreign.boot_files:
+        check_medium(Path(file), Drive.CDROM, home)  # it is only read, too
 
 
 def open_media(stack: ExitStack, site: Site, machine: MachineRecord) -> OpenMedia:

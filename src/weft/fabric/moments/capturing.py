@@ -71,6 +71,8 @@ class Capturing:
             raise WrongState(f"machine {machine.name!r} is {machine.state}, not running")
         if machine.spec.is_foreign:
             raise WrongState(f"machine {machine.name!r} brings its own system, which cannot become another machine")
+        if machine.spec.pxe:
+            raise WrongState(f"machine {machine.name!r} has booted from its network, and is nowhere but in its memory")
         if machine.elastic is not None:
             raise WrongState(f"machine {machine.name!r} is elastic: what comes and goes cannot be captured")
         running = read_running(self._site, machine)

@@ -28,7 +28,7 @@ from weft.plan.settings import complete_schema
 
 _SAME = (
     "image", "kernel", "command", "entrypoint", "env", "user", "hostname", "labels", "restart", "max_restarts",
-    "stop_signal", "stop_timeout", "publish", "read_only", "floppy", "cold",
+    "stop_signal", "stop_timeout", "publish", "read_only", "floppy", "cold", "pxe",
 )  # fmt: skip
 """What is called the same in a spec and in a file."""
 
@@ -110,7 +110,8 @@ def _export_machine(machine: MachineNow, image: Image, *, exact: bool) -> Machin
 
 def export_sizes(spec: MachineSpec) -> dict[str, Any]:
     """How large a machine is and may become, as a file says it."""
-    growth, usual = spec.elastic, Profile.Q35 if spec.elastic or spec.is_foreign else Profile.MICROVM
+    has_bus = spec.elastic is not None or spec.is_foreign or spec.pxe
+    growth, usual = spec.elastic, Profile.Q35 if has_bus else Profile.MICROVM
     cpus = _export_range(spec.cpus, growth.max_cpus if growth else None)
     memory = _export_range(spec.memory, growth.max_memory if growth else None)
     return {

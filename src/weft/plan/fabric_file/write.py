@@ -122,7 +122,7 @@ def _dump_plain(value: Any) -> Any:
 
 def _has_bus(machine: MachineFile) -> bool:
     """Whether it needs more of a board than most."""
-    return machine.is_elastic or machine.foreign is not None or machine.image in (PLAN9, BARE)
+    return machine.is_elastic or machine.pxe or machine.foreign is not None or machine.image in (PLAN9, BARE)
 
 
 def _dump_cpus(machine: MachineFile, _defaults: bool) -> int | str:

@@ -1,0 +1,94 @@
+"""The servers at gateways that machines boot from: there while such machines are, and told of them."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+
+from weft.fabric.netboot.clients import boots_here, check_place, describe_network, find_clients
+from weft.fabric.netboot.files import remove_files
+from weft.fabric.ports import Ports
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.network import NetworkRecord
+from weft.fabric.site import MACHINE_SLOTS, Site
+from weft.host.netboot import FILES, HOSTS, OPTIONS, TOLD, BootServers, Told
+from weft.model.errors import Unavailable
+from weft.model.machine import MachineSpec, NicSpec
+from weft.plan.callers import GatewayPort
+from weft.plan.netboot import dump_hosts, dump_options, plan_dnsmasq
+
+log = logging.getLogger(__name__)
+
+_PORTS = (GatewayPort.DHCP, GatewayPort.TFTP, GatewayPort.HTTP)
+
+
+class NetBoot:
+    """The servers of all networks of a room. They outlive the daemon, and the next one takes them over."""
+
+    def __init__(self, site: Site, ports: Ports) -> None:
+        self._site = site
+        self._networks = site.shelves.networks
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        ports.callers.wants |= dict.fromkeys(_PORTS, lambda machine: machine.spec.pxe)
+
+    def check(self, spec: MachineSpec, nics: Sequence[NicSpec]) -> None:
+        """Whether a machine could boot from its first network, if it is to. Raises Invalid."""
+        check_place(self._site, spec, nics)
+
+    async def serve(self, machine: MachineRecord) -> None:
+        """See to it that there are servers for a machine that is about to start. Raises Unavailable."""
+        for network in self._networks:
+            if boots_here(machine, network):
+                await self._settle(network)
+
+    async def forget(self, name: str) -> None:
+        """A machine is being removed: the servers go with the last one."""
+        machine = self._site.shelves.machines.find(name)
+        if machine is None or not machine.spec.pxe:
+            return
+        remove_files(self._site, machine)
+        for network in self._networks:
+            if machine.nics and machine.nics[0].network == network.name:
+                await self._settle(network)
+
+    async def tidy(self, machine: MachineRecord) -> None:
+        """A machine's run is over: what it has booted from goes."""
+        remove_files(self._site, machine)
+
+    async def adopt(self) -> None:
+        """Make the servers what the records say. One that cannot be started is started with the next machine."""
+        for network in self._networks:
+            try:
+                await self._settle(network)
+            except Unavailable as err:
+                log.warning("machines on network %s cannot boot from it: %s", network.name, err)
+
+    async def stop(self) -> None:
+        """End all servers; machines stay on record."""
+        for network in self._networks:
+            async with self._locks[network.name]:
+                await self._servers(network).stop()
+
+    async def _settle(self, network: NetworkRecord) -> None:
+        async with self._locks[network.name]:
+            clients = list(find_clients(self._site, network))
+            servers = self._servers(network)
+            if not clients:
+                await servers.stop()
+                return
+            told = describe_network(self._site, network)
+            options = plan_dnsmasq(told, TOLD / HOSTS, TOLD / OPTIONS, FILES)
+            await servers.start(options, Told(dump_hosts(clients), dump_options(told, clients)))
+
+    def _servers(self, network: NetworkRecord) -> BootServers:
+        """They are who the network's name server is: whoever has the gateway's address."""
+        site = self._site
+        identity = site.identity(MACHINE_SLOTS.stop + network.slot)
+        return BootServers(
+            namespace=site.namespace,
+            directory=site.layout.netboot(network.name),
+            link=network.gateway_link,
+            gateway=str(network.gateway),
+            identity=identity,
+            doors=site.service_doors(),
+        )

@@ -1,0 +1,68 @@
+"""Which machines boot from a network, and how it is to be served to them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from weft.fabric.nics import name_servers
+from weft.fabric.records.machine import MachineRecord
+from weft.fabric.records.network import NetworkRecord
+from weft.fabric.site import Site
+from weft.host.netboot import files_of
+from weft.model.errors import Invalid
+from weft.model.machine import MachineSpec, NicSpec
+from weft.plan.netboot import BootClient, BootNetwork
+
+
+def boots_here(machine: MachineRecord, network: NetworkRecord) -> bool:
+    """Whether a machine boots from this network: it is that of its first NIC."""
+    first = machine.nics[0] if machine.nics else None
+    return machine.spec.pxe and not machine.removing and first is not None and first.network == network.name
+
+
+def find_clients(site: Site, network: NetworkRecord) -> Iterator[BootClient]:
+    """The machines that boot from a network."""
+    for machine in site.shelves.machines:
+        nic = machine.nics[0] if boots_here(machine, network) else None
+        if nic is not None and nic.address is not None:
+            yield BootClient(machine.name, nic.mac, nic.address, find_loader(machine.spec))
+
+
+def find_loader(spec: MachineSpec) -> str | None:
+    """The name of the boot loader that its user has chosen."""
+    files = spec.foreign.boot_files if spec.foreign else ()
+    return PurePosixPath(files[0]).name if files else None
+
+
+def describe_network(site: Site, network: NetworkRecord) -> BootNetwork:
+    """A network as its machines are told of it."""
+    return BootNetwork(
+        name=network.name,
+        link=network.gateway_link,
+        gateway=network.gateway,
+        subnet=network.subnet,
+        resolvers=name_servers(site, "", [network]),
+        mtu=network.spec.mtu,
+    )
+
+
+def boot_folder(site: Site, machine: MachineRecord) -> Path:
+    """Where a machine's files are to be that it boots from."""
+    nic = machine.nics[0]
+    assert nic.network is not None, "it was checked"
+    return files_of(site.layout.netboot(nic.network), str(nic.address))
+
+
+def check_place(site: Site, spec: MachineSpec, nics: Sequence[NicSpec]) -> None:
+    """Whether a machine could boot from its first network, if it is to. Raises Invalid."""
+    if not spec.pxe:
+        return
+    if not nics or nics[0].network is None:
+        raise Invalid(f"machine {spec.name!r} cannot boot from its network: its first NIC is on none")
+    network = site.shelves.networks.find(nics[0].network)  # the default one is made when it is wanted
+    if network is not None and not network.has_gateway_port:
+        raise Invalid(f"machine {spec.name!r} cannot boot from network {network.name!r}: a machine is its gateway")
+    if not nics[0].pinned:
+        raise Invalid(
+            f"machine {spec.name!r} cannot boot from its network: whoever is not pinned could be another",
+            hint="pin its first NIC",
+        )

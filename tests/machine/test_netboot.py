@@ -1,0 +1,106 @@
+"""Machines that boot from their network by the iPXE in their NIC: an image whole in memory, a multiboot kernel, what
+their user has; and who may not.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.machine.fabrics import TestFabric, open_fabric, wait_for
+from tests.multiboot.building import TestKernels
+
+SCRIPT = "#!ipxe\necho this is mine\nkernel kernel.elf by=script\nmodule mine.ipxe\nboot\n"
+
+
+@pytest.fixture(scope="module")
+def fabric(tmp_path_factory: pytest.TempPathFactory, multiboot_kernels: TestKernels) -> Iterator[TestFabric]:
+    """All boot at once. `plain` is none that may."""
+    folder = tmp_path_factory.mktemp("netboot")
+    script = folder / "mine.ipxe"
+    script.write_text(SCRIPT)
+    kernels = multiboot_kernels
+    with open_fabric(folder / "home") as fabric:
+        fabric.run("kernel", "import", str(kernels.aout), "--name", "9pc")
+        fabric.run("run", "-d", "--pxe", "--name", "glenda", "--kernel", "9pc", "-o", "user=bootes", "plan9")
+        own = ("--boot-file", str(script), "--boot-file", str(kernels.elf), "--nic", "e1000e", "--profile", "pc")
+        fabric.run("run", "-d", "--pxe", "--name", "mine", *own)
+        whole = fabric.start("run", "-d", "--pxe", "--name", "whole", "base")
+        fabric.run("run", "-d", "--name", "plain", "base")
+        assert whole.wait(60) == 0, fabric.text("logs", "whole")
+        yield fabric
+
+
+def wait_said(fabric: TestFabric, name: str, text: str) -> str:
+    """Until a machine has said it; all that it has said."""
+    log = fabric.home / "machines" / name / "serial.log"
+    wait_for(lambda: text in log.read_text().replace("\r", ""), f"{name} says {text!r}", say=log.read_text)
+    return log.read_text().replace("\r", "")
+
+
+def servers(fabric: TestFabric) -> list[str]:
+    """The records of those that machines boot from."""
+    return [path.read_text() for path in sorted((fabric.home / "netboot" / "default").glob("*.json"))]
+
+
+def test_an_image_is_whole_in_memory_and_a_machine_like_others(fabric: TestFabric) -> None:
+    assert "http://10.87.0.1/boot.ipxe... ok" in fabric.text("logs", "whole")
+    assert "vda" not in fabric.exec("whole", "busybox", "ls", "/sys/block")
+    assert "overlay / " in fabric.exec("whole", "busybox", "cat", "/proc/mounts")
+    assert fabric.exec("whole", "busybox", "hostname") == "whole\n"
+    assert "1 packets received" in fabric.exec("plain", "busybox", "ping", "-c1", "whole")
+    view = fabric.client.machine("whole")
+    assert (view["memory"], view["profile"], view["pxe"]) == (64 << 20, "q35", True)
+    assert fabric.refusal("fork", "whole") == "wrong-state"
+
+
+def test_a_multiboot_kernel_has_its_parameters(fabric: TestFabric) -> None:
+    said = wait_said(fabric, "glenda", "\nready\n")
+    assert "http://10.87.0.1/plan9.ini" in said
+    assert {"user=bootes", "sysname=glenda", "ether0=type=virtio"} <= set(said.splitlines())
+
+
+def test_a_machine_boots_what_its_user_has(fabric: TestFabric) -> None:
+    said = wait_said(fabric, "mine", "\nready\n")
+    assert "\nthis is mine\n" in said
+    assert "kernel.elf by=script\n" in said
+
+
+def test_who_is_not_to_boot_so_gets_nothing(fabric: TestFabric) -> None:
+    argv = ("busybox", "udhcpc", "-n", "-q", "-i", "eth0", "-t", "2", "-T", "1", "-s", "/bin/true")
+    assert fabric.run("exec", "plain", "--", *argv, check=False).returncode
+    fetch = ("timeout", "3", "wget", "-qO-", "http://10.87.0.1/boot.ipxe")
+    assert fabric.run("exec", "plain", "--", *fetch, check=False).returncode
+    assert "#!ipxe" in fabric.exec("whole", *fetch)
+    other = fabric.client.machine("glenda")["networks"][0]["address"]
+    fetch = ("timeout", "3", "wget", "-qO-", f"http://10.87.0.1/{other}/boot.ipxe")
+    assert fabric.run("exec", "whole", "--", *fetch, check=False).returncode
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("foreign",),
+        ("--profile", "microvm", "base"),
+        ("--network", "default,pinned=no", "base"),
+        ("--elastic", "--memory", "64M-128M", "base"),
+        ("--boot-file", "/dev/null", "foreign"),
+    ],
+)
+def test_what_cannot_be_is_said(fabric: TestFabric, args: tuple[str, ...]) -> None:
+    assert fabric.refusal("run", "-d", "--pxe", "--name", "no", *args) == "invalid"
+    assert "no" not in {machine["name"] for machine in fabric.json("ps", "-a")}
+
+
+def test_the_servers_outlive_the_daemon_and_go_with_the_last_machine(fabric: TestFabric) -> None:
+    before = servers(fabric)
+    fabric.run("shutdown")
+    fabric.run("stop", "glenda")
+    assert servers(fabric) == before
+    log: Path = fabric.home / "machines" / "glenda" / "serial.log"
+    log.write_text("")
+    fabric.run("start", "glenda")
+    wait_said(fabric, "glenda", "\nready\n")
+    fabric.run("rm", "-f", "whole", "mine")
+    assert servers(fabric)
+    fabric.run("rm", "-f", "glenda")
+    assert not (fabric.home / "netboot" / "default").exists()

@@ -39,12 +39,12 @@ def test_it_tells_how_it_was_started(
 ) -> None:
     ini = tmp_path / "plan9.ini"
     ini.write_text(INI)
-    said = boot(getattr(multiboot_kernels, form), ini, board, f"config user\rconfig none\r{end}\r")
+    said = boot(getattr(multiboot_kernels, form), ini, board, f"config USER\rconfig none\r{end}\r")
     assert f"plan9.ini:\n{INI}end of plan9.ini\n" in said
     assert "user=bob sysname=fred" in said
     assert "id 1000, legacy ports at " in said
     assert "id 1044, 1.0" in said
-    assert "\nuser=bob\n" in said, "words of the command line come after the file"
+    assert "\nUSER=bob\n" in said, "words of the command line come after the file"
     assert "\nnone=(none)\n" in said
     assert "the machine does not" not in said
     assert "floppy: no drive" in said

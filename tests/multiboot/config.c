@@ -1,4 +1,7 @@
-/* Settings, as 9front's kernels read them: lines NAME=VALUE, # at the start of a line is a comment, a later line wins. */
+/*
+ * Settings, as 9front's kernels read them: lines NAME=VALUE, names whatever their case, # at the start of a line is a
+ * comment, a later line wins.
+ */
 #include "kernel.h"
 
 enum { ROOM = 24000 };	/* what those kernels have for it */
@@ -26,21 +29,33 @@ void config_add_words(const char *words)
 	add_byte('\n');
 }
 
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+}
+
+/* The value on a line with that name, or NULL. */
+static const char *value_on(const char *line, const char *name)
+{
+	while (*name && lower(*line) == lower(*name))
+		line++, name++;
+	return *name || *line != '=' ? NULL : line + 1;
+}
+
 const char *config_find(const char *name)
 {
 	static char value[1024];
 	bool found = false;
-	size_t length = length_of(name);
 
-	for (char *line = text; *line;) {
-		char *end = line;
+	for (const char *line = text; *line;) {
+		const char *end = line, *start = value_on(line, name);
 		while (*end && *end != '\n')
 			end++;
-		if (memcmp(line, name, length) == 0 && line[length] == '=') {
-			size_t count = (size_t)(end - line) - length - 1;
+		if (start) {
+			size_t count = (size_t)(end - start);
 			if (count >= sizeof value)
 				count = sizeof value - 1;
-			memcpy(value, line + length + 1, count);
+			memcpy(value, start, count);
 			value[count] = 0;
 			found = true;
 		}

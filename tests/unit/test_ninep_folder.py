@@ -20,6 +20,7 @@ from tests.unit.ninep_folders import (
 )
 
 from weft.ninep.folder import FolderTree
+from weft.ninep.folder.uses import Uses
 from weft.ninep.tree import Node
 from weft.ninep.words import (
     EXISTS,
@@ -358,6 +359,20 @@ async def test_a_descriptor_will_do_and_stays_its_owners(tmp_path: Path) -> None
     os.close(fd)
     with pytest.raises(NotADirectoryError):
         FolderTree(tmp_path / "file")
+
+
+def test_marks_are_bounded_and_go_with_their_files() -> None:
+    uses = Uses(limit=1)
+    for number in range(1 << 16):
+        uses.refuse_marks(Mode.EXCLUSIVE)
+        uses.mark(number, Mode.EXCLUSIVE | 0o644)
+    uses.refuse_marks(0o644)
+    for mode in (Mode.APPEND, Mode.TMP):
+        with pytest.raises(NinepError, match="too many files with marks"):
+            uses.refuse_marks(mode)
+    uses.forget(7)
+    uses.refuse_marks(Mode.APPEND)
+    assert (uses.marks(7), uses.marks(8)) == (0, Mode.EXCLUSIVE)
 
 
 async def test_no_descriptor_is_left(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ async def change_file(root: Root, place: Place, change: StatChange) -> None:
         await asyncio.to_thread(_sync, root, place)
         return
     root.refuse_changes()
+    root.uses.refuse_marks(change.mode or 0)
     cuts = change.length is not None and not root.look(place).is_dir
     with translating, ExitStack() as stack:
         fd, file = _hold(stack, root, place, writing=cuts)

@@ -81,6 +81,7 @@ class FolderNode(Node):
         if not self._facts.is_dir:
             raise NinepError(NOT_DIR)
         self._root.refuse_changes()
+        self._root.uses.refuse_marks(perm)
         place = self._place.below(parse_name(name))
         with self._root.directory(self._place) as fd:
             facts = read_facts(fd, b"")

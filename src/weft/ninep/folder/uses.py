@@ -5,6 +5,7 @@ from collections import OrderedDict
 from weft.ninep.words import IN_USE, Mode, NinepError
 
 _MARKS = int(Mode.APPEND | Mode.EXCLUSIVE | Mode.TMP)
+_MOST_MARKED = 65536
 _REMEMBERED = 4096
 TOO_MANY = "Too many open files"
 
@@ -36,6 +37,11 @@ class Uses:
             self._marks[number] = marks
         else:
             self._marks.pop(number, None)
+
+    def refuse_marks(self, mode: int) -> None:
+        """Raises NinepError when `mode` has marks, and too many files have some."""
+        if mode & _MARKS and len(self._marks) >= _MOST_MARKED:
+            raise NinepError("too many files with marks")
 
     def begin(self, number: int) -> None:
         """Somebody opens the file. Raises NinepError when it is for one at a time, or too much is open."""

@@ -29,3 +29,11 @@ def type_line(fabric: TestFabric, name: str, line: str, answer: str = "") -> Non
             f"{name} answers {line!r}",
             say=lambda: log_of(fabric, name)[before:],
         )
+
+
+def ask(fabric: TestFabric, name: str, line: str) -> str:
+    """What a machine answers to a command: all that it says until it takes the next one."""
+    before = len(log_of(fabric, name))
+    type_line(fabric, name, line)
+    wait_for(lambda: log_of(fabric, name)[before:].endswith("% "), f"{name} has answered {line!r}")
+    return log_of(fabric, name)[before:].partition(f"{line}\n")[2].removesuffix("% ")

@@ -12,7 +12,8 @@ import pytest
 from benchmarks.harness.appliance import add_appliance
 from tests.host.registries import busybox_layers, make_sample, open_registry
 from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
-from tests.machine.serial_lines import type_line, wait_ready
+from tests.machine.roots import make_root
+from tests.machine.serial_lines import ask, type_line, wait_ready
 from tests.machine.test_limits import RATE, read_rate
 from tests.multiboot.building import TestKernels
 from tests.multiboot.media import make_cd, make_floppy, read_floppy
@@ -128,6 +129,18 @@ def test_media_of_ones_own(fabric: TestFabric, multiboot_kernels: TestKernels) -
     type_line(fabric, "live", "save color=blue", "saved")
     fabric.run("stop", "live")
     assert read_floppy(floppy) == "color=red\ncolor=blue\n"
+
+
+def test_a_root_of_ones_own(fabric: TestFabric, multiboot_kernels: TestKernels) -> None:
+    kernel = fabric.home.parent / "9pc"
+    kernel.write_bytes(multiboot_kernels.aout.read_bytes())
+    fabric.run("kernel", "import", str(kernel), "--name", "9pc")
+    fabric.run("image", "import", "-t", "nine", "--kind", "plan9", "-", input=make_root())
+    fabric.run("run", "-d", "--name", "fred", "--kernel", "9pc", "nine")
+    wait_ready(fabric, "fred")
+    ask(fabric, "fred", "write /lib/hello changed")
+    assert ask(fabric, "fred", "cat /lib/hello").startswith("changed")
+    fabric.run("rm", "-f", "fred")
 
 
 def test_volumes_and_folders_of_ones_own(fabric: TestFabric, folder: Path) -> None:

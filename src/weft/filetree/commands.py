@@ -4,7 +4,7 @@ texts that are answers.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from weft.client.client import Client
 from weft.client.telling import Call
@@ -14,6 +14,8 @@ from weft.filetree.grammar import Given, Grammar
 from weft.filetree.nodes import Make
 from weft.filetree.views import dump_json
 from weft.ninep.words import NinepError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def runs(api: Api, commands: Mapping[str, Command], subject: str = "") -> Run:
     """Carries commands of a table out, on what is called `subject`."""
 
     async def run(words: list[str]) -> None:
-        command: Command = find(commands, words[0])
+        command = find(commands, words[0])
         given = Grammar(command.word, command.usage).read(words[1:])
         if (first := command.first) is not None:
             given = {**given, "before": await ask(api, lambda client: first(client, subject))}
@@ -65,7 +67,7 @@ async def ask(api: Api, call: Callable[[Client], object]) -> Any:
         return await api.ask(call)
 
 
-def find(commands: Mapping[str, Any], word: str) -> Any:
+def find(commands: Mapping[str, T], word: str) -> T:
     """The command of this word. Raises NinepError, which says what there is."""
     if (command := commands.get(word)) is None:
         raise NinepError(f"invalid: no command {word!r}; there is {', '.join(commands)}")

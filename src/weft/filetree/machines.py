@@ -6,13 +6,12 @@ from typing import Any
 import yaml
 
 from weft.client.client import is_live
-from weft.client.telling import Call
 from weft.filetree import specs
-from weft.filetree.commands import ask, runs
+from weft.filetree.commands import ask, runs, shows
 from weft.filetree.consoles import console_control, console_file
 from weft.filetree.drafts import Draft
 from weft.filetree.events import event_file
-from weft.filetree.files import OpenCommands, Run, commands, opened, text
+from weft.filetree.files import OpenCommands, Run, Show, commands, opened, text
 from weft.filetree.floppies import firewall_folder, floppy_folder
 from weft.filetree.machine_commands import MACHINE
 from weft.filetree.nodes import CHANGE, READ_WRITE, Entry, Fixed, Listed, Make
@@ -20,7 +19,7 @@ from weft.filetree.ports import port_folder
 from weft.filetree.recipes import dump_machine_recipe
 from weft.filetree.room import Room
 from weft.filetree.streams import awaited
-from weft.filetree.views import dump_json, dump_processes, dump_stats, dump_status, dump_wait
+from weft.filetree.views import dump_processes, dump_stats, dump_status, dump_wait
 from weft.ninep.tree import OpenFile
 from weft.ninep.words import NinepError, OpenMode
 
@@ -53,12 +52,6 @@ def machine_files(room: Room, name: str) -> Mapping[str, Make]:
     """What there is of one machine."""
     api = room.api
 
-    def of(call: Call, dump: Any) -> Make:
-        async def show() -> str:
-            return str(dump(await ask(api, call)))
-
-        return text(show)
-
     async def wait() -> str:
         while is_live(view := await ask(api, lambda client: client.wait_machine(name))):
             pass
@@ -66,19 +59,19 @@ def machine_files(room: Room, name: str) -> Mapping[str, Make]:
 
     return {
         "ctl": commands(runs(api, MACHINE, name), _shows(name)),
-        "status": of(lambda client: client.machine(name), dump_status),
-        "view": of(lambda client: client.machine(name), dump_json),
+        "status": shows(api, lambda client: client.machine(name), dump_status),
+        "view": shows(api, lambda client: client.machine(name)),
         "config": text(lambda: _show_config(room, name)),
         "ns": text(lambda: _show_recipe(room, name)),
         "cons": console_file(room.consoles, name),
         "consctl": console_control(room.consoles, name),
-        "kmesg": of(lambda client: client.open_logs(name), lambda log: log.decode(errors="surrogateescape")),
+        "kmesg": shows(api, lambda client: client.open_logs(name), lambda log: log.decode(errors="surrogateescape")),
         "event": event_file(room.events(name)),
         "wait": awaited(wait),
-        "stats": of(lambda client: client.stats([name]), dump_stats),
-        "history": of(lambda client: client.history(name), dump_json),
-        "ps": of(lambda client: client.processes(name), dump_processes),
-        "elastic": of(lambda client: client.elastic_account(name), lambda view: view["text"] + "\n"),
+        "stats": shows(api, lambda client: client.stats([name]), dump_stats),
+        "history": shows(api, lambda client: client.history(name)),
+        "ps": shows(api, lambda client: client.processes(name), dump_processes),
+        "elastic": shows(api, lambda client: client.elastic_account(name), lambda view: view["text"] + "\n"),
         "exec": room.programs(name).folder,
         "port": port_folder(api, name),
         "floppy": floppy_folder(api, name),
@@ -103,7 +96,7 @@ def _draft_files(room: Room, draft: Draft) -> Mapping[str, Make]:
     return {"ctl": commands(_draft_run(room, draft), _shows(draft.name)), "config": text(show)}
 
 
-def _shows(name: str) -> Any:
+def _shows(name: str) -> Show:
     async def show() -> str:
         return f"{name}\n"
 

@@ -15,6 +15,7 @@ from weft.ninep import messages as m
 from weft.ninep.auth import SCHEME, SharedSecret, prove
 from weft.ninep.calling import Disconnected
 from weft.ninep.client import WRITE, NinepClient, open_client
+from weft.ninep.codec import dump
 from weft.ninep.limits import Limits
 from weft.ninep.listening import TcpAddress, UnixAddress, listen, parse_dial
 from weft.ninep.server import NinepServer
@@ -94,7 +95,8 @@ async def test_long_ways(client: NinepClient, tree: MemoryTree) -> None:
     for depth in range(40):
         parent = tree.add(f"d{depth}", mode=Mode.DIR | 0o755, parent=parent)
     path = "/".join(f"d{depth}" for depth in range(40))
-    assert (await client.stat(path)).name == "d39"
+    seen = await asyncio.gather(*[client.stat(path[: path.index(f"d{depth}") + 3]) for depth in range(15, 40)])
+    assert [stat.name for stat in seen] == [f"d{depth}" for depth in range(15, 40)]
     for missing in ("x", f"{path}/x", path.replace("d20", "x"), path.replace("d16", "x")):
         with pytest.raises(NinepError, match="does not exist"):
             await client.stat(missing)
@@ -155,6 +157,28 @@ async def test_a_server_that_goes_is_noticed(tree: MemoryTree, tmp_path: Path) -
     with pytest.raises(Disconnected):
         await client.stat()
     await client.close()
+
+
+@pytest.mark.parametrize(
+    ("answers", "problem"),
+    [
+        ([dump(NO_TAG, m.Rversion(8192, "unknown"))], "does not speak 9P2000"),
+        ([dump(NO_TAG, m.Rversion(8192, m.VERSION)), dump(1, m.Rclunk())], "Tattach with Rclunk"),
+        ([dump(NO_TAG, m.Rversion(8192, m.VERSION)), dump(1, m.Rerror("go away"))], "go away"),
+        ([dump(NO_TAG, m.Rversion(8192, m.VERSION)), b""], "has ended the connection"),
+        ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], "the connection is lost"),
+    ],
+)
+async def test_a_server_that_says_something_else(tmp_path: Path, answers: list[bytes], problem: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for some in answers:
+            await reader.read(1000)
+            writer.write(some)
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, tmp_path / "9p"):
+        with pytest.raises(NinepError, match=problem):
+            await NinepClient.connect(f"unix!{tmp_path}/9p")
 
 
 @pytest.mark.parametrize("dial", ["tcp!127.0.0.1!1", "unix!/nowhere/9p"])

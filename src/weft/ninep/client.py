@@ -6,8 +6,8 @@ async with open_client("tcp!127.0.0.1!5640", user="glenda") as client:
 
 import contextlib
 import hmac
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from weft.ninep.auth import SCHEME, make_challenge, prove
 from weft.ninep.calling import Caller, open_caller
@@ -152,19 +152,18 @@ class NinepClient:
     async def walk(self, path: str) -> RemoteFile:
         """A file, not open."""
         names = [name for name in path.split("/") if name not in ("", ".")]
-        self._last_fid += 1
-        file = RemoteFile(self._caller, self._last_fid)
-        await self._walk(_ROOT, self._last_fid, names[:MAX_WALK])
-        try:
+        fid = self._last_fid = self._last_fid + 1
+        await self._walk(_ROOT, fid, names[:MAX_WALK], undo=Tclunk(fid))
+        file = RemoteFile(self._caller, fid)
+        async with AsyncExitStack() as undoing:
+            undoing.push_async_exit(file)
             for at in range(MAX_WALK, len(names), MAX_WALK):
-                await self._walk(self._last_fid, self._last_fid, names[at : at + MAX_WALK])
-        except BaseException:
-            await file.clunk()
-            raise
+                await self._walk(fid, fid, names[at : at + MAX_WALK])
+            undoing.pop_all()
         return file
 
-    async def _walk(self, start: int, fid: int, names: list[str]) -> None:
-        reply = await self._caller.call(Twalk(start, fid, tuple(names)), undo=Tclunk(fid))
+    async def _walk(self, start: int, fid: int, names: Sequence[str], undo: Tclunk | None = None) -> None:
+        reply = await self._caller.call(Twalk(start, fid, tuple(names)), undo)
         if len(reply.qids) != len(names):
             raise NinepError(NOT_FOUND)
 

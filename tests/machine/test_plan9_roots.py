@@ -71,6 +71,7 @@ def test_changes_are_there_in_the_next_run_and_servers_outlive_the_daemon(fabric
 
 def test_a_server_that_is_killed_is_replaced(fabric: TestFabric) -> None:
     server = find_server(fabric, "one")
+    assert server, "0 would be all of us"
     os.kill(server, signal.SIGKILL)
     wait_for(lambda: find_server(fabric, "one") not in (0, server), "there is another one")
     assert [event["subject"] for event in fabric.events("machine.root")] == ["one"]

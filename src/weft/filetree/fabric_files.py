@@ -2,7 +2,7 @@
 
 clone       opening it makes an empty one, and gives its `ctl`
 schema      what a fabric file may say, as JSON Schema
-N/ctl       up, down, check, and what paths in it are relative to
+N/ctl       up, down, and what paths in it are relative to
 N/text      what it says
 N/problem   what is wrong with it
 N/plan      what `up` would do

@@ -241,6 +241,17 @@ async def test_one_who_does_not_read_events_is_told_that_he_lost_some(api: FakeA
     await quick.close()
 
 
+async def test_events_end_with_the_daemon_for_who_is_behind_too(api: FakeApi, tree: Walks) -> None:
+    events = api.stream("/v1/events", b": events\n\n", *(event(number, "web") for number in range(2 * BEHIND)))
+    opened = await tree.open("event")
+    events.put_nowait(None)
+    await asyncio.sleep(0.1)
+    with pytest.raises(NinepError, match="events were lost"):
+        while True:
+            assert await opened.read(0, 8192)
+    await opened.close()
+
+
 async def test_events_that_cannot_be_had(tree: Walks) -> None:
     with pytest.raises(NinepError, match="not-found"):
         await tree.open("event")

@@ -65,10 +65,10 @@ class Console:
         self._users -= 1
         self._readers.discard(pipe)
         if not self._users and self._task is not None:
-            self._task.cancel()
+            task, self._task = self._task, None  # who joins meanwhile opens it anew
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+                await task
 
     async def _run(self, opened: "asyncio.Future[Session]") -> None:
         try:
@@ -80,9 +80,8 @@ class Console:
             if not opened.done():
                 opened.set_exception(err)
                 opened.exception()  # who waits for it may have gone
-        finally:
-            for pipe in self._readers:
-                await pipe.close()
+        for pipe in list(self._readers):
+            await pipe.close()
 
     async def _spread(self, message: str | bytes) -> None:
         """One who does not read holds all up, and in the end the machine."""

@@ -31,12 +31,18 @@ class _Listener:
             except asyncio.QueueFull:
                 self.lost = True
 
+    def end(self) -> None:
+        """Nothing comes any more."""
+        try:
+            self.lines.put_nowait(None)
+        except asyncio.QueueFull:
+            self.lost = True
+
     async def hear(self) -> AsyncIterator[bytes]:
-        while not self.lost or not self.lines.empty():
-            if (line := await self.lines.get()) is None:
-                return
+        while not (self.lost and self.lines.empty()) and (line := await self.lines.get()) is not None:
             yield line
-        raise NinepError("unavailable: events were lost: they came faster than they were read")
+        if self.lost:
+            raise NinepError("unavailable: events were lost: they came faster than they were read")
 
 
 class Events:
@@ -71,9 +77,10 @@ class Events:
 
     async def _end(self) -> None:
         if self._task is not None:
-            self._task.cancel()
+            task, self._task = self._task, None  # who listens meanwhile begins anew
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
+                await task
 
     async def _run(self, begun: "asyncio.Future[None]") -> None:
         try:
@@ -89,8 +96,7 @@ class Events:
                 begun.set_exception(err)
                 begun.exception()  # who waits for it may have gone
         for listener in self._listeners:
-            with suppress(asyncio.QueueFull):
-                listener.lines.put_nowait(None)
+            listener.end()
 
 
 def event_file(events: Events) -> Make:

@@ -40,7 +40,7 @@ def test_two_machines_share_an_image(fabric: TestFabric) -> None:
     image = fabric.json("image", "inspect", "nine")
     assert (image["kind"], image["root_type"]) == ("plan9", "p9")
     start(fabric, "one", "nine")
-    start(fabric, "two", "nine")
+    start(fabric, "two", "--changes", "discard", "nine")
     assert ask(fabric, "one", "cat /lib/hello") == "hello from the image\n"
     ask(fabric, "one", "write /lib/hello from one")
     ask(fabric, "one", "write /lib/new made by one")
@@ -63,6 +63,10 @@ def test_changes_are_there_in_the_next_run_and_servers_outlive_the_daemon(fabric
     assert find_server(fabric, "one") == server
     assert fabric.client.machine("two")["state"] == "stopped"
     assert not (fabric.home / "machines" / "two" / "root.json").exists()
+    assert not (fabric.home / "machines" / "two" / "roots").exists()
+    fabric.run("start", "two")
+    wait_for(lambda: log_of(fabric, "two").count("ready\n% ") == 2, "it has booted again")
+    assert ask(fabric, "two", "cat /lib/old") == "old\n"
     fabric.run("restart", "one")
     wait_for(lambda: log_of(fabric, "one").endswith("ready\n% "), "it has booted", say=lambda: log_of(fabric, "one"))
     assert find_server(fabric, "one") != server

@@ -49,11 +49,13 @@ def now(work: Coroutine[Any, Any, T]) -> T:
 class Root:
     """An overlay in a folder of its own."""
 
-    def __init__(self, folder: Path, limit: int = LIMIT, files: dict[str, bytes | None] = BASE) -> None:
+    def __init__(self, folder: Path, limit: int = LIMIT) -> None:
         self.folder, self.limit = folder, limit
-        self.fd = os.open(write_pack(folder / "root.p9", files), os.O_RDONLY | os.O_CLOEXEC)
+        if not (folder / "root.p9").exists():
+            write_pack(folder / "root.p9", BASE)
+        self.fd = os.open(folder / "root.p9", os.O_RDONLY | os.O_CLOEXEC)
         self.upper = folder / "0"
-        self.upper.mkdir()
+        self.upper.mkdir(exist_ok=True)
         self.open()
 
     def open(self) -> None:
@@ -345,6 +347,16 @@ def test_what_a_copy_left_that_was_cut_short_goes(root: Root) -> None:
     (root.upper / "files" / f"{root.walk('tmp/empty').qid.path:x}").unlink()
     root.restart()
     assert root.read("tmp/empty") == b""
+
+
+def test_what_is_taken_back_leaves_all_as_it_was(root: Root) -> None:
+    lib, changes = root.overlay.get(root.walk("lib").qid.path), root.overlay.changes
+    with pytest.raises(RuntimeError), changes.together():
+        changes.put(lib.touched(1, "glenda"))
+        changes.drop(root.walk("lib/namespace").qid.path)
+        raise RuntimeError("the disk is full")
+    assert dict(root.files()) == with_folders(BASE)
+    assert root.overlay.get(lib.id) == lib
 
 
 def test_versions_go_on_after_a_kill(root: Root) -> None:

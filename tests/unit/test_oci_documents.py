@@ -106,6 +106,8 @@ AMD, ARM = {"os": "linux", "architecture": "amd64"}, {"os": "linux", "architectu
         (({**AMD, "variant": "v3"}, {**AMD, "variant": "v2"}), 1),
         (({**AMD, "variant": "v2"}, AMD), 1),
         (({"os": "windows", "architecture": "amd64"}, AMD), 1),
+        (({"os": "plan9", "architecture": "amd64"}, AMD), 1),
+        ((ARM, {"os": "plan9", "architecture": "386"}, {"os": "plan9", "architecture": "amd64"}), 2),
     ],
 )
 def test_the_best_of_several(platforms: tuple[dict[str, str] | None, ...], number: int) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, NicSpec
-from weft.plan.exposing import ServedNetwork, check_exposed
+from weft.plan.exposing import ServedNetwork, check_exposed, find_given
 
 LAN = NicSpec(network="lan")
 
@@ -13,6 +13,21 @@ def check(*nics: NicSpec, expose: bool = True, **networks: ServedNetwork) -> Non
     given = [{"part": "room"}] if expose else []
     spec = MachineSpec.model_validate({"name": "web", "image": "base", "nics": nics, "expose": given})
     check_exposed(spec, nics, networks)
+
+
+PLAN9_ROOT = {"image": "nine", "foreign": {"plan9": {}}}
+
+
+def test_a_root_is_given_like_the_tree() -> None:
+    for given in (PLAN9_ROOT, {"image": "plan9", "foreign": {"plan9": {"root": "/srv"}}}):
+        spec = MachineSpec.model_validate({"name": "web", "kernel": "9pc", **given})
+        assert find_given(spec) == ("a root",)
+        check_exposed(spec, (LAN,), {"lan": ServedNetwork()})
+        with pytest.raises(Invalid, match="cannot be given a root: it is on no network"):
+            check_exposed(spec, (), {})
+        with pytest.raises(Invalid, match="could pass for it"):
+            check_exposed(spec, (LAN,), {"lan": ServedNetwork(free={"free"})})
+    assert find_given(MachineSpec.model_validate({"name": "web", "image": "plan9", "foreign": {"plan9": {}}})) == ()
 
 
 def test_it_is_on_a_network_of_which_the_fabric_is_the_gateway():

@@ -11,11 +11,14 @@ import mmap
 import os
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from weft.ninep.words import Mode
 
 MAGIC = b"weft.p9\x01"
 PAGE = 4096
+_KEPT = 2048
+"""Entries that are not read again: those on the way to most files."""
 ROOT = 0
 """The number of the root's entry."""
 MOST_FILES = 1 << 31
@@ -63,11 +66,13 @@ class Pack:
         if magic != MAGIC or not 0 < self.count <= MOST_FILES or os.fstat(fd).st_size < size:
             raise BadPack("it is no pack, or was cut off")
         self._head = mmap.mmap(fd, size, prot=mmap.PROT_READ)
+        self.entry = lru_cache(_KEPT)(self._read_entry)
+        """The file with a number."""
 
     def close(self) -> None:
         self._head.close()
 
-    def entry(self, number: int) -> Packed:
+    def _read_entry(self, number: int) -> Packed:
         """The file with this number."""
         fields = ENTRY.unpack_from(self._head, HEAD.size + number * ENTRY.size)
         parent, name, uid, gid, mode, mtime, first, children, data, size = fields

@@ -70,11 +70,15 @@ class Record:
 
 
 class Changes:
-    """The rows of one machine, in the file at `path`."""
+    """The rows of one machine, in the file at `path`. Which files have some is known without a look there."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(_SCHEMA)
+        self._ids: set[int] = set()
+        self._parents: set[int] = set()
+        """Those of which some child has a row, or had one in this run."""
+        self._learn()
 
     def close(self) -> None:
         self._db.close()
@@ -87,24 +91,25 @@ class Changes:
             yield
         except BaseException:
             self._db.execute("ROLLBACK")
+            self._learn()
             raise
         self._db.execute("COMMIT")
 
     def find(self, id: int) -> Record | None:
         """The row of a file that has one and is there."""
-        return self._find("id = ? AND parent IS NOT NULL", id)
+        return self._find("id = ? AND parent IS NOT NULL", id) if id in self._ids else None
 
     def find_child(self, parent: int, name: str) -> Record | None:
-        return self._find("parent = ? AND name = ?", parent, name)
+        return self._find("parent = ? AND name = ?", parent, name) if parent in self._parents else None
 
     def children(self, parent: int) -> list[Record]:
-        rows = self._db.execute(f"SELECT {_FIELDS} FROM file WHERE parent = ?", (parent,))
-        return [Record(*row) for row in rows]
+        if parent not in self._parents:
+            return []
+        return [Record(*row) for row in self._db.execute(f"SELECT {_FIELDS} FROM file WHERE parent = ?", (parent,))]
 
-    def overridden(self, numbers: range) -> set[int]:
-        """Which of these files of the image are otherwise now, or gone."""
-        rows = self._db.execute("SELECT id FROM file WHERE id >= ? AND id < ?", (numbers.start, numbers.stop))
-        return {id for (id,) in rows}
+    def has(self, id: int) -> bool:
+        """Whether a file of the image is otherwise now, or gone."""
+        return id in self._ids
 
     def owners(self) -> Iterator[int]:
         """The files that have contents of their own."""
@@ -119,21 +124,37 @@ class Changes:
         """Put a new file on record; its number is chosen."""
         id = self._db.execute(_PUT, (None, *_values(record))).lastrowid
         assert id is not None
+        self._note(id, record.parent)
         return replace(record, id=id)
 
     def put(self, record: Record) -> None:
         """Put a file on record as it is now."""
         self._db.execute(_PUT, (record.id, *_values(record)))
+        self._note(record.id, record.parent)
 
     def drop(self, id: int) -> None:
         """A file is gone."""
         self._db.execute("DELETE FROM file WHERE id = ?", (id,))
+        self._parents.discard(id)
         if id < FIRST_NEW:
             self._db.execute("INSERT INTO file (id) VALUES (?)", (id,))
+            self._ids.add(id)
+        else:
+            self._ids.discard(id)
 
     def sync(self) -> None:
         """Have everything on stable storage."""
         self._db.execute("PRAGMA wal_checkpoint(FULL)")
+
+    def _learn(self) -> None:
+        """What is known without a look is what the rows say."""
+        rows = self._db.execute("SELECT id, parent FROM file").fetchall()
+        self._ids = {id for id, _ in rows}
+        self._parents = {parent for _, parent in rows if parent is not None}
+
+    def _note(self, id: int, parent: int) -> None:
+        self._ids.add(id)
+        self._parents.add(parent)
 
     def _find(self, condition: str, *values: object) -> Record | None:
         row = self._db.execute(f"SELECT {_FIELDS} FROM file WHERE {condition}", values).fetchone()

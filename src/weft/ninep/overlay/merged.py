@@ -23,16 +23,16 @@ class Overlay:
 
     def __init__(self, pack: Pack, folder: Path, limit: int, clock: Callable[[], float]) -> None:
         self._pack, self._clock = pack, clock
-        self._changes = Changes(folder / "changes.db")
+        self.changes = Changes(folder / "changes.db")
         self._contents = Contents(folder / "files", limit)
-        self._contents.sweep(self._changes.owners())
-        self._contents.used += FILE_COST * self._changes.count_new()
+        self._contents.sweep(self.changes.owners())
+        self._contents.used += FILE_COST * self.changes.count_new()
         self._live: dict[int, Live] = {}
 
     def close(self) -> None:
         for live in self._live.values():
             live.close()
-        self._changes.close()
+        self.changes.close()
 
     @property
     def used(self) -> int:
@@ -46,33 +46,32 @@ class Overlay:
         return record
 
     def find(self, id: int) -> Record | None:
-        if (record := self._changes.find(id)) is not None:
+        if (record := self.changes.find(id)) is not None:
             return record
-        if id >= FIRST_NEW or self._changes.overridden(range(id, id + 1)):
+        if id >= FIRST_NEW or self.changes.has(id):
             return None
         return Record.of(self._pack.entry(id))
 
     def put(self, record: Record) -> None:
-        self._changes.put(record)
+        self.changes.put(record)
 
     def find_child(self, folder: Record, name: str) -> Record | None:
         """The file of this name in a folder."""
-        if (record := self._changes.find_child(folder.id, name)) is not None and record.id != ROOT:
+        if (record := self.changes.find_child(folder.id, name)) is not None and record.id != ROOT:
             return record
         if folder.id >= FIRST_NEW:
             return None
         packed = self._pack.find(self._pack.entry(folder.id), name)
-        if packed is None or self._changes.overridden(range(packed.number, packed.number + 1)):
+        if packed is None or self.changes.has(packed.number):
             return None
         return Record.of(packed)
 
     def children(self, folder: Record) -> list[Record]:
         """What is in a folder, by name."""
-        found = [record for record in self._changes.children(folder.id) if record.id != ROOT]
+        found = [record for record in self.changes.children(folder.id) if record.id != ROOT]
         if folder.id < FIRST_NEW:
             numbers = self._pack.entry(folder.id).children
-            otherwise = self._changes.overridden(numbers)
-            found += [Record.of(self._pack.entry(number)) for number in numbers if number not in otherwise]
+            found += [Record.of(self._pack.entry(number)) for number in numbers if not self.changes.has(number)]
         return sorted(found, key=lambda record: record.name)
 
     def qid(self, record: Record) -> Qid:
@@ -119,9 +118,9 @@ class Overlay:
         fresh = Record(0, folder.id, name, mode, now, user, folder.gid, user)
         self._contents.charge(FILE_COST)
         try:
-            with self._changes.together():
-                self._changes.put(folder.touched(now, user))
-                return self._changes.add(fresh)
+            with self.changes.together():
+                self.changes.put(folder.touched(now, user))
+                return self.changes.add(fresh)
         except BaseException:
             self._contents.charge(-FILE_COST)
             raise
@@ -130,9 +129,9 @@ class Overlay:
         """Take a file away; who has it open keeps its content until then."""
         if record.is_dir and self.children(record):
             raise NinepError(NOT_EMPTY)
-        with self._changes.together():
-            self._changes.drop(record.id)
-            self._changes.put(self.get(record.parent).touched(self._now(), user))
+        with self.changes.together():
+            self.changes.drop(record.id)
+            self.changes.put(self.get(record.parent).touched(self._now(), user))
         if record.id >= FIRST_NEW:
             self._contents.charge(-FILE_COST)
         if (live := self._live.get(record.id)) is not None:
@@ -142,16 +141,16 @@ class Overlay:
 
     def change(self, record: Record, changed: Record, user: str) -> None:
         """Have another name, mode, time or group on record."""
-        with self._changes.together():
-            self._changes.put(changed)
+        with self.changes.together():
+            self.changes.put(changed)
             if changed.name != record.name:
-                self._changes.put(self.get(record.parent).touched(self._now(), user))
+                self.changes.put(self.get(record.parent).touched(self._now(), user))
         if changed.owns_content and changed.mtime != record.mtime:
             self._contents.set_time(record.id, changed.mtime)
 
     def sync(self, record: Record) -> None:
         """Have a file on stable storage."""
-        self._changes.sync()
+        self.changes.sync()
         if (live := self._live.get(record.id)) is not None:
             live.sync()
 

@@ -77,6 +77,7 @@ class Spot(Node):
     def __init__(self, tree: MemoryTree, entry: Entry) -> None:
         self.tree = tree
         self.entry = entry
+        self.closed = False
         tree.nodes += 1
 
     @property
@@ -86,12 +87,12 @@ class Spot(Node):
     async def stat(self) -> Stat:
         entry = self.entry
         self._want_there()
-        await entry.wait()
+        await self._wait()
         return Stat(self.qid, entry.mode, entry.name, len(entry.data), mtime=entry.mtime, gid=entry.gid)
 
     async def walk(self, name: str) -> Node:
         self._want_dir()
-        await self.entry.wait()
+        await self._wait()
         if name == "..":
             return Spot(self.tree, self.entry.parent or self.entry)
         if name not in self.entry.children:
@@ -102,7 +103,7 @@ class Spot(Node):
         self._want_there()
         if mode.remove_on_close and self.entry is self.tree.root:
             raise NinepError(PERMISSION)
-        await self.entry.wait()
+        await self._wait()
         if mode.truncate:
             self.entry.data = b""
             self.entry.version += 1
@@ -111,7 +112,7 @@ class Spot(Node):
     async def create(self, name: str, perm: int, mode: OpenMode) -> OpenFile:
         self._want_dir()
         self._want_there()
-        await self.entry.wait()
+        await self._wait()
         if name in self.entry.children:
             raise NinepError(EXISTS)
         spot = Spot(self.tree, self.tree.add(name, mode=perm, parent=self.entry))
@@ -119,7 +120,7 @@ class Spot(Node):
 
     async def remove(self) -> None:
         self._want_there()
-        await self.entry.wait()
+        await self._wait()
         if self.entry.parent is None:
             raise NinepError(PERMISSION)
         if self.entry.children:
@@ -130,7 +131,7 @@ class Spot(Node):
     async def wstat(self, change: StatChange) -> None:
         entry, parent = self.entry, self.entry.parent
         self._want_there()
-        await entry.wait()
+        await self._wait()
         if change.length is not None and change.length > LARGEST:
             raise NinepError("too large")
         if change.name is not None and change.name != entry.name:
@@ -146,7 +147,15 @@ class Spot(Node):
             entry.data = entry.data[: change.length].ljust(change.length, b"\0")
 
     async def close(self) -> None:
+        assert not self.closed
+        self.closed = True
         self.tree.nodes -= 1
+
+    async def _wait(self) -> None:
+        """Nobody closes what is being used."""
+        assert not self.closed
+        await self.entry.wait()
+        assert not self.closed
 
     def _want_dir(self) -> None:
         if not self.qid.is_dir:

@@ -112,6 +112,19 @@ async def test_a_flush_with_a_tag_in_use_ends_the_connection(wire: Wire) -> None
         await wire.receive()
 
 
+async def test_what_a_fid_was_is_not_closed_while_it_is_used(wire: Wire, tree: MemoryTree) -> None:
+    await wire.call(m.Twalk(0, 3))
+    await wire.call(m.Tclunk(0))
+    tree.root.ready = asyncio.Event()
+    await wire.send((5, m.Twalk(3, 3, ("a",))), (6, m.Tstat(3)), (7, m.Twalk(3, 4, ("a",))))
+    await wire.call(m.Tclunk(99))
+    tree.root.ready.set()
+    seen = dict([await wire.receive() for _ in range(3)])
+    assert isinstance(seen[5], m.Rwalk)
+    assert isinstance(seen[6], m.Rstat)
+    assert isinstance(seen[7], m.Rwalk)
+
+
 async def test_a_tag_in_use_is_refused(wire: Wire, never: Entry) -> None:
     await wire.send((5, READ), (5, m.Tstat(0)))
     assert await wire.receive() == (5, m.Rerror("tag in use"))

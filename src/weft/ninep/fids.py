@@ -41,7 +41,7 @@ class Hold:
 class Fid:
     """What one fid stands for. Requests use it within `async with`; once it is `gone`, the last of them closes it."""
 
-    __slots__ = ("_uses", "file", "gone", "hold", "listing", "mode", "removed")
+    __slots__ = ("_before", "_uses", "file", "gone", "hold", "listing", "mode", "removed")
 
     def __init__(self, hold: Hold) -> None:
         self.hold = hold
@@ -49,6 +49,7 @@ class Fid:
         self.mode: OpenMode | None = None
         self.listing: Listing | None = None
         self.gone = self.removed = False
+        self._before: Hold | None = None
         self._uses = 0
 
     @property
@@ -63,6 +64,10 @@ class Fid:
         if self._uses:
             raise NinepError(FID_IN_USE)
 
+    def become(self, hold: Hold) -> None:
+        """Within a use: from now on it is at this node. Who uses the one before has it until the last use ends."""
+        self._before, self.hold = self.hold, hold
+
     def set_open(self, file: OpenFile, mode: OpenMode) -> None:
         """From now on it is that open file."""
         self.file = file
@@ -75,8 +80,15 @@ class Fid:
 
     async def __aexit__(self, *_: object) -> None:
         self._uses -= 1
-        if self.gone and not self._uses:
-            await finish(self._close())
+        if not self._uses and (self.gone or self._before is not None):
+            await finish(self._let_go())
+
+    async def _let_go(self) -> None:
+        gone, before, self._before = self.gone, self._before, None
+        if before is not None:
+            await before.drop()
+        if gone:
+            await self._close()
 
     async def _close(self) -> None:
         try:

@@ -130,8 +130,7 @@ class Session:
         async with fid:
             node, qids = await walk(fid.node, names)
             if node is not None:
-                before, fid.hold = fid.hold, Hold(node)
-                await finish(before.drop())
+                fid.become(Hold(node))
             return Rwalk(qids)
 
     async def _carry_open(self, request: Topen) -> Reply:
@@ -149,9 +148,8 @@ class Session:
         refuse_creating(fid.node, request, mode)
         async with fid:
             file = await fid.node.create(request.name, request.perm, mode)
-            before, fid.hold = fid.hold, Hold(file.node)
+            fid.become(Hold(file.node))
             fid.set_open(file, mode)
-            await finish(before.drop())
             return Rcreate(file.node.qid, self.iounit)
 
     async def _carry_read(self, request: Tread) -> Reply:

@@ -40,10 +40,12 @@ def open_outside(folder: Path) -> Iterator[list[str]]:
     folder.mkdir()
     (folder / "index.html").write_text("outside\n")
     servers = [_serve(enter, "-m", "http.server", "--directory", str(folder), "80"), _serve(enter, "-c", _ECHO)]
-    yield enter
-    for process in (*servers, holder):
-        process.kill()
-        process.wait()
+    try:
+        yield enter
+    finally:
+        for process in (*servers, holder):
+            process.kill()
+            process.wait()
 
 
 def _serve(enter: list[str], *program: str) -> "subprocess.Popen[bytes]":

@@ -81,6 +81,7 @@ def test_who_is_not_to_boot_so_gets_nothing(fabric: TestFabric) -> None:
     [
         ("foreign",),
         ("--profile", "microvm", "base"),
+        ("--memory", "36M", "base"),
         ("--network", "default,pinned=no", "base"),
         ("--elastic", "--memory", "64M-128M", "base"),
         ("--boot-file", "/dev/null", "foreign"),

@@ -15,6 +15,7 @@ from weft.plan.netboot import (
     dump_options,
     plan_config,
     plan_dnsmasq,
+    plan_least_memory,
     plan_script,
 )
 
@@ -59,6 +60,11 @@ def test_plan_9_finds_its_file_by_hardware_address():
     assert plan_config("bootfile=9pc\n", has_kernel=True) == "bootfile=9pc\n"
     assert plan_config("user=glenda\n", has_kernel=False) == "user=glenda\n"
     assert config_name("52:57:00:00:00:03") == "cfg/pxe/525700000003"
+
+
+def test_memory_is_for_what_is_there_twice():
+    assert plan_least_memory(10 << 20, 1 << 20) == 38 << 20
+    assert plan_least_memory(10 << 20, 30 << 20) == 106 << 20
 
 
 def test_a_file_is_looked_for_in_the_folder_of_who_asks():

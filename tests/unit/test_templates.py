@@ -332,5 +332,5 @@ def test_the_arguments_have_all_that_a_machine_is_booted_with() -> None:
     assert set(Boot.__dataclass_fields__) == {
         *("name", "uuid", "profile", "accel", "memory", "cpus", "kernel", "initrd", "root", "serial_log"),
         *("qmp_fd", "serial_fd", "agent_fd", "nics", "disks", "shares", "tsc_khz", "kernel_args", "floppy_fd"),
-        *("memory_fd", "memory_shared", "incoming", "own_filter", "elastic"),
+        *("memory_fd", "memory_shared", "incoming", "own_filter", "elastic", "from_network"),
     }

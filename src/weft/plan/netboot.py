@@ -12,6 +12,8 @@ from pathlib import PurePath
 SCRIPT, KERNEL = "boot.ipxe", "kernel"
 """Names of a machine's files: what iPXE does, and what it loads for that."""
 
+_BESIDE = 16 << 20
+"""Of memory, for the kernel's own, the firmware's, and what runs first."""
 _NO_PROXY = "encap:175,176,1b"
 """iPXE's own option no-pxedhcp: it need not wait for another server that knows what to boot."""
 
@@ -92,6 +94,15 @@ def dump_options(network: BootNetwork, clients: Iterable[BootClient]) -> str:
 def plan_script(words: str, modules: Sequence[str]) -> str:
     """What iPXE is to do: load the kernel and its modules from beside the script, and start it."""
     return "\n".join(["#!ipxe", *_load(words, modules), "boot", ""])
+
+
+def plan_least_memory(kernel: int, root: int) -> int:
+    """Bytes of memory that an image of ours boots with from its network, by the sizes of both files.
+
+    iPXE has all of it twice for a moment. Then the kernel has the root twice, and lets no more than half of what is
+    left be the initramfs.
+    """
+    return max(2 * (kernel + root), 3 * root) + _BESIDE
 
 
 def plan_config(ini: str, *, has_kernel: bool) -> str:

@@ -5,7 +5,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
-from weft.fabric.netboot.clients import boots_here, check_place, describe_network, find_clients
+from weft.fabric.netboot.clients import boots_here, check_memory, check_place, describe_network, find_clients
 from weft.fabric.netboot.files import remove_files
 from weft.fabric.ports import Ports
 from weft.fabric.records.machine import MachineRecord
@@ -32,8 +32,9 @@ class NetBoot:
         ports.callers.wants |= dict.fromkeys(_PORTS, lambda machine: machine.spec.pxe)
 
     def check(self, spec: MachineSpec, nics: Sequence[NicSpec]) -> None:
-        """Whether a machine could boot from its first network, if it is to. Raises Invalid."""
+        """Whether a machine could boot from its first network, if it is to. Raises Invalid, NotFound."""
         check_place(self._site, spec, nics)
+        check_memory(self._site, spec)
 
     async def serve(self, machine: MachineRecord) -> None:
         """See to it that there are servers for a machine that is about to start. Raises Unavailable."""

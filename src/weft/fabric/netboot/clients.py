@@ -10,7 +10,9 @@ from weft.fabric.site import Site
 from weft.host.netboot import files_of
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, NicSpec
-from weft.plan.netboot import BootClient, BootNetwork
+from weft.model.names import DEFAULT_KERNEL
+from weft.model.units import dump_size
+from weft.plan.netboot import BootClient, BootNetwork, plan_least_memory
 
 
 def boots_here(machine: MachineRecord, network: NetworkRecord) -> bool:
@@ -50,6 +52,20 @@ def boot_folder(site: Site, machine: MachineRecord) -> Path:
     nic = machine.nics[0]
     assert nic.network is not None, "it was checked"
     return files_of(site.layout.netboot(nic.network), str(nic.address))
+
+
+def check_memory(site: Site, spec: MachineSpec) -> None:
+    """Whether an image of ours has the memory to come over the network whole. Raises Invalid, NotFound."""
+    if not spec.pxe or spec.is_foreign:
+        return
+    image, kernel = site.images.get(spec.image), site.kernels.get(spec.kernel or DEFAULT_KERNEL)
+    sizes = (path.stat().st_size for path in (site.kernels.vmlinux_path(kernel), site.images.root_path(image)))
+    least = plan_least_memory(*sizes)
+    if (spec.memory or image.memory) < least:
+        raise Invalid(
+            f"machine {spec.name!r} needs {dump_size(-(-least >> 20) << 20)} of memory to boot from its network",
+            hint="its image is in its memory, and twice so while it boots",
+        )
 
 
 def check_place(site: Site, spec: MachineSpec, nics: Sequence[NicSpec]) -> None:

@@ -9,7 +9,7 @@ from subprocess import PIPE, Popen
 
 import pytest
 from tests import rfb
-from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric
+from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
 from tests.machine.serial_lines import log_of, type_line, wait_ready, wait_said
 from tests.multiboot.building import TestKernels
 from tests.multiboot.media import make_boot_floppy, make_cd, make_floppy, read_floppy
@@ -149,11 +149,16 @@ def test_a_screen_is_seen_by_vnc_viewers(shared: TestFabric, cd: Path) -> None:
 
 
 def test_its_frames_pass_what_is_in_front_of_it(shared: TestFabric, tmp_path: Path) -> None:
-    """The firmware of its NIC asks for an address: no driver of ours has any part in that."""
-    (tmp_path / "wait.ipxe").write_text("#!ipxe\nshell\n")
-    network = ("--pxe", "--boot-file", str(tmp_path / "wait.ipxe"), "--nic", "e1000e")
-    shared.run("run", "-d", "--name", "caller", *SMALL, *network, "foreign")
-    seen = shared.text("sniff", "caller", "--count", "1", "--for", f"{PATIENCE - 10:.0f}s", "udp", "port", "67")
+    """The firmware of its NIC asks for an address, once: no driver of ours has any part in that."""
+    script = tmp_path / "boot.ipxe"
+    script.write_text("#!ipxe\nexit\n")
+    boot = ["--pxe", "--boot-file", str(script), "--nic", "e1000e"]
+    shared.run("run", "-d", "--name", "caller", *SMALL, *boot, "foreign")
+    shared.run("kill", "caller")
+    with shared.start("sniff", "caller", "--count", "1", "udp", "port", "67") as sniffing:
+        wait_for(lambda: [state for _, state in shared.chain("caller")] == ["active"], "the sniffer is there")
+        shared.run("start", "caller")
+        seen, _ = sniffing.communicate(timeout=PATIENCE)
     (nic,) = shared.client.machine("caller")["networks"]
-    assert f"BOOTP/DHCP, Request from {nic['mac']}" in seen
+    assert f"BOOTP/DHCP, Request from {nic['mac']}" in seen.decode()
     shared.run("kill", "caller")

@@ -184,4 +184,6 @@ def test_another_medium_is_told_as_what_it_is() -> None:
     rooms = PaperRooms()
     rooms.apply(check_file(LIVE, "/", rooms).file)
     (step,) = rooms.plan(check_file(LIVE.replace("live.iso", "new.iso"), "/", rooms).file).steps
-    assert step.why == ("cdroms: -/media/live.iso, +/media/new.iso needs a start",)
+    assert step.why == ("cdroms: -/media/live.iso, +/media/new.iso",)
+    (step,) = rooms.plan(check_file(LIVE.replace("old.qcow2", "new.qcow2"), "/", rooms).file).steps
+    assert step.why == ("disks: -/media/old.qcow2, +/media/new.qcow2 needs a start",)

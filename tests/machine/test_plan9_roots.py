@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 from tests.machine.roots import make_root
-from tests.machine.serial_lines import ask, log_of, wait_ready
+from tests.machine.serial_lines import ask, wait_ready
 from tests.multiboot.building import TestKernels
 
 pytestmark = pytest.mark.machine
@@ -65,10 +65,10 @@ def test_changes_are_there_in_the_next_run_and_servers_outlive_the_daemon(fabric
     assert not (fabric.home / "machines" / "two" / "root.json").exists()
     assert not (fabric.home / "machines" / "two" / "roots").exists()
     fabric.run("start", "two")
-    wait_for(lambda: log_of(fabric, "two").count("ready\n% ") == 2, "it has booted again")
+    wait_ready(fabric, "two")
     assert ask(fabric, "two", "cat /lib/old") == "old\n"
     fabric.run("restart", "one")
-    wait_for(lambda: log_of(fabric, "one").endswith("ready\n% "), "it has booted", say=lambda: log_of(fabric, "one"))
+    wait_ready(fabric, "one")
     assert find_server(fabric, "one") != server
     assert ask(fabric, "one", "cat /lib/new").startswith("made by one")
 

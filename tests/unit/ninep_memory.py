@@ -170,20 +170,29 @@ class _Counted(OpenFile):
     def __init__(self, spot: Spot) -> None:
         super().__init__(spot)
         self.spot = spot
+        self.closed = False
         spot.tree.files += 1
 
+    async def wait(self) -> None:
+        """Nobody closes what is being used."""
+        assert not self.closed
+        await self.spot.entry.wait()
+        assert not self.closed
+
     async def close(self) -> None:
+        assert not self.closed
+        self.closed = True
         self.spot.tree.files -= 1
 
 
 class Content(_Counted):
     async def read(self, offset: int, count: int) -> bytes:
-        await self.spot.entry.wait()
+        await self.wait()
         return self.spot.entry.data[offset : offset + count]
 
     async def write(self, offset: int, data: bytes) -> int:
         entry = self.spot.entry
-        await entry.wait()
+        await self.wait()
         if offset + len(data) > LARGEST:
             raise NinepError("too large")
         entry.data = entry.data[:offset].ljust(offset, b"\0") + data + entry.data[offset + len(data) :]
@@ -194,7 +203,7 @@ class Content(_Counted):
 class Folder(_Counted, OpenDir):
     async def entries(self) -> Sequence[Stat]:
         entry = self.spot.entry
-        await entry.wait()
+        await self.wait()
         return [
             Stat(Qid(Mode.qid_type(one.mode), one.version, one.path), one.mode, one.name, len(one.data))
             for one in entry.children.values()

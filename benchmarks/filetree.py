@@ -1,7 +1,8 @@
 """filetree: how soon an event is read from the fabric's files after it happened.
 
 Promise: 10 ms at most, of one reader and of many. An event has the time at which it was published, to a microsecond, by
-the clock that the reader looks at as well. Each is caused by a change of a machine's labels.
+the clock that the reader looks at as well. Each is caused by a change of a machine's labels. In turns with them the
+daemon is asked for its version, which shows what the host adds to whatever takes a moment.
 """
 
 import argparse
@@ -22,16 +23,25 @@ PAUSE = 0.02
 """Seconds between two events: so that each finds everybody waiting."""
 
 
-async def measure(home: Path, client: Client, readers: int, count: int) -> list[float]:
-    """Milliseconds from each event until each reader has it."""
+async def measure(home: Path, client: Client, readers: int, count: int) -> tuple[list[float], list[float]]:
+    """Milliseconds from each event until each reader has it, and that a question for the version takes."""
     lags: list[float] = []
+    questions: list[float] = []
     async with open_client(f"unix!{home / '9p.sock'}") as files, open_readers(files, readers) as opened:
         for number in range(count):
             reading = [asyncio.create_task(read_lag(file)) for file in opened]
             await asyncio.sleep(PAUSE)
             await asyncio.to_thread(client.update_machine, "m", {"labels": {"n": str(number)}})
             lags += await asyncio.gather(*reading)
-    return lags
+            questions.append(await asyncio.to_thread(time_version, client))
+    return lags, questions
+
+
+def time_version(client: Client) -> float:
+    """Milliseconds that the answer takes."""
+    begin = time.perf_counter()
+    client.version()
+    return (time.perf_counter() - begin) * 1000
 
 
 @asynccontextmanager
@@ -60,9 +70,10 @@ def main() -> None:
     with open_bench_fabric() as fabric:
         fabric.client.create_machine({"name": "m", "image": "base"}, start=False)
         for readers in (1, options.readers):
-            lags = asyncio.run(measure(fabric.home, fabric.client, readers, options.count))
+            lags, questions = asyncio.run(measure(fabric.home, fabric.client, readers, options.count))
             say(f"  {readers} readers: p99 {percentile(lags, 99):.2f} ms")
             report.figures[f"ms_{readers}"] = {**summarize(lags), "p95": percentile(lags, 95)}
+            report.figures[f"version_ms_{readers}"] = {**summarize(questions), "p95": percentile(questions, 95)}
             report.promise(f"event to the end of the read, {readers} readers, p99, ms", percentile(lags, 99), LIMIT)
     report.publish()
 

@@ -40,7 +40,7 @@ def _write(paths: Sequence[Path], path: Path, budget: Budget, tell: Progress) ->
         if not root.children:
             raise Invalid("there is no file in it")
         for what, count in plan.left_out.items():
-            tell(f"left out: {count} {what}", None)
+            tell(f"left out: {what} ({count})", None)
         _write_packing(plan_pack(root), layers, path, tell)
     finally:
         for layer in layers:

@@ -79,6 +79,11 @@ def test_a_server_that_is_killed_is_replaced(fabric: TestFabric) -> None:
     os.kill(server, signal.SIGKILL)
     wait_for(lambda: find_server(fabric, "one") not in (0, server), "there is another one")
     assert [event["subject"] for event in fabric.events("machine.root")] == ["one"]
+    record = fabric.home / "run" / "roots" / "default" / "porter.json"
+    porter = json.loads(record.read_text())["pid"]
+    os.kill(porter, signal.SIGKILL)
+    wait_for(lambda: record.exists() and json.loads(record.read_text())["pid"] != porter, "there is another porter")
+    assert ask(fabric, "two", "cat /lib/hello") == "hello from the image\n"  # what was handed on did not notice
     fabric.run("rm", "-f", "one", "two")
     assert not (fabric.home / "run" / "roots" / "default").exists()
     fabric.run("image", "rm", "nine")

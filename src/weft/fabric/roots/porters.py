@@ -1,6 +1,7 @@
 """Porters: one at each gateway behind which somebody has a root, as long as somebody has."""
 
 import asyncio
+import logging
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -10,7 +11,13 @@ from weft.fabric.site import FORWARDERS, Site
 from weft.host.gateway_listener import listen_inside
 from weft.host.records import is_of
 from weft.host.root_server import Servant, end_servant, find_servant, start_porter
+from weft.model.errors import WeftError
 from weft.plan.callers import GatewayPort
+
+log = logging.getLogger(__name__)
+
+RETRY = 1.0
+"""Seconds before one that somebody ended is started again, where that did not succeed at once."""
 
 
 class Porters:
@@ -40,13 +47,12 @@ class Porters:
     async def release(self, network: str) -> None:
         """Somebody's server is gone; the last one's porter goes, too."""
         async with self._locks[network]:
-            folder = self._doors(network)
-            if folder.is_dir() and any(folder.iterdir()):
+            if self._is_wanted(network):
                 return
             if keeping := self._keeping.pop(network, None):
                 keeping.cancel()
             await end_servant(self._record(network))
-            shutil.rmtree(folder.parent, ignore_errors=True)
+            shutil.rmtree(self._doors(network).parent, ignore_errors=True)
 
     async def _start(self, network: NetworkRecord) -> Servant:
         folder, identity = self._doors(network.name), self._site.identity(FORWARDERS)
@@ -70,7 +76,17 @@ class Porters:
         """Another one when somebody has ended this one: connections that it has handed on do not notice."""
         await porter.wait_end()
         del self._keeping[network.name]
-        await self.ensure(network)
+        while self._is_wanted(network.name) and network.name not in self._keeping:
+            try:
+                await self.ensure(network)
+            except WeftError as err:
+                log.warning("roots of network %s: %s", network.name, err)
+                await asyncio.sleep(RETRY)
+
+    def _is_wanted(self, network: str) -> bool:
+        """Whether somebody has a server there."""
+        folder = self._doors(network)
+        return folder.is_dir() and any(folder.iterdir())
 
     def _doors(self, network: str) -> Path:
         return self._site.layout.run / "roots" / network / "doors"

@@ -19,7 +19,7 @@ from weft.host.records import find_record
 from weft.host.sandbox import Identity
 from weft.model.errors import Unavailable
 from weft.plan.callers import Caller, GatewayPort
-from weft.plan.netboot import BootClient, BootNetwork, dump_hosts, dump_options, plan_dnsmasq
+from weft.plan.netboot import BootClient, BootNetwork, dump_hosts, dump_options, plan_dnsmasq, script_url
 from weft.plan.ruleset import RuledNetwork, plan_ruleset
 
 pytestmark = pytest.mark.host
@@ -29,7 +29,7 @@ RULED = RuledNetwork("g1", "10.66.0.0/24", GATEWAY)
 NETWORK = BootNetwork("lan", "g1", IPv4Address(GATEWAY), IPv4Network("10.66.0.0/24"), (GATEWAY,), 1400)
 MAC, OTHER_MAC = "52:57:00:00:00:02", "52:57:00:00:00:03"
 ADDRESS = IPv4Address("10.66.0.2")
-WEB, DB = BootClient("web", MAC, ADDRESS), BootClient("db", OTHER_MAC, ADDRESS, "9bootpxe")
+WEB, DB = BootClient("web", MAC, ADDRESS, script_url(NETWORK.gateway)), BootClient("db", OTHER_MAC, ADDRESS, "9bootpxe")
 ASK = "#!/bin/sh\n[ $1 = bound ] && echo $ip $mask $router $dns $hostname $mtu $boot_file $bootfile $siaddr\n"
 
 
@@ -44,7 +44,8 @@ class Scene:
     async def start(self, *clients: BootClient, timeout: float = 10) -> None:
         told = Told(dump_hosts(clients), dump_options(NETWORK, clients))
         options = plan_dnsmasq(NETWORK, TOLD / HOSTS, TOLD / OPTIONS, FILES)
-        await self.servers.start(options, told, timeout)
+        hands_out = any(client.file for client in clients)
+        await self.servers.start(options, told, hands_out=hands_out, timeout=timeout)
 
     async def ask(self, mac: str, tries: int = 10) -> str:
         """What DHCP says to a client with this hardware address."""
@@ -97,6 +98,16 @@ async def test_who_is_not_to_boot_so_gets_no_answer(scene: Scene):
     await scene.start(WEB)
     assert await scene.ask(OTHER_MAC, tries=2) == "no"
     assert (await scene.ask(MAC)).startswith("10.66.0.2 ")
+
+
+async def test_who_boots_otherwise_gets_its_address_alone(scene: Scene):
+    await scene.start(BootClient("live", MAC, ADDRESS))
+    assert await scene.ask(MAC) == f"10.66.0.2 24 {GATEWAY} {GATEWAY} live 1400 {GATEWAY}"
+    assert not (scene.servers.directory / "http.json").exists()
+    await scene.start(WEB)
+    assert scene.servers.running
+    await scene.start(BootClient("live", MAC, ADDRESS))
+    assert not (scene.servers.directory / "http.json").exists()
 
 
 async def test_one_machine_after_another_gets_the_same_address(scene: Scene):

@@ -17,10 +17,11 @@ from weft.plan.netboot import (
     plan_dnsmasq,
     plan_least_memory,
     plan_script,
+    script_url,
 )
 
 LAN = BootNetwork("lan", "g1", IPv4Address("10.0.0.1"), IPv4Network("10.0.0.0/24"), ("10.0.0.1", "10.0.0.9"), 1500)
-WEB = BootClient("web", "52:57:00:00:00:02", IPv4Address("10.0.0.2"))
+WEB = BootClient("web", "52:57:00:00:00:02", IPv4Address("10.0.0.2"), script_url(LAN.gateway))
 CPU = BootClient("cpu", "52:57:00:00:00:03", IPv4Address("10.0.0.3"), "9bootpxe")
 FOLDER = PurePosixPath("/machine/served")
 
@@ -46,6 +47,12 @@ def test_each_is_told_its_file():
         "tag:m525700000002,option:bootfile-name,http://10.0.0.1/boot.ipxe",
         "tag:m525700000003,option:bootfile-name,9bootpxe",
     ]
+
+
+def test_who_has_booted_otherwise_is_told_no_file():
+    live = BootClient("live", "52:57:00:00:00:04", IPv4Address("10.0.0.4"))
+    assert "10.0.0.4,live" in dump_hosts([live])
+    assert "bootfile" not in dump_options(LAN, [live])
 
 
 def test_scripts_load_what_is_beside_them():

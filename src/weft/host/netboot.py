@@ -77,16 +77,21 @@ class BootServers:
         """Whether both are, in this very namespace."""
         return all(is_of(record, self.namespace.mark) for record in self._records)
 
-    async def start(self, options: Sequence[str], told: Told, timeout: float = _START_TIMEOUT) -> None:
+    async def start(
+        self, options: Sequence[str], told: Told, *, hands_out: bool = True, timeout: float = _START_TIMEOUT
+    ) -> None:
         """Start them, or adopt those that run; returns when they answer as told, within `timeout` seconds.
 
-        `options` are dnsmasq's. Raises Unavailable, with the end of its log; what ran before has ended then.
+        `options` are dnsmasq's. Without `hands_out` nobody loads anything by HTTP, and dnsmasq is alone. Raises
+        Unavailable, with the end of its log; what ran before has ended then.
         """
         dhcp, http = self._records
         forgets = self._forgets(told)
         changed = self._write(told)
         try:
-            if not is_of(http, self.namespace.mark):
+            if not hands_out:
+                await self._end(http)
+            elif not is_of(http, self.namespace.mark):
                 await self._start_http()
             if forgets or not is_of(dhcp, self.namespace.mark):
                 await self._start_dhcp(options, timeout)

@@ -1,4 +1,4 @@
-"""What is said to machines that boot from their network: by DHCP, and by scripts for iPXE.
+"""What is said to machines that ask for their addresses, or boot from their network: by DHCP, and by scripts for iPXE.
 
 Pure. dnsmasq reads what is told to it again on a signal; its options are from dnsmasq(8). iPXE's commands are from
 https://ipxe.org/cmd; what 9boot asks for is in Plan 9's 9boot(8).
@@ -32,14 +32,14 @@ class BootNetwork:
 
 @dataclass(frozen=True, slots=True)
 class BootClient:
-    """A machine that boots from its network. `loader`: the name of the file that its firmware gets over TFTP; None: a
-    script for iPXE.
+    """A NIC that asks for its address. `file`: what its machine boots, a URL or the name of a file that is to be had
+    over TFTP; None: it has booted otherwise.
     """
 
     name: str
     mac: str
     address: IPv4Address
-    loader: str | None = None
+    file: str | None = None
 
     @property
     def tag(self) -> str:
@@ -87,7 +87,7 @@ def dump_options(network: BootNetwork, clients: Iterable[BootClient]) -> str:
     lines += [f"option:domain-name,{network.name}\n", f"{_NO_PROXY}\n"]
     if network.resolvers:
         lines.append(f"option:dns-server,{','.join(network.resolvers)}\n")
-    lines += sorted(f"tag:{one.tag},option:bootfile-name,{_boot_file(network, one)}\n" for one in clients)
+    lines += sorted(f"tag:{one.tag},option:bootfile-name,{one.file}\n" for one in clients if one.file)
     return "".join(lines)
 
 
@@ -111,6 +111,11 @@ def plan_config(ini: str, *, has_kernel: bool) -> str:
     return ini if said or not has_kernel else f"{ini}bootfile={KERNEL}\n"
 
 
+def script_url(gateway: IPv4Address) -> str:
+    """Where iPXE finds what it is to do."""
+    return f"http://{gateway}/{SCRIPT}"
+
+
 def config_name(mac: str) -> str:
     """The file in which 9boot, when a machine with this hardware address runs it, looks for its plan9.ini."""
     return f"cfg/pxe/{mac.replace(':', '')}"
@@ -119,7 +124,3 @@ def config_name(mac: str) -> str:
 def _load(words: str, modules: Sequence[str]) -> Iterator[str]:
     yield f"kernel {KERNEL} {words}".rstrip()
     yield from (f"module {name}" for name in modules)
-
-
-def _boot_file(network: BootNetwork, client: BootClient) -> str:
-    return client.loader or f"http://{network.gateway}/{SCRIPT}"

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from weft.fabric.netboot.clients import boots_here, check_memory, check_place, describe_network, find_clients
+from weft.fabric.netboot.clients import asks, check_memory, check_place, describe_network, find_clients
 from weft.fabric.netboot.files import remove_files
 from weft.fabric.ports import Ports
 from weft.fabric.records.machine import MachineRecord
@@ -19,7 +19,7 @@ from weft.plan.netboot import dump_hosts, dump_options, plan_dnsmasq
 
 log = logging.getLogger(__name__)
 
-_PORTS = (GatewayPort.DHCP, GatewayPort.TFTP, GatewayPort.HTTP)
+_FILES = (GatewayPort.TFTP, GatewayPort.HTTP)
 
 
 class NetBoot:
@@ -29,7 +29,7 @@ class NetBoot:
         self._site = site
         self._networks = site.shelves.networks
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        ports.callers.wants |= dict.fromkeys(_PORTS, lambda machine: machine.spec.pxe)
+        ports.callers.wants |= {GatewayPort.DHCP: asks} | dict.fromkeys(_FILES, lambda machine: machine.spec.pxe)
 
     def check(self, spec: MachineSpec, nics: Sequence[NicSpec]) -> None:
         """Whether a machine could boot from its first network, if it is to. Raises Invalid, NotFound."""
@@ -38,19 +38,16 @@ class NetBoot:
 
     async def serve(self, machine: MachineRecord) -> None:
         """See to it that there are servers for a machine that is about to start. Raises Unavailable."""
-        for network in self._networks:
-            if boots_here(machine, network):
-                await self._settle(network)
+        if asks(machine):
+            await self._settle_all({nic.network for nic in machine.nics})
 
     async def forget(self, name: str) -> None:
         """A machine is being removed: the servers go with the last one."""
         machine = self._site.shelves.machines.find(name)
-        if machine is None or not machine.spec.pxe:
+        if machine is None or not asks(machine):
             return
         remove_files(self._site, machine)
-        for network in self._networks:
-            if machine.nics and machine.nics[0].network == network.name:
-                await self._settle(network)
+        await self._settle_all({nic.network for nic in machine.nics})
 
     async def tidy(self, machine: MachineRecord) -> None:
         """A machine's run is over: what it has booted from goes."""
@@ -70,6 +67,11 @@ class NetBoot:
             async with self._locks[network.name]:
                 await self._servers(network).stop()
 
+    async def _settle_all(self, names: Collection[str | None]) -> None:
+        for network in self._networks:
+            if network.name in names:
+                await self._settle(network)
+
     async def _settle(self, network: NetworkRecord) -> None:
         async with self._locks[network.name]:
             clients = list(find_clients(self._site, network))
@@ -79,7 +81,8 @@ class NetBoot:
                 return
             told = describe_network(self._site, network)
             options = plan_dnsmasq(told, TOLD / HOSTS, TOLD / OPTIONS, FILES)
-            await servers.start(options, Told(dump_hosts(clients), dump_options(told, clients)))
+            hands_out = any(one.file for one in clients)
+            await servers.start(options, Told(dump_hosts(clients), dump_options(told, clients)), hands_out=hands_out)
 
     def _servers(self, network: NetworkRecord) -> BootServers:
         """They are who the network's name server is: whoever has the gateway's address."""

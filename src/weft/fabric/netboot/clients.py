@@ -1,4 +1,4 @@
-"""Which machines boot from a network, and how it is to be served to them."""
+"""Which machines ask a network for their addresses or boot from it, and how it is to be served to them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -12,21 +12,28 @@ from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, NicSpec
 from weft.model.names import DEFAULT_KERNEL
 from weft.model.units import dump_size
-from weft.plan.netboot import BootClient, BootNetwork, plan_least_memory
+from weft.plan.netboot import BootClient, BootNetwork, plan_least_memory, script_url
 
 
-def boots_here(machine: MachineRecord, network: NetworkRecord) -> bool:
-    """Whether a machine boots from this network: it is that of its first NIC."""
-    first = machine.nics[0] if machine.nics else None
-    return machine.spec.pxe and not machine.removing and first is not None and first.network == network.name
+def asks(machine: MachineRecord) -> bool:
+    """Whether a machine asks for its addresses: nothing of ours in it knows them."""
+    return machine.spec.pxe or machine.spec.is_foreign
 
 
 def find_clients(site: Site, network: NetworkRecord) -> Iterator[BootClient]:
-    """The machines that boot from a network."""
+    """All NICs that ask on a network."""
     for machine in site.shelves.machines:
-        nic = machine.nics[0] if boots_here(machine, network) else None
-        if nic is not None and nic.address is not None:
-            yield BootClient(machine.name, nic.mac, nic.address, find_loader(machine.spec))
+        if asks(machine) and not machine.removing and network.has_gateway_port:
+            yield from _find_nics(machine, network)
+
+
+def _find_nics(machine: MachineRecord, network: NetworkRecord) -> Iterator[BootClient]:
+    """A machine boots from its first NIC. Those of images of ours have told their others by their init."""
+    for number, nic in enumerate(machine.nics):
+        boots = machine.spec.pxe and number == 0
+        if nic.network == network.name and nic.address is not None and (boots or machine.spec.is_foreign):
+            file = find_loader(machine.spec) or script_url(network.gateway)
+            yield BootClient(machine.name, nic.mac, nic.address, file if boots else None)
 
 
 def find_loader(spec: MachineSpec) -> str | None:

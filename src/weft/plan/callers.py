@@ -23,8 +23,8 @@ class GatewayPort(IntEnum):
     """The ports of a gateway at which not everybody is heard; TCP or UDP, as what is served there is."""
 
     DHCP = 67
-    """What who boots from the network is told, or who brings a system of its own. It is asked before there is an address,
-    too."""
+    """What is told to who boots from the network, or brings a system of its own. It is asked before there is an
+    address, too."""
     TFTP = 69
     HTTP = 80
     """What who boots from the network loads."""

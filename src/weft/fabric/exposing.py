@@ -14,7 +14,7 @@ from weft.fabric.ports import Ports
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.records.network import NetworkRecord
 from weft.fabric.site import Site
-from weft.host.gateway_listener import keep_alive, listen_inside
+from weft.host.gateway_listener import listen_inside
 from weft.model.errors import WeftError
 from weft.model.expose import Visit
 from weft.model.machine import MachineSpec, NicSpec
@@ -126,7 +126,6 @@ class Exposing:
         if not heard.visits or self._count(heard.visits[0].machine) >= MOST:
             connection.close()
             return
-        keep_alive(connection)
         task = self._site.tasks.start(self._receive(connection, heard), f"visit-{heard.visits[0].machine}")
         self._heard[task] = heard
         task.add_done_callback(self._heard.pop)

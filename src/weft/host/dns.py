@@ -19,6 +19,7 @@ from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.host.process import Latched, program, start_latched
 from weft.host.records import find_record, is_of, write_record
 from weft.host.sandbox import Bind, Identity, plan_sandbox
+from weft.host.told import tell
 from weft.model.errors import Unavailable
 
 _PORT = 53
@@ -152,17 +153,7 @@ def _write_names(directory: Path, network: str, names: Names) -> bool:
     """Whether there is something new in it."""
     served = directory / _SERVED
     hosts, servers = dump_hosts(network, names), dump_servers(names)
-    return any([_replace(served / "hosts", hosts), _replace(served / "servers", servers)])
-
-
-def _replace(path: Path, text: str) -> bool:
-    if path.is_file() and path.read_text() == text:
-        return False
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text)
-    fresh.chmod(0o644)
-    fresh.replace(path)
-    return True
+    return any([tell(served / "hosts", hosts), tell(served / "servers", servers)])
 
 
 def _spawn(

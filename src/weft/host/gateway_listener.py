@@ -8,8 +8,6 @@ from weft.model.errors import Unavailable
 BACKLOG = 16
 _IP_FREEBIND = 15
 """linux/in.h; Python has no name for it. The gateway's link may be made only after this."""
-_KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
-"""Seconds and tries: a guest that is gone says nothing any more."""
 
 
 async def listen_inside(namespace: Namespace, address: str, port: int) -> socket.socket:
@@ -25,10 +23,3 @@ async def listen_inside(namespace: Namespace, address: str, port: int) -> socket
         sock.close()
         raise Unavailable(f"cannot listen at {address} port {port} of the fabric's namespace: {err.strerror}") from err
     return sock
-
-
-def keep_alive(connection: socket.socket) -> None:
-    """Notice when the other end is gone."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in _KEEPALIVE.items():
-        connection.setsockopt(socket.IPPROTO_TCP, option, value)

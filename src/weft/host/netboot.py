@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.host import handout
+from weft.host.gateway_listener import listen_inside
 from weft.host.handout.routers import SOLICITATIONS
 from weft.host.namespace import Namespace
 from weft.host.packets import attach_filter
@@ -22,6 +23,7 @@ from weft.host.pids import ExitWatch, stop_processes
 from weft.host.process import Latched, program, start_latched
 from weft.host.records import find_record, is_of, write_record
 from weft.host.sandbox import INSIDE, Bind, Identity, plan_sandbox
+from weft.host.told import tell
 from weft.host.walled_python import plan_walled
 from weft.model.errors import Unavailable
 
@@ -30,7 +32,6 @@ _PATIENCE = 0.02
 """Seconds for one answer: who is not there yet says nothing."""
 _TFTP, _HTTP = 69, 80
 _IPV6 = 0x86DD
-_BACKLOG = 64
 _SERVED, _FILES = "served", "files"
 HOSTS, OPTIONS = "hosts", "options"
 TOLD = INSIDE / _SERVED
@@ -115,7 +116,7 @@ class BootServers:
         record = self._records[1]
         await self._end(record)
         with (
-            await _listen(self.namespace, self.gateway) as listener,
+            await listen_inside(self.namespace, self.gateway, _HTTP) as listener,
             await _watch(self.namespace, self.link) as packets,
         ):
             fds = [listener.fileno(), packets.fileno()]
@@ -140,7 +141,7 @@ class BootServers:
         (served / _FILES).mkdir(parents=True, exist_ok=True)
         for folder in (served, served / _FILES):
             folder.chmod(0o755)
-        replaced = [_replace(served / name, text) for name, text in ((HOSTS, told.hosts), (OPTIONS, told.options))]
+        replaced = [tell(served / name, text) for name, text in ((HOSTS, told.hosts), (OPTIONS, told.options))]
         return any(replaced)
 
     async def _end(self, *records: Path) -> None:
@@ -161,19 +162,6 @@ class BootServers:
         write_record(record, latched.process, namespace=self.namespace.mark)
         latched.release()
         return latched
-
-
-async def _listen(namespace: Namespace, gateway: str) -> socket.socket:
-    """What connects before the hand-out is up waits in it. Raises Unavailable."""
-    listener = await namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the last one may linger
-        listener.bind((gateway, _HTTP))
-        listener.listen(_BACKLOG)
-    except OSError as err:
-        listener.close()
-        raise Unavailable(f"cannot listen at {gateway}:{_HTTP} for machines that boot: {err.strerror}") from err
-    return listener
 
 
 async def _wait_ready(namespace: Namespace, gateway: str, watch: ExitWatch, log: Path, timeout: float) -> None:
@@ -211,13 +199,3 @@ async def _watch(namespace: Namespace, link: str) -> socket.socket:
         packets.close()
         raise Unavailable(f"cannot listen on {link} for machines that boot: {err.strerror}") from err
     return packets
-
-
-def _replace(path: Path, text: str) -> bool:
-    if path.is_file() and path.read_text() == text:
-        return False
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text)
-    fresh.chmod(0o644)
-    fresh.replace(path)
-    return True

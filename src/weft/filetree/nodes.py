@@ -4,6 +4,7 @@ A qid's path is a digest of the names that lead to it, so it stays the same for 
 daemon. Its version is always 0, since what is in a file is made when it is opened: Linux keeps nothing of such a file.
 """
 
+import time
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
@@ -13,6 +14,8 @@ from weft.ninep.tree import Node, OpenDir, OpenFile, refuse_writing
 from weft.ninep.words import NOT_FOUND, PERMISSION, Mode, NinepError, OpenMode, Qid, Stat, StatChange
 
 OWNER = "weft"
+_BEGAN = int(time.time())
+"""The time that all files have: there is no other that is true of something made up."""
 READ, WRITE, READ_WRITE = 0o400, 0o200, 0o600
 LIST, CHANGE = 0o500, 0o700
 """Modes of directories: one that is only looked at, and one in which things are made or removed."""
@@ -43,7 +46,8 @@ class Entry(Node):
 
     def describe(self) -> Stat:
         """Its stat, which takes no waiting."""
-        return Stat(self.qid, self.mode, self.name, uid=OWNER, gid=OWNER, muid=OWNER)
+        times = {"atime": _BEGAN, "mtime": _BEGAN}
+        return Stat(self.qid, self.mode, self.name, uid=OWNER, gid=OWNER, muid=OWNER, **times)
 
     async def stat(self) -> Stat:
         return self.describe()

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from tests.host.waiting import wait_until
 
 from weft.host.descriptors import read_command, take_descriptor
 from weft.host.migration import finish_sending, load_device, save_device, send_memory, stop_sending, wait_nearly_sent
@@ -140,6 +141,14 @@ async def test_a_receiver_that_dies_is_noticed(start: Start, memory: Callable[[]
     assert await source.status() == "running"
 
 
+def _find_command(process: ProcessId) -> list[str]:
+    """In the moment in which it becomes another program it has none."""
+    try:
+        return read_command(process)
+    except Unavailable:
+        return []
+
+
 async def test_a_descriptor_is_taken_and_not_opened_anew(start: Start, memory: Callable[[], int], tmp_path: Path):
     reader, writer = os.pipe()
     latched = start_latched(["sleep", "60"], fds=[writer])
@@ -148,7 +157,7 @@ async def test_a_descriptor_is_taken_and_not_opened_anew(start: Start, memory: C
         os.write(taken, b"x")
         os.close(taken)
         assert os.read(reader, 1) == b"x"
-        assert "sleep" in " ".join(read_command(latched.process))
+        await wait_until(lambda: "sleep" in " ".join(_find_command(latched.process)))
         with pytest.raises(Unavailable, match="cannot take descriptor 999"):
             take_descriptor(latched.process, 999)
     finally:

@@ -152,6 +152,23 @@ def _serve_at_gateways(site: Site, ports: Ports, machines: Machines, hooks: Hook
     return netboot
 
 
+def _change_sizes(
+    site: Site, runs: Runs, hooks: Hooks, telling: Telling, recording: Recording
+) -> tuple[Scaling, Governing, HotplugTrial]:
+    """Who changes sizes of machines, who decides when, and who finds out what can be done here."""
+    scaling = Scaling(site, runs, {Resource.CPUS: CpuLever(site, runs), Resource.MEMORY: MemoryLever(site, runs)})
+    scaling.accounts = RoomAccounts(site.ledger, site.room)
+    hooks.before_ready.append(scaling.prepare)
+    scaling.may_shrink.append(Vetoing(runs).may_shrink)
+    tending = Tending(site, runs, scaling)
+    governing = Governing(site, scaling, Observing(site, runs, recording))
+    telling.listeners.append(governing.on_event)
+    trial = HotplugTrial(site)
+    hooks.on_ready += [scaling.on_ready, tending.on_ready, governing.on_ready, trial.on_ready]
+    hooks.on_end += [governing.on_end, scaling.on_end, tending.on_end]
+    return scaling, governing, trial
+
+
 def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     """The controllers of a site, joined to each other; nothing is adopted or started. `shared`: templates that are not
     one room's own."""
@@ -190,16 +207,7 @@ def assemble(site: Site, shared: Library, isolation: Isolation) -> Room:
     telling = Telling(site.events, site.clock)
     hooks.on_event = telling.on_event
     hooks.on_end.append(telling.on_end)
-    scaling = Scaling(site, runs, {Resource.CPUS: CpuLever(site, runs), Resource.MEMORY: MemoryLever(site, runs)})
-    scaling.accounts = RoomAccounts(site.ledger, site.room)
-    hooks.before_ready.append(scaling.prepare)
-    scaling.may_shrink.append(Vetoing(runs).may_shrink)
-    tending = Tending(site, runs, scaling)
-    governing = Governing(site, scaling, Observing(site, runs, recording))
-    telling.listeners.append(governing.on_event)
-    trial = HotplugTrial(site)
-    hooks.on_ready += [scaling.on_ready, tending.on_ready, governing.on_ready, trial.on_ready]
-    hooks.on_end += [governing.on_end, scaling.on_end, tending.on_end]
+    scaling, governing, trial = _change_sizes(site, runs, hooks, telling, recording)
     copies = Copies(site, machines, ports, lifecycle, volumes)
     hooks.before_ready.insert(0, copies.join)
     hooks.on_end.append(copies.on_end)

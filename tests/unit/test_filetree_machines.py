@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.host.waiting import wait_until
 from tests.unit.fake_api import FakeApi, FakeSession
 from tests.unit.tree_walks import BOTH, READS, Walks
 
@@ -245,7 +246,7 @@ async def test_events_end_with_the_daemon_for_who_is_behind_too(api: FakeApi, tr
     events = api.stream("/v1/events", b": events\n\n", *(event(number, "web") for number in range(2 * BEHIND)))
     opened = await tree.open("event")
     events.put_nowait(None)
-    await asyncio.sleep(0.1)
+    await wait_until(events.empty)
     with pytest.raises(NinepError, match="events were lost"):
         while True:
             assert await opened.read(0, 8192)

@@ -2,9 +2,10 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from weft.image.oci.archive import Archive, Found, parse_archive, read_archive
 from weft.image.oci.blobs import BlobStore, digest_of, translate
@@ -15,6 +16,8 @@ from weft.image.store import ImageStore
 from weft.model.errors import Invalid
 from weft.model.image import ImageManifest, ImportedImages
 from weft.model.reference import parse_image_name
+
+What = TypeVar("What")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +51,27 @@ class Feed:
 
 async def receive(blobs: BlobStore, stream: AsyncIterator[bytes]) -> Received:
     """Read an archive to its end. Raises Invalid for what is none, NoRoom, Unavailable; nothing is left then."""
+    return await receive_draft(blobs, stream, _read)
+
+
+async def receive_draft(blobs: BlobStore, stream: AsyncIterator[bytes], read: Callable[[Feed, Path], What]) -> What:
+    """Have a thread read a stream into a draft folder, which stays if it can.
+
+    Raises NoRoom, Unavailable, and what `read` raises; nothing is left then.
+    """
     draft = await asyncio.to_thread(blobs.make_draft)
     try:
-        feed = Feed(stream)
-        return Received(await finish(asyncio.to_thread(read_archive, feed, draft, lambda _: None)), draft)
+        return await finish(asyncio.to_thread(read, Feed(stream), draft))
     except OSError as err:
         shutil.rmtree(draft, ignore_errors=True)
         raise translate(err, draft) from err
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
+
+
+def _read(feed: Feed, draft: Path) -> Received:
+    return Received(read_archive(feed, draft, lambda _: None), draft)
 
 
 async def take_in(

@@ -11,9 +11,8 @@ from pathlib import Path
 from weft.image.flatten.layers import Layer, open_layers
 from weft.image.flatten.limits import Budget
 from weft.image.oci.archive import read_archive
-from weft.image.oci.blobs import PIECE, BlobStore, translate
-from weft.image.oci.download import finish
-from weft.image.oci.importing import Feed, Received
+from weft.image.oci.blobs import PIECE, BlobStore
+from weft.image.oci.importing import Feed, Received, receive_draft
 from weft.image.plan9.root import write_pack
 from weft.image.progress import Progress
 from weft.image.store import ImageStore
@@ -38,15 +37,7 @@ async def receive_root(blobs: BlobStore, stream: AsyncIterator[bytes]) -> Receiv
     """Read a tar to its end, and see what it is. Raises Invalid for what is none, NoRoom, Unavailable; nothing is left
     then.
     """
-    draft = await asyncio.to_thread(blobs.make_draft)
-    try:
-        return await finish(asyncio.to_thread(_receive, Feed(stream), draft))
-    except OSError as err:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise translate(err, draft) from err
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+    return await receive_draft(blobs, stream, _receive)
 
 
 async def take_in_root(tar: ReceivedTar, name: str | None, store: ImageStore, progress: Progress) -> ImportedImages:

@@ -1,5 +1,6 @@
 """The last step before a machine runs: its QEMU behind its walls, in its control group, held at the latch."""
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
@@ -12,6 +13,7 @@ from weft.host.process import Latched, start_latched
 from weft.host.sandbox import Bind, plan_sandbox
 from weft.host.seccomp import open_filter
 from weft.model.limits import NO_LIMITS
+from weft.plan.linknames import tap_name
 
 IO_CPUS = 0.5
 """What QEMU's own threads may use beside the vCPUs."""
@@ -52,6 +54,16 @@ def latch(
     )
     group = site.cgroups.create(machine.group_name, limits_of(site, machine, servers=servers))
     return start_latched(argv, fds=[*fds, filter_fd], doors=group.doors, stdout=errors, stderr=errors), group
+
+
+async def open_taps(stack: ExitStack, site: Site, machine: MachineRecord) -> tuple[int, ...]:
+    """The taps of a machine's NICs, open as long as `stack`: QEMU itself may open none."""
+    taps = []
+    for number in range(len(machine.nics)):
+        fd = await site.links.open_tap(tap_name(machine.slot, number))
+        stack.callback(os.close, fd)
+        taps.append(fd)
+    return tuple(taps)
 
 
 def describe_limits(site: Site, group: Cgroup) -> str:

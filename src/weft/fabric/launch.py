@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weft.fabric.elastic.beginning import boot_elastic
-from weft.fabric.latching import describe_limits, latch
+from weft.fabric.latching import describe_limits, latch, open_taps
 from weft.fabric.layout import MachineFiles
 from weft.fabric.logs import open_logs
 from weft.fabric.moments.moment import Moment, differences, shape_of
@@ -32,7 +32,6 @@ from weft.model.errors import WrongState
 from weft.model.image import ImageManifest
 from weft.plan.boot import ROOT_SERIAL, Boot, BootNic, kernel_line, plan_boot
 from weft.plan.entry import plan_program
-from weft.plan.linknames import tap_name
 from weft.plan.mounts import MountPlan, plan_mounts
 from weft.plan.verity import DEVICE as VERITY_DEVICE
 from weft.plan.verity import verity_arguments
@@ -225,16 +224,12 @@ async def _open_descriptors(
 ) -> _Descriptors:
     """Sockets that listen and taps that are open: QEMU itself may open neither."""
     sockets = [stack.enter_context(listen_unix(path)).fileno() for path in (files.qmp, files.serial, files.agent)]
-    taps = []
-    for number in range(len(machine.nics)):
-        fd = await site.links.open_tap(tap_name(machine.slot, number))
-        stack.callback(os.close, fd)
-        taps.append(fd)
+    taps = await open_taps(stack, site, machine)
     qmp, serial, agent = sockets
     floppy_fd = os.open(floppy, os.O_RDONLY | os.O_CLOEXEC) if floppy else None
     if floppy_fd is not None:
         stack.callback(os.close, floppy_fd)
-    return _Descriptors(qmp, serial, agent, tuple(taps), floppy_fd)
+    return _Descriptors(qmp, serial, agent, taps, floppy_fd)
 
 
 def _create_region(stack: ExitStack, machine: MachineRecord) -> list[int]:

@@ -1,12 +1,11 @@
 """Starting a QEMU for a machine that brings its own system: its kernel, its media, its NICs."""
 
 import asyncio
-import os
 from contextlib import ExitStack
 
 from weft.fabric.foreign.kernels import BootKernel, find_kernel
 from weft.fabric.foreign.media import open_media
-from weft.fabric.latching import describe_limits, latch
+from weft.fabric.latching import describe_limits, latch, open_taps
 from weft.fabric.launch import Held
 from weft.fabric.logs import open_logs
 from weft.fabric.netboot.files import write_foreign
@@ -17,7 +16,6 @@ from weft.host.sockets import listen_unix
 from weft.model.foreign import Display
 from weft.plan.boot import BootNic
 from weft.plan.foreign_boot import ForeignBoot, plan_foreign_boot
-from weft.plan.linknames import tap_name
 
 
 async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
@@ -33,7 +31,7 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
     with ExitStack() as stack:
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
         qmp, serial = (stack.enter_context(listen_unix(path)).fileno() for path in (files.qmp, files.serial))
-        nics = await _open_nics(stack, site, machine)
+        taps = await open_taps(stack, site, machine)
         media = open_media(stack, site, machine)
         log = Bind(files.log, "serial.log", writable=True)
         boot = ForeignBoot(
@@ -46,7 +44,7 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
             serial_log=str(log.inside),
             qmp_fd=qmp,
             serial_fd=serial,
-            nics=nics,
+            nics=tuple(BootNic(nic.mac, tap) for nic, tap in zip(machine.nics, taps, strict=True)),
             nic_model=foreign.nic_model,
             kernel=kernel.path,
             modules=kernel.modules,
@@ -62,18 +60,9 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
             machine,
             [site.facts.qemu, *plan_foreign_boot(boot)],
             binds=[*kernel.binds, log],
-            fds=[qmp, serial, *(nic.tap_fd for nic in nics), *media.fds],
+            fds=[qmp, serial, *taps, *media.fds],
             errors=errors,
             own_filter=boot.own_filter,
             disks=bool(media.fds),
         )
     return Held(latched, describe_limits(site, group), {}, site.images.get(machine.spec.image).digest)
-
-
-async def _open_nics(stack: ExitStack, site: Site, machine: MachineRecord) -> tuple[BootNic, ...]:
-    nics = []
-    for number, nic in enumerate(machine.nics):
-        fd = await site.links.open_tap(tap_name(machine.slot, number))
-        stack.callback(os.close, fd)
-        nics.append(BootNic(nic.mac, fd))
-    return tuple(nics)

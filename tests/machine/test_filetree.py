@@ -65,7 +65,8 @@ async def test_what_is_told_of_a_machine(tree: TestFabric) -> None:
         words = split_words((await files.read("machine/web/status")).decode())
         view = tree.client.machine("web")
         assert words[:7] == ["web", "running", "web", view["networks"][0]["address"], str(view["pid"]), "67108864", "1"]
-        assert (await files.read("machine/web/kmesg")).startswith(tree.client.open_logs("web").read()[:20])
+        log = wait_for(lambda: tree.client.open_logs("web").read(), "the web server says that it runs")
+        assert (await files.read("machine/web/kmesg")).startswith(log)
         assert (await files.read("machine/web/stats")).split()[0] == b"web"
         assert b"lighttpd" in await files.read("machine/web/ps")
         listed = {one.name for one in await files.list("machine/web")}

@@ -12,6 +12,8 @@ REFERENCE       := $(addprefix docs/reference/,api.md settings.md errors.md even
 APPLIANCES      := $(sort $(patsubst %/recipe.toml,%,$(wildcard appliances/*/recipe.toml benchmarks/images/*/recipe.toml)))
 
 export WEFT_TEST_HOME = $(TEST_HOME)
+# A run starts thousands of Python programs of ours: compiled modules are kept, whatever the shell says of it.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 
 .PHONY: help

@@ -18,14 +18,12 @@ from weft.host.namespace import Namespace
 from weft.host.process import run
 from weft.host.root_server import (
     FolderRoot,
-    Servant,
     SharedRoot,
-    end_servant,
-    find_servant,
     start_porter,
     start_root_server,
 )
 from weft.host.sandbox import Identity
+from weft.host.servants import Servant, end_servant, find_servant
 from weft.model.errors import Invalid
 from weft.ninep.calling import Caller
 from weft.ninep.client import MSIZE, WRITE, NinepClient

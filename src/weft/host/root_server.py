@@ -5,30 +5,27 @@ that is called as the machine's address. Both outlive the daemon. Why it is buil
 docs/decisions/0045-plan9-roots.md.
 """
 
-import asyncio
 import os
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from weft import ninep
 from weft.host import porter
 from weft.host.file_server import check_folder, find_owner
 from weft.host.namespace import Namespace
-from weft.host.pids import ProcessId, stop_processes, watch_exit
 from weft.host.process import start_latched
-from weft.host.records import find_record, read_record, write_record
+from weft.host.records import write_record
 from weft.host.sandbox import Bind, Identity, plan_sandbox
+from weft.host.servants import Servant
 from weft.host.sockets import short_path
 from weft.host.walled_python import plan_walled
 from weft.model.errors import Unavailable
 
 WRITE_BACK = 5.0
 """Seconds for a server to let go of what it has open."""
-_POLL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,51 +75,6 @@ class FolderRoot:
     def prepare(self) -> None:
         """Raises Invalid: it is not there."""
         check_folder(self.folder)
-
-
-@dataclass(frozen=True, slots=True)
-class Servant:
-    """A running server or porter. `process` is the wall's watcher, the program its one child."""
-
-    process: ProcessId
-    record: Path
-
-    async def wait_end(self) -> None:
-        """Until the watcher has ended. The program, which outlives one that is killed, is on record meanwhile."""
-        await self._note_program()
-        await watch_exit(self.process).wait()
-
-    async def _note_program(self) -> None:
-        while self.process.alive() and (found := read_record(self.record)):
-            if "program" in found[1]:
-                return
-            if children := self.process.children():
-                program = [children[0].pid, children[0].start_time]
-                write_record(self.record, self.process, **_rest(found[1]), program=program)
-                return
-            await asyncio.sleep(_POLL)
-
-
-def find_servant(record: Path) -> Servant | None:
-    """The living one on record."""
-    found = find_record(record)
-    return Servant(found[0], record) if found else None
-
-
-async def end_servant(record: Path, *, patience: float = 0.0) -> None:
-    """Have what is on record end, within so many seconds by itself: the watcher, and the program without one."""
-    if (found := read_record(record)) is None:
-        return
-    watcher, data = found
-    programs = [ProcessId(*data["program"])] if "program" in data else []
-    living = [process for process in {*watcher.children(), *programs, watcher} if process.alive()]
-    await stop_processes(living, term_for=patience)
-    record.unlink(missing_ok=True)
-
-
-def _rest(data: dict[str, Any]) -> dict[str, Any]:
-    """What is on record beside the process itself."""
-    return {key: value for key, value in data.items() if key not in ("pid", "start_time")}
 
 
 def start_root_server(

@@ -10,7 +10,8 @@ from weft.fabric.records.network import NetworkRecord
 from weft.fabric.site import FORWARDERS, Site
 from weft.host.gateway_listener import listen_inside
 from weft.host.records import is_of
-from weft.host.root_server import Servant, end_servant, find_servant, start_porter
+from weft.host.root_server import start_porter
+from weft.host.servants import Servant, end_servant, find_servant
 from weft.model.errors import WeftError
 from weft.plan.callers import GatewayPort
 

@@ -15,13 +15,11 @@ from weft.host.file_server import check_folder
 from weft.host.root_server import (
     WRITE_BACK,
     FolderRoot,
-    Servant,
     SharedRoot,
-    end_servant,
-    find_servant,
     start_root_server,
 )
 from weft.host.sandbox import Identity
+from weft.host.servants import Servant, end_servant, find_servant
 from weft.model.errors import Invalid, WeftError
 from weft.model.foreign import Changes
 from weft.model.machine import MachineSpec, NicSpec

@@ -2,12 +2,17 @@
 their user has; and who may not.
 """
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 from tests.multiboot.building import TestKernels
+
+from weft.host.pids import ProcessId
+from weft.host.records import find_record
 
 SCRIPT = "#!ipxe\necho this is mine\nkernel kernel.elf by=script\nmodule mine.ipxe\nboot\n"
 
@@ -35,11 +40,6 @@ def wait_said(fabric: TestFabric, name: str, text: str) -> str:
     log = fabric.home / "machines" / name / "serial.log"
     wait_for(lambda: text in log.read_text().replace("\r", ""), f"{name} says {text!r}", say=log.read_text)
     return log.read_text().replace("\r", "")
-
-
-def servers(fabric: TestFabric) -> list[str]:
-    """The records of those that machines boot from."""
-    return [path.read_text() for path in sorted((fabric.home / "netboot" / "default").glob("*.json"))]
 
 
 def test_an_image_is_whole_in_memory_and_a_machine_like_others(fabric: TestFabric) -> None:
@@ -92,16 +92,55 @@ def test_what_cannot_be_is_said(fabric: TestFabric, args: tuple[str, ...]) -> No
     assert "no" not in {machine["name"] for machine in fabric.json("ps", "-a")}
 
 
+def records(fabric: TestFabric) -> dict[str, ProcessId]:
+    """Those of them that are there, by what they are."""
+    folder = fabric.home / "netboot" / "default"
+    found = {name: find_record(folder / f"{name}.json") for name in ("dhcp", "http")}
+    return {name: record[0] for name, record in found.items() if record}
+
+
+def told(fabric: TestFabric) -> list[str]:
+    return sorted(event["text"].split(" of ")[0] for event in fabric.events("network.boot"))
+
+
+def test_a_server_that_somebody_ends_comes_back(fabric: TestFabric) -> None:
+    before = records(fabric)
+    (dnsmasq,) = before["dhcp"].children()
+    dnsmasq.send(signal.SIGKILL)
+    wait_for(lambda: records(fabric).get("dhcp") not in (None, before["dhcp"]), "there is another one")
+    assert records(fabric)["http"] == before["http"]
+    (program,) = before["http"].children()
+    before["http"].send(signal.SIGKILL)  # its walls alone: what is in them goes with them
+    wait_for(lambda: records(fabric).get("http") not in (None, before["http"]), "there is another one")
+    assert not program.alive()
+    assert told(fabric) == ["the server for DHCP and TFTP", "the server for HTTP"]
+    assert "#!ipxe" in fabric.exec("whole", "timeout", "9", "wget", "-qO-", "http://10.87.0.1/boot.ipxe")
+
+
+def test_one_that_ends_without_a_daemon_comes_back_with_the_next(fabric: TestFabric) -> None:
+    before = records(fabric)
+    os.kill(fabric.daemon_pid(), signal.SIGKILL)
+    before["http"].children()[0].send(signal.SIGKILL)
+    wait_for(lambda: "http" not in records(fabric), "it has ended")
+    assert told(fabric) == ["the server for HTTP"]
+    assert set(records(fabric)) == {"dhcp", "http"}
+    assert "#!ipxe" in fabric.exec("whole", "timeout", "9", "wget", "-qO-", "http://10.87.0.1/boot.ipxe")
+    adopted = records(fabric)["dhcp"]
+    assert adopted == before["dhcp"]
+    adopted.send(signal.SIGKILL)
+    wait_for(lambda: records(fabric).get("dhcp") not in (None, adopted), "one that was adopted comes back, too")
+
+
 def test_the_servers_outlive_the_daemon_and_go_with_the_last_machine(fabric: TestFabric) -> None:
-    before = servers(fabric)
+    before = records(fabric)
     fabric.run("shutdown")
     fabric.run("stop", "glenda")
-    assert servers(fabric) == before
+    assert records(fabric) == before
     log: Path = fabric.home / "machines" / "glenda" / "serial.log"
     log.write_text("")
     fabric.run("start", "glenda")
     wait_said(fabric, "glenda", "\nready\n")
     fabric.run("rm", "-f", "whole", "mine")
-    assert servers(fabric)
+    assert records(fabric)
     fabric.run("rm", "-f", "glenda")
     assert not (fabric.home / "netboot" / "default").exists()

@@ -3,7 +3,7 @@
 import pytest
 
 from weft.model.machine import MachineRestart
-from weft.plan.restart import FIRST_PAUSE, LONGEST_PAUSE, Again, End, plan_restart, want_start
+from weft.plan.restart import FIRST_PAUSE, LONGEST_PAUSE, Again, End, plan_comeback, plan_restart, want_start
 
 DIED = End(asked=False, finished=False, failed=True, seen=True, lasted=1.0)
 OFF = End(asked=False, finished=False, failed=False, seen=True, lasted=1.0)
@@ -39,6 +39,12 @@ def test_pauses_grow_and_have_a_bound() -> None:
         assert plan is not None and plan.tries == tries + 1
         pauses.append(plan.at)
     assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
+    assert pauses[-1] == LONGEST_PAUSE
+
+
+def test_a_server_of_the_fabric_comes_back_at_once_and_then_later_and_later() -> None:
+    pauses = list(map(plan_comeback, range(12)))
+    assert pauses[:4] == [0.0, 1.0, 2.0, 4.0]
     assert pauses[-1] == LONGEST_PAUSE
 
 

@@ -45,6 +45,7 @@ KINDS = {
     "port.spoofed": "Frames with addresses not its own came from a port: dropped. `data.nic`; `data.forged`: how many.",
     "network.created": "A network was made.",
     "network.changed": "It has an uplink from now on, or has none any more.",
+    "network.boot": "What its machines boot from was not served for a moment: a server had ended, and comes back.",
     "network.removed": "A network is gone.",
     "pool.created": "A pool was made.",
     "pool.changed": "A pool is to have more copies, fewer, or others.",

@@ -19,10 +19,11 @@ from weft.host.gateway_listener import listen_inside
 from weft.host.handout.routers import SOLICITATIONS
 from weft.host.namespace import Namespace
 from weft.host.packets import attach_filter
-from weft.host.pids import ExitWatch, stop_processes
+from weft.host.pids import ExitWatch
 from weft.host.process import Latched, program, start_latched
-from weft.host.records import find_record, is_of, write_record
+from weft.host.records import is_of, was_of, write_record
 from weft.host.sandbox import INSIDE, Bind, Identity, plan_sandbox
+from weft.host.servants import Servant, end_servant, find_servant
 from weft.host.told import tell
 from weft.host.walled_python import plan_walled
 from weft.model.errors import Unavailable
@@ -38,6 +39,7 @@ TOLD = INSIDE / _SERVED
 """Where dnsmasq finds the files `HOSTS` and `OPTIONS`, as it sees it."""
 FILES = TOLD / _FILES
 """Where the machines' files are, as both servers see it."""
+_WHAT = {"dhcp": "DHCP and TFTP", "http": "HTTP"}
 _ASK_FILE = b"\0\1nothing\0octet\0"
 """A question over TFTP (RFC 1350, 5): that there is no such file is an answer."""
 _POWERLESS = ("/usr/bin/unshare", "--user", "--keep-caps", "--")
@@ -74,6 +76,16 @@ class BootServers:
     doors: Sequence[Path] = ()
 
     @property
+    def servants(self) -> list[Servant]:
+        """Those that are there."""
+        return [servant for record in self._records if (servant := find_servant(record))]
+
+    @property
+    def lost(self) -> list[str]:
+        """What those do that are on record, in this very namespace, and have ended."""
+        return [_WHAT[record.stem] for record in self._records if was_of(record, self.namespace.mark)]
+
+    @property
     def running(self) -> bool:
         """Whether both are, in this very namespace."""
         return all(is_of(record, self.namespace.mark) for record in self._records)
@@ -96,8 +108,8 @@ class BootServers:
                 await self._start_http()
             if forgets or not is_of(dhcp, self.namespace.mark):
                 await self._start_dhcp(options, timeout)
-            elif changed and (found := find_record(dhcp)):
-                for server in found[0].children():
+            elif changed and (found := find_servant(dhcp)):
+                for server in found.process.children():
                     server.send(signal.SIGHUP)
         except BaseException:
             await self._end(*self._records)
@@ -146,9 +158,7 @@ class BootServers:
 
     async def _end(self, *records: Path) -> None:
         for record in records:
-            if found := find_record(record):
-                await stop_processes([*found[0].children(), found[0]], term_for=0)
-            record.unlink(missing_ok=True)
+            await end_servant(record)
             record.with_suffix(".log").unlink(missing_ok=True)
 
     def _spawn(self, record: Path, argv: Sequence[str], binds: Sequence[Bind] = (), fds: Sequence[int] = ()) -> Latched:

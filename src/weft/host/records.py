@@ -33,3 +33,9 @@ def is_of(path: Path, namespace: str) -> bool:
     """Whether the process on record lives in the namespace with this mark."""
     found = find_record(path)
     return found is not None and found[1].get("namespace") == namespace
+
+
+def was_of(path: Path, namespace: str) -> bool:
+    """Whether the process on record lived there and has ended."""
+    found = read_record(path)
+    return found is not None and found[1].get("namespace") == namespace and not found[0].alive()

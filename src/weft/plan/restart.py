@@ -45,7 +45,16 @@ def plan_restart(policy: MachineRestart | None, most: int | None, end: End, *, t
         tries = 0
     if policy is MachineRestart.ON_FAILURE and most is not None and tries >= most:
         return None
-    return Again(now + min(FIRST_PAUSE * 2 ** min(tries, 16), LONGEST_PAUSE), tries + 1)
+    return Again(now + _pause(tries), tries + 1)
+
+
+def plan_comeback(tries: int) -> float:
+    """Seconds until a server of the fabric comes back that somebody has ended, after so many tries in a row."""
+    return _pause(tries - 1) if tries else 0.0
+
+
+def _pause(tries: int) -> float:
+    return min(FIRST_PAUSE * (1 << min(tries, 16)), LONGEST_PAUSE)
 
 
 def want_start(policy: MachineRestart | None, *, wanted: bool, same_boot: bool) -> bool:

@@ -10,12 +10,13 @@ from weft.fabric.netboot.files import remove_files
 from weft.fabric.ports import Ports
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.records.network import NetworkRecord
+from weft.fabric.reviving import Reviving
 from weft.fabric.site import MACHINE_SLOTS, Site
 from weft.host.netboot import FILES, HOSTS, OPTIONS, TOLD, BootServers, Told
-from weft.model.errors import Unavailable
+from weft.model.errors import Unavailable, WeftError
 from weft.model.machine import MachineSpec, NicSpec
 from weft.plan.callers import GatewayPort
-from weft.plan.netboot import dump_hosts, dump_options, plan_dnsmasq
+from weft.plan.netboot import BootClient, dump_hosts, dump_options, plan_dnsmasq
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class NetBoot:
         self._site = site
         self._networks = site.shelves.networks
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._reviving = Reviving(site.tasks, "boot servers", self._locks, self._revive)
         ports.callers.wants |= {GatewayPort.DHCP: asks} | dict.fromkeys(_FILES, lambda machine: machine.spec.pxe)
 
     def check(self, spec: MachineSpec, nics: Sequence[NicSpec]) -> None:
@@ -54,7 +56,7 @@ class NetBoot:
         remove_files(self._site, machine)
 
     async def adopt(self) -> None:
-        """Make the servers what the records say. One that cannot be started is started with the next machine."""
+        """Make the servers what the records say. Those that cannot be started are tried again."""
         for network in self._networks:
             try:
                 await self._settle(network)
@@ -64,6 +66,7 @@ class NetBoot:
     async def stop(self) -> None:
         """End all servers; machines stay on record."""
         for network in self._networks:
+            self._reviving.leave(network.name)
             async with self._locks[network.name]:
                 await self._servers(network).stop()
 
@@ -72,6 +75,10 @@ class NetBoot:
             if network.name in names:
                 await self._settle(network)
 
+    async def _revive(self, name: str) -> None:
+        if network := self._networks.find(name):
+            await self._settle(network)
+
     async def _settle(self, network: NetworkRecord) -> None:
         async with self._locks[network.name]:
             clients = list(find_clients(self._site, network))
@@ -79,10 +86,21 @@ class NetBoot:
             if not clients:
                 await servers.stop()
                 return
-            told = describe_network(self._site, network)
-            options = plan_dnsmasq(told, TOLD / HOSTS, TOLD / OPTIONS, FILES)
-            hands_out = any(one.file for one in clients)
-            await servers.start(options, Told(dump_hosts(clients), dump_options(told, clients)), hands_out=hands_out)
+            for what in servers.lost:
+                text = f"the server for {what} of network {network.name} ended; another one is started"
+                self._site.events.publish("network.boot", network.name, text)
+            try:
+                await self._start(network, servers, clients)
+            except WeftError:
+                self._reviving.revive(network.name)
+                raise
+            self._reviving.watch(network.name, servers.servants)
+
+    async def _start(self, network: NetworkRecord, servers: BootServers, clients: Collection[BootClient]) -> None:
+        told = describe_network(self._site, network)
+        options = plan_dnsmasq(told, TOLD / HOSTS, TOLD / OPTIONS, FILES)
+        hands_out = any(one.file for one in clients)
+        await servers.start(options, Told(dump_hosts(clients), dump_options(told, clients)), hands_out=hands_out)
 
     def _servers(self, network: NetworkRecord) -> BootServers:
         """They are who the network's name server is: whoever has the gateway's address."""

@@ -64,6 +64,8 @@ async def test_a_part_can_be_attached_to(api: FakeApi) -> None:
     assert await part.root.walk("..") is part.root
     with pytest.raises(NinepError, match="file does not exist"):
         await FabricTree(api).attach("glenda", "machine/db")
+    with pytest.raises(NinepError, match="not a directory"):
+        await FabricTree(api).attach("glenda", "machine/web/ctl")
 
 
 ORDERS: list[tuple[str, str, str, Any]] = [

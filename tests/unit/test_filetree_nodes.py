@@ -81,6 +81,7 @@ async def test_a_part_is_a_root_of_its_own_with_the_same_qids() -> None:
     a.uproot()
     assert (a.qid, (await a.walk("b")).qid) == before
     assert await a.walk("..") is a
+    assert (await a.stat()).name == "/"
 
 
 async def test_what_is_listed() -> None:
@@ -112,7 +113,8 @@ async def test_a_text_stays_what_it_was_when_it_was_opened() -> None:
     assert await opened.read(0, 2) + await opened.read(2, 100) == b"one\n"
     assert await opened.read(4, 100) == b""
     assert (await file.stat()).mode == 0o400
-    for mode in (WRITES, BOTH, OpenMode(Access.READ, truncate=True), OpenMode(Access.READ, remove_on_close=True)):
+    emptying, removing = OpenMode(Access.READ, truncate=True), OpenMode(Access.READ, remove_on_close=True)
+    for mode in (WRITES, BOTH, OpenMode(Access.EXEC), emptying, removing):
         with pytest.raises(NinepError, match="permission denied"):
             await file.open(mode)
 

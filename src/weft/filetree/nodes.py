@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
 
-from weft.ninep.tree import Node, OpenDir, OpenFile, refuse_writing
-from weft.ninep.words import NOT_FOUND, PERMISSION, Mode, NinepError, OpenMode, Qid, Stat, StatChange
+from weft.ninep.tree import Node, OpenDir, OpenFile
+from weft.ninep.words import NOT_FOUND, PERMISSION, Access, Mode, NinepError, OpenMode, Qid, Stat, StatChange
 
 OWNER = "weft"
 _BEGAN = int(time.time())
 """The time that all files have: there is no other that is true of something made up."""
-READ, WRITE, READ_WRITE = 0o400, 0o200, 0o600
+READ, WRITE, READ_WRITE, EXECUTE = 0o400, 0o200, 0o600, 0o100
 LIST, CHANGE = 0o500, 0o700
 """Modes of directories: one that is only looked at, and one in which things are made or removed."""
 
@@ -40,9 +40,11 @@ class Entry(Node):
         return Qid(Mode.qid_type(self.mode), 0, int.from_bytes(digest, "big"))
 
     def uproot(self) -> None:
-        """From now on it is the root of what somebody has attached to: `..` leads nowhere else. Its qid stays."""
+        """From now on it is the root of what somebody has attached to: it is called `/`, and `..` leads nowhere else.
+        Its qid stays.
+        """
         assert self.qid
-        self.parent = None
+        self.parent, self.name = None, "/"
 
     def describe(self) -> Stat:
         """Its stat, which takes no waiting."""
@@ -54,8 +56,8 @@ class Entry(Node):
 
     def refuse(self, mode: OpenMode) -> None:
         """Raises NinepError if its mode is against opening it so."""
-        refuse_writing(self, mode)
         wanted = (READ if mode.reads else 0) | (WRITE if mode.writes else 0)
+        wanted |= EXECUTE if mode.access is Access.EXEC else 0
         if wanted & ~self.mode or mode.remove_on_close:
             raise NinepError(PERMISSION)
 

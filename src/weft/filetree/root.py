@@ -12,10 +12,11 @@ from weft.filetree.files import commands, text
 from weft.filetree.host import host_files
 from weft.filetree.kinds import Kind, kind_folder
 from weft.filetree.machines import clone_file, machine_folder
-from weft.filetree.nodes import Entry, Fixed, Make
+from weft.filetree.nodes import Fixed, Folder, Make
 from weft.filetree.room import Room
 from weft.filetree.views import dump_link, dump_status
 from weft.ninep.tree import Node
+from weft.ninep.words import NOT_DIR, NinepError
 
 
 class FabricTree:
@@ -43,7 +44,8 @@ class FabricTree:
         node: Node = Fixed(None, "/", self.files())
         for name in filter(None, aname.split("/")):
             node = await node.walk(name)
-        assert isinstance(node, Entry)
+        if not isinstance(node, Folder):
+            raise NinepError(NOT_DIR)
         node.uproot()
         return node
 

@@ -14,9 +14,7 @@ from weft.ninep.cursor import Malformed
 from weft.ninep.driving import Ended, begin
 from weft.ninep.messages import Message, Reply, Rerror, Rflush
 from weft.ninep.session import Session
-from weft.ninep.words import NinepError
-
-INTERRUPTED = "interrupted"
+from weft.ninep.words import INTERRUPTED, NinepError
 
 logger = logging.getLogger(__name__)
 
@@ -73,12 +71,14 @@ class Requests:
 
         A flush cannot be refused (flush(5)): one that makes no sense raises Malformed.
         """
+        if tag in self._waiting:
+            raise Malformed("the tag of a flush is in use")
         old = self._waiting.get(oldtag)
         if old is None:
             self._reply(tag, Rflush())
             return
-        if tag in self._waiting or len(self._waiting) >= 2 * self._limit:
-            raise Malformed("the tag of a flush is in use, or there are too many")
+        if len(self._waiting) >= 2 * self._limit:
+            raise Malformed("too many flushes wait")
         flush = self._waiting[tag] = Waiting(tag)
         old.flushes.append(flush)
         old.cancel()

@@ -2,6 +2,7 @@
 connection's.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -37,10 +38,12 @@ from weft.ninep.messages import (
     Twstat,
 )
 from weft.ninep.stats import parse_change, refuse_fixed, touches_fixed
-from weft.ninep.tree import Node, Tree, refuse_writing
+from weft.ninep.tree import Node, Tree
 from weft.ninep.words import (
     BAD_OFFSET,
+    INTERRUPTED,
     IS_DIR,
+    MODE_BITS,
     NO_FID,
     NOT_DIR,
     Access,
@@ -52,7 +55,6 @@ from weft.ninep.words import (
 
 NEEDS_AUTH = "authentication required"
 NO_AUTH = "authentication not required"
-_PERM_BITS = 0o777 | Mode.DIR | Mode.APPEND | Mode.EXCLUSIVE | Mode.TMP
 _MAX_OFFSET = (1 << 63) - 1
 """Where files end for every kernel."""
 
@@ -137,7 +139,8 @@ class Session:
         fid, mode = self._fids.get(request.fid), OpenMode.of(request.mode)
         fid.want_unused()
         async with fid:
-            refuse_writing(fid.node, mode)
+            if fid.node.qid.is_dir:
+                refuse_changing(mode)
             file = await fid.node.open(mode)
             fid.set_open(file, mode)
             return Ropen(file.node.qid, self.iounit)
@@ -175,8 +178,12 @@ class Session:
             return Rclunk()
 
     async def _carry_remove(self, request: Tremove) -> Reply:
+        """Flushed, it has failed: without an answer the client would think that its fid is still there (flush(5))."""
         async with self._fids.take(request.fid) as fid:
-            await fid.node.remove()
+            try:
+                await fid.node.remove()
+            except asyncio.CancelledError:
+                raise NinepError(INTERRUPTED) from None
             fid.removed = True
             return Rremove()
 
@@ -185,12 +192,14 @@ class Session:
             return Rstat(await fid.node.stat())
 
     async def _carry_wstat(self, request: Twstat) -> Reply:
-        fid, asked = self._fids.get(request.fid), request.stat
-        if asked.name:
-            refuse_name(asked.name)
-        async with fid:
+        async with self._fids.get(request.fid) as fid:
+            asked = request.stat
             if touches_fixed(asked):
-                refuse_fixed(asked, await fid.node.stat())
+                now = await fid.node.stat()
+                refuse_fixed(asked, now)
+                asked = asked.named("") if asked.name == now.name else asked  # a root is called `/`, which is no name
+            if asked.name:
+                refuse_name(asked.name)
             await fid.node.wstat(parse_change(asked))
             return Rwstat()
 
@@ -226,9 +235,15 @@ def refuse_creating(folder: Node, request: Tcreate, mode: OpenMode) -> None:
     if not folder.qid.is_dir:
         raise NinepError(NOT_DIR)
     refuse_name(request.name)
-    if request.perm & ~_PERM_BITS:
+    if request.perm & ~MODE_BITS:
         raise NinepError("invalid permissions")
-    if request.perm & Mode.DIR and mode.writes:
+    if request.perm & Mode.DIR:
+        refuse_changing(mode)
+
+
+def refuse_changing(mode: OpenMode) -> None:
+    """A directory is only ever read. Raises NinepError."""
+    if mode.writes or mode.remove_on_close:
         raise NinepError(IS_DIR)
 
 

@@ -3,7 +3,7 @@
 from struct import Struct
 
 from weft.ninep.cursor import U16, Cursor, Malformed, dump_numbers, dump_text, make_qid
-from weft.ninep.words import Mode, NinepError, Qid, QidType, Stat, StatChange
+from weft.ninep.words import MODE_BITS, Mode, NinepError, Qid, QidType, Stat, StatChange
 
 _FIXED = Struct("<HIBIQIIIQ")
 """type, dev, qid, mode, atime, mtime, length: all that is before the texts."""
@@ -99,20 +99,25 @@ def touches_fixed(asked: Stat) -> bool:
 
     Who has changed it is not looked at: Linux says there who renames it.
     """
-    fixed = (asked.type, asked.dev, asked.qid, asked.uid)
-    return fixed != (_U16, _U32, UNTOUCHED.qid, "") or asked.mode != _U32
+    fixed = (asked.type, asked.dev, asked.qid, asked.uid, asked.mode)
+    return fixed != (UNTOUCHED.type, UNTOUCHED.dev, UNTOUCHED.qid, UNTOUCHED.uid, UNTOUCHED.mode)
 
 
 def refuse_fixed(asked: Stat, now: Stat) -> None:
     """Raises NinepError where a Twstat would change what is fixed: whether it is a directory, too."""
     pairs = (
-        ("type", asked.type, now.type, _U16),
-        ("dev", asked.dev, now.dev, _U32),
-        ("qid", asked.qid, now.qid, UNTOUCHED.qid),
-        ("uid", asked.uid, now.uid, ""),
+        ("type", asked.type, now.type, UNTOUCHED.type),
+        ("dev", asked.dev, now.dev, UNTOUCHED.dev),
+        ("qid", asked.qid.type, now.qid.type, UNTOUCHED.qid.type),
+        ("qid", asked.qid.version, now.qid.version, UNTOUCHED.qid.version),
+        ("qid", asked.qid.path, now.qid.path, UNTOUCHED.qid.path),
+        ("uid", asked.uid, now.uid, UNTOUCHED.uid),
     )
-    for name, wanted, have, untouched in pairs:
-        if wanted not in (have, untouched):
+    for name, wanted, have, alone in pairs:
+        if wanted not in (have, alone):
             raise NinepError(f"wstat cannot change {name}")
-    if asked.mode != _U32 and (asked.mode ^ now.mode) & Mode.DIR:
-        raise NinepError("wstat cannot change whether it is a directory")
+    if asked.mode != UNTOUCHED.mode:
+        if (asked.mode ^ now.mode) & Mode.DIR:
+            raise NinepError("wstat cannot change whether it is a directory")
+        if asked.mode & ~(now.mode | MODE_BITS):
+            raise NinepError("invalid permissions")

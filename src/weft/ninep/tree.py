@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from weft.ninep.words import (
-    IS_DIR,
     NOT_DIR,
     PERMISSION,
     NinepError,
@@ -72,7 +71,9 @@ class Node(ABC):
 
     @abstractmethod
     async def open(self, mode: OpenMode) -> OpenFile:
-        """Open it, if the user of its attach may. A directory gives an `OpenDir`, and is only ever read."""
+        """Open it, if the user of its attach may. A directory gives an `OpenDir`, and is only ever read: the server has
+        seen to that, here and in `create`.
+        """
 
     async def create(self, name: str, perm: int, mode: OpenMode) -> OpenFile:
         """Make a file, or with `Mode.DIR` in `perm` a directory, and open it. It must not be there yet."""
@@ -96,9 +97,3 @@ class Tree(Protocol):
 
     async def attach(self, user: str, aname: str) -> Node:
         """The root, for a user, of the part called `aname`; empty is the whole. Raises NinepError."""
-
-
-def refuse_writing(node: Node, mode: OpenMode) -> None:
-    """A directory is only ever read. Raises NinepError."""
-    if node.qid.is_dir and (mode.writes or mode.remove_on_close):
-        raise NinepError(IS_DIR)

@@ -40,6 +40,10 @@ class Mode(IntFlag):
         return QidType(mode >> 24 & 0xEC)
 
 
+MODE_BITS = 0o777 | Mode.DIR | Mode.APPEND | Mode.EXCLUSIVE | Mode.TMP
+"""All that a file can be given (stat(5))."""
+
+
 class Access(IntEnum):
     """What a file is opened for: the low two bits of an open's mode. `EXEC` is reading what is to be run."""
 
@@ -147,7 +151,7 @@ class NinepError(Exception):
 def shorten(text: str) -> str:
     """One line of at most MAX_ERROR bytes, whole characters."""
     line = " ".join(text.split()) or "error"
-    return line.encode()[:MAX_ERROR].decode(errors="ignore")
+    return line.encode(errors="replace")[:MAX_ERROR].decode(errors="ignore")
 
 
 NOT_FOUND = "file does not exist"
@@ -160,4 +164,5 @@ IN_USE = "file in use"
 NOT_EMPTY = "directory is not empty"
 READ_ONLY = "read only file system"
 BAD_OFFSET = "illegal offset"
+INTERRUPTED = "interrupted"
 """Texts that Plan 9's own servers use: programs look for them, and Linux knows errno by them (net/9p/error.c)."""

@@ -55,11 +55,11 @@ class FolderNode(Node):
         return self._root.stat(self._root.look(self._place), b"" if self._place is self._top else self._place.name)
 
     async def walk(self, name: str) -> "FolderNode":
+        if not self._facts.is_dir:
+            raise NinepError(NOT_DIR)
         if name == "..":
             above = self._place if self._place is self._top else self._place.parent
             return self._at(above, self._root.look(above))
-        if not self._facts.is_dir:
-            raise NinepError(NOT_DIR)
         raw = parse_name(name)
         with self._root.directory(self._place) as fd:
             return self._at(self._place.below(raw), look_served(fd, raw))
@@ -128,7 +128,7 @@ class FolderNode(Node):
             os.unlink(place.name, dir_fd=directory)
             raise
 
-    def _create_directory(self, directory: int, place: Place, perm: int, mode: OpenMode) -> FolderListing:
-        if mode.writes or mode.remove_on_close:
-            raise NinepError(IS_DIR)
-        return FolderListing(self._at(place, make_directory(directory, place.name, perm)), self._root, place)
+    def _create_directory(self, directory: int, place: Place, perm: int, _mode: OpenMode) -> FolderListing:
+        facts = make_directory(directory, place.name, perm)
+        self._root.uses.mark(facts.number, perm)
+        return FolderListing(self._at(place, facts), self._root, place)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from weft.ninep.driving import finish
 from weft.ninep.folder.errors import translating
 from weft.ninep.folder.facts import LAST_OFFSET, Facts, read_facts
 from weft.ninep.folder.places import Place, find_name
@@ -31,8 +32,9 @@ def plan_flags(mode: OpenMode, marks: int) -> int:
 class FolderFile(OpenFile):
     """A file that is open, by a descriptor of its own.
 
-    What may take long is done in a thread. A client that does not wait for it any more leaves the thread alone: the
-    descriptor is closed when the last one is done, and not before, for its number would be another file's then.
+    What may take long is done in a thread. A client that does not wait for a read any more leaves the thread alone: the
+    descriptor is closed when the last one is done, and not before, for its number would be another file's then. A write
+    that has begun is waited for in any case: it must not come after what is written when it was flushed.
     """
 
     def __init__(self, node: Node, root: Root, fd: int, mode: OpenMode) -> None:
@@ -70,6 +72,7 @@ class FolderFile(OpenFile):
             raise NinepError(PERMISSION)
         if offset > LAST_OFFSET:
             return b""
+        count = min(count, LAST_OFFSET - offset)
         with translating:
             data = self._read_at_once(offset, count)
             if data is None:
@@ -110,7 +113,7 @@ class FolderFile(OpenFile):
         work = asyncio.get_running_loop().run_in_executor(None, act)
         self._working.add(work)
         work.add_done_callback(self._end_change if changes else self._end_work)
-        return await asyncio.shield(work)
+        return await (finish(_result(work)) if changes else asyncio.shield(work))
 
     def _end_change(self, work: asyncio.Future[Any]) -> None:
         self._root.uses.change(self._number)
@@ -125,6 +128,10 @@ class FolderFile(OpenFile):
         if self._closing and not self._working:
             self._closing = False
             os.close(self._fd)
+
+
+async def _result(work: "asyncio.Future[Done]") -> Done:
+    return await work
 
 
 class FolderListing(OpenDir):

@@ -40,9 +40,13 @@ class Contents:
 
     def charge(self, size: int) -> None:
         """Raises NinepError when there is no room for so many bytes more. They may be given back as less than none."""
+        self.want_room(size)
+        self.used += size
+
+    def want_room(self, size: int) -> None:
+        """Raises NinepError when there is no room for so many bytes more."""
         if size > 0 and self.used + size > self._limit:
             raise NinepError(FULL)
-        self.used += size
 
     def stat(self, id: int) -> tuple[int, int] | None:
         """How long the content of a file is, and when it was changed."""

@@ -68,10 +68,10 @@ class Live:
 
     def truncate(self, length: int, user: str) -> None:
         """Cut it, or make it longer by zeros. Raises NinepError when there is no room, OSError."""
-        if not length and self._fd is None:
-            fd = self._begin_empty(user)
-        else:
-            fd = self._fd if self._fd is not None else self._copy(user)
+        fd = self._fd
+        if fd is None:
+            self._contents.want_room(length)  # before anything is changed
+            fd = self._copy(user) if length else self._begin_empty(user)
         self._contents.charge(length - self.size)
         self.size = length
         try:

@@ -139,13 +139,13 @@ class Overlay:
         elif record.owns_content:
             self._contents.remove(record.id)
 
-    def change(self, record: Record, changed: Record, user: str) -> None:
-        """Have another name, mode, time or group on record."""
+    def change(self, record: Record, changed: Record, user: str, *, timed: bool = False) -> None:
+        """Have another name, mode, time or group on record; `timed`: the time was asked for."""
         with self.changes.together():
             self.changes.put(changed)
             if changed.name != record.name:
                 self.changes.put(self.get(record.parent).touched(self._now(), user))
-        if changed.owns_content and changed.mtime != record.mtime:
+        if timed and changed.owns_content:
             self._contents.set_time(record.id, changed.mtime)
 
     def sync(self, record: Record) -> None:

@@ -13,11 +13,12 @@ from weft.ninep.overlay.changes import Record
 from weft.ninep.overlay.live import Live
 from weft.ninep.overlay.merged import Overlay
 from weft.ninep.pack import ROOT
-from weft.ninep.tree import Node, OpenDir, OpenFile, refuse_writing
+from weft.ninep.tree import Node, OpenDir, OpenFile
 from weft.ninep.words import (
     EXISTS,
     IS_DIR,
     MAX_NAME,
+    MODE_BITS,
     NOT_DIR,
     NOT_FOUND,
     PERMISSION,
@@ -33,7 +34,6 @@ from weft.ninep.words import (
 
 _READ, _WRITE, _EXEC = 4, 2, 1
 _NEEDED = {Access.READ: _READ, Access.WRITE: _WRITE, Access.READ_WRITE: _READ | _WRITE, Access.EXEC: _EXEC}
-_KEPT = Mode.DIR | Mode.APPEND | Mode.EXCLUSIVE | Mode.TMP | 0o777
 _BROKEN = "i/o error"
 
 
@@ -45,17 +45,22 @@ class RootTree:
 
     async def attach(self, user: str, aname: str) -> Node:
         check_text(user)
-        node: Node = RootNode(self._overlay, ROOT, user or "none", self._read_only)
+        node = RootNode(self._overlay, ROOT, user or "none", self._read_only)
         for name in filter(None, aname.split("/")):
             node = await node.walk(name)
-        return node
+        return node.as_root()
 
 
 class RootNode(Node):
-    """A file by its number."""
+    """A file by its number. `top` is that of the root of its attach, where `..` ends."""
 
-    def __init__(self, overlay: Overlay, id: int, user: str, read_only: bool) -> None:
-        self._overlay, self.id, self.user, self._read_only = overlay, id, user, read_only
+    def __init__(self, overlay: Overlay, id: int, user: str, read_only: bool, top: int = ROOT) -> None:
+        self._overlay, self.id, self.user, self._read_only, self._top = overlay, id, user, read_only, top
+
+    def as_root(self) -> "RootNode":
+        """The same as the root of an attach. Raises NinepError for what is no directory."""
+        with explained():
+            return RootNode(self._overlay, self._get_folder(0).id, self.user, self._read_only, self.id)
 
     @property
     def qid(self) -> Qid:
@@ -64,13 +69,14 @@ class RootNode(Node):
 
     async def stat(self) -> Stat:
         with explained():
-            return self._overlay.stat(self._get())
+            stat = self._overlay.stat(self._get())
+            return stat.named("/") if self.id == self._top else stat
 
-    async def walk(self, name: str) -> Node:
+    async def walk(self, name: str) -> "RootNode":
         with explained():
             folder = self._get_folder(_EXEC)
             if name == "..":
-                return self._at(folder.parent)
+                return self._at(self.id if self.id == self._top else folder.parent)
             if (found := self._overlay.find_child(folder, name)) is None:
                 raise NinepError(NOT_FOUND)
             return self._at(found.id)
@@ -78,7 +84,6 @@ class RootNode(Node):
     async def open(self, mode: OpenMode) -> OpenFile:
         with explained():
             record = self._get()
-            refuse_writing(self, mode)
             if mode.writes or mode.remove_on_close:
                 self._check_writable()
             _check(record, _NEEDED[mode.access] | (_WRITE if mode.truncate else 0))
@@ -93,9 +98,7 @@ class RootNode(Node):
             folder = self._get_folder(_WRITE)
             self._check_writable()
             check_name(name)
-            asked, shared = perm & _KEPT, 0o777 if perm & Mode.DIR else 0o666
-            if asked & Mode.DIR and (mode.writes or mode.remove_on_close):
-                raise NinepError(IS_DIR)
+            asked, shared = perm & MODE_BITS, 0o777 if perm & Mode.DIR else 0o666
             # open(5): a new file has no permission, of those that it shares with folders, that its folder lacks.
             allowed = asked & (~shared | (folder.mode & shared))
             record = self._overlay.create(folder, name, allowed, self.user)
@@ -117,11 +120,11 @@ class RootNode(Node):
                 return
             self._check_writable()
             changed = self._plan_change(record, change)
-            if change.length is not None and not record.is_dir:
+            if change.length not in (None, self._overlay.stat(record).length):
                 record = self._cut(record, change.length)
                 changed = replace(changed, base=record.base, muid=record.muid, version=record.version)
-            if changed != record:
-                self._overlay.change(record, changed, self.user)
+            if changed != record or change.mtime is not None:
+                self._overlay.change(record, changed, self.user, timed=change.mtime is not None)
 
     def _plan_change(self, record: Record, change: StatChange) -> Record:
         """What is to be on record; raises NinepError for what may not be."""
@@ -135,7 +138,7 @@ class RootNode(Node):
         if change.mode is not None:
             if (change.mode ^ record.mode) & Mode.DIR:
                 raise NinepError("a file cannot become a directory, or the other way round")
-            changed = replace(changed, mode=change.mode & _KEPT)
+            changed = replace(changed, mode=change.mode & MODE_BITS)
         if change.length is not None:
             if record.is_dir and change.length:
                 raise NinepError(IS_DIR)
@@ -167,7 +170,7 @@ class RootNode(Node):
         return RootFile(self, self._overlay, live, appends=bool(record.mode & Mode.APPEND))
 
     def _at(self, id: int) -> "RootNode":
-        return RootNode(self._overlay, id, self.user, self._read_only)
+        return RootNode(self._overlay, id, self.user, self._read_only, self._top)
 
     def _get(self) -> Record:
         return self._overlay.get(self.id)
@@ -185,7 +188,7 @@ class RootNode(Node):
 
     def _check_parent(self, record: Record) -> None:
         """Whether its name may go, or become another one."""
-        if record.id == ROOT:
+        if record.id in (ROOT, self._top):
             raise NinepError(PERMISSION)
         _check(self._overlay.get(record.parent), _WRITE)
 

@@ -8,21 +8,16 @@ from weft.filetree import reach
 from weft.filetree.consoles import CONTROLS as CONSOLE
 from weft.filetree.fabric_files import PATH
 from weft.filetree.floppies import CLIENT
-from weft.filetree.grammar import Grammar
 from weft.filetree.programs import COMMANDS as PROGRAM
 
 
 def dump_commands() -> str:
     """A row per command, by the files that take it."""
-    rows = [
-        (f"`{file}`", f"`{Grammar(word, command.usage)}`", command.text)
-        for file, commands in reach.CONTROLS.items()
-        for word, command in commands.items()
-    ]
-    rows += [("`file/N/ctl`", f"`{PATH}`", "Where it would be on the daemon's host, for the paths in it.")]
-    rows += [("`machine/NAME/firewall/clone`", f"`{CLIENT.usage}`", "Adds a client; the answer is its file.")]
-    rows += [("`machine/NAME/consctl`", f"`{grammar}`", "") for grammar in CONSOLE.values()]
-    rows += [("`machine/NAME/exec/N/ctl`", f"`{grammar}`", "") for grammar in PROGRAM.values()]
+    commands = [(file, command.grammar) for file, table in reach.CONTROLS.items() for command in table.values()]
+    commands += [("file/N/ctl", PATH), ("machine/NAME/firewall/clone", CLIENT)]
+    commands += [("machine/NAME/consctl", grammar) for grammar in CONSOLE.values()]
+    commands += [("machine/NAME/exec/N/ctl", grammar) for grammar in PROGRAM.values()]
+    rows = [(f"`{file}`", f"`{grammar}`", grammar.text) for file, grammar in commands]
     return dump_table(("file", "command", "meaning"), rows)
 
 

@@ -136,6 +136,10 @@ def test_what_is_no_address_and_where_nobody_is(server: Server, tmp_path: Path) 
     assert (ran.status, "address 'localhost:5640' is neither tcp!HOST!PORT nor unix!PATH" in ran.err) == (2, True)
     ran = server.weft("9p", "ls", "-a", f"unix!{tmp_path}/none")
     assert (ran.status, ran.err) == (1, f"weft: unavailable: unix!{tmp_path}/none: No such file or directory\n")
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        nobody = f"tcp!127.0.0.1!{sock.getsockname()[1]}"
+    ran = server.weft("9p", "ls", "-a", nobody)
+    assert (ran.status, ran.err) == (1, f"weft: unavailable: {nobody}: Connection refused\n")
 
 
 # As processes
@@ -183,6 +187,7 @@ def test_serving_until_it_is_enough(tmp_path: Path, env: dict[str, str], number:
         for more in ([], ["--secret-file", str(secret)]):
             refused = run_weft(env, *read, *more)
             assert (refused.returncode, refused.stdout) == (1, b"")
+            assert refused.stderr.startswith(b"weft: forbidden: ")
         process.send_signal(number)
         process.communicate(timeout=LIMIT)
     assert process.returncode == (130 if number is signal.SIGINT else 0)

@@ -185,7 +185,7 @@ async def test_what_is_known_of_a_machine(api: FakeApi, tree: Walks) -> None:
     assert await log.read(0, 100) == b"Linux\n\xff\n"
     first, second = (await tree.cat("machine/web/stats")).splitlines()
     assert first.split() == ["web", "1", "1500", "5", "0", "4", "3", "2", "1", "0"]
-    assert split_words(second) == ["nic lan", "0", "7", "8", "0"]
+    assert split_words(second) == ["nic", "lan", "0", "7", "8", "0"]
     assert await tree.cat("machine/web/elastic") == "quiet\n"
     assert json.loads(await tree.cat("machine/web/view")) == WEB
 
@@ -354,9 +354,13 @@ async def test_what_is_said_has_an_end(api: FakeApi, tree: Walks) -> None:
 
 async def test_settings(api: FakeApi, tree: Walks) -> None:
     settings = [{"name": "lan.mtu", "value": 1400}, {"name": "rules", "value": ["allow tcp 80,443", "drop"]}]
+    settings += [{"name": "sets", "value": None}, {"name": "zones", "value": []}]
     api.on("GET", "/v1/machines/web/config", {"settings": settings})
     api.on("GET", "/v1/machines/web/config/export", b"a = 1\n")
-    assert await tree.cat("machine/web/floppy/settings") == "lan.mtu=1400\n'rules+=allow tcp 80,443'\nrules+=drop\n"
+    assert (
+        await tree.cat("machine/web/floppy/settings")
+        == "lan.mtu=1400\n'rules+=allow tcp 80,443'\nrules+=drop\nzones=\n"
+    )
     assert await tree.cat("machine/web/floppy/settings.toml") == "a = 1\n"
     await tree.echo("set trial=30 lan.mtu=1300 rules+=drop", "machine/web/floppy/ctl")
     await tree.echo("unset lan.mtu", "machine/web/floppy/ctl")

@@ -13,7 +13,7 @@ from weft.filetree.grammar import Grammar
 from weft.filetree.nodes import CHANGE, Entry, Fixed, Listed, Make
 from weft.filetree.pipes import LIMIT, Pipe
 from weft.filetree.streams import stream
-from weft.filetree.words import dump_row, join_words, split_words
+from weft.filetree.words import dump_pair, dump_row, join_words, split_words
 from weft.ninep.tree import OpenDir
 from weft.ninep.words import Access, Mode, NinepError, OpenMode, StatChange
 
@@ -57,6 +57,13 @@ def test_a_quote_without_an_end() -> None:
 
 def test_rows_have_fixed_columns() -> None:
     assert dump_row(["web", 64, None, "x y"]) == f"{'web':<28} {'64':>11} {'-':<28} 'x y'\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "pair"), [("x y", "k=x y"), (["a", 1], "k=a,1"), ([], "k="), (None, "k=null"), (2, "k=2")]
+)
+def test_pairs(value: object, pair: str) -> None:
+    assert dump_pair("k", value) == pair
 
 
 async def test_walking() -> None:

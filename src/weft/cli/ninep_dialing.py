@@ -111,10 +111,14 @@ def telling(where: str) -> Iterator[None]:
 
 def translate(text: str, where: str) -> WeftError:
     """By its text: 9P has no codes. The fabric's tree puts its own before the text."""
+    from weft.ninep.auth import FAILED
+    from weft.ninep.session import NEEDS_AUTH
     from weft.ninep.words import EXISTS, NOT_FOUND, PERMISSION
 
     code, _, rest = text.partition(": ")
     if code in ERRORS and rest:
         return ERRORS[code](f"{where}: {rest}")
-    kinds: dict[str, type[WeftError]] = {NOT_FOUND: NotFound, EXISTS: Exists, PERMISSION: Forbidden}
+    if text == NEEDS_AUTH:
+        return Forbidden(f"{where}: {text}", hint="--secret-file FILE proves to have its secret")
+    kinds: dict[str, type[WeftError]] = {NOT_FOUND: NotFound, EXISTS: Exists, PERMISSION: Forbidden, FAILED: Forbidden}
     return kinds.get(text, WrongState)(f"{where}: {text}")

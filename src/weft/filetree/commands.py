@@ -33,6 +33,10 @@ class Command:
     ask: Callable[[Client, Any, Given], object]
     first: Callable[[Client, str], object] | None = None
 
+    @property
+    def grammar(self) -> Grammar:
+        return Grammar(self.word, self.usage, self.text)
+
 
 def table(*commands: Command) -> Mapping[str, Command]:
     """Commands by their words."""
@@ -44,7 +48,7 @@ def runs(api: Api, commands: Mapping[str, Command], subject: str = "") -> Run:
 
     async def run(words: list[str]) -> None:
         command = find(commands, words[0])
-        given = Grammar(command.word, command.usage).read(words[1:])
+        given = command.grammar.read(words[1:])
         if (first := command.first) is not None:
             given = {**given, "before": await ask(api, lambda client: first(client, subject))}
         await ask(api, lambda client: command.ask(client, subject, given))

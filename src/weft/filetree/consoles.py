@@ -18,10 +18,10 @@ from weft.ninep.words import NinepError, OpenMode
 CONTROLS = {
     command.word: command
     for command in (
-        Grammar("rawon", ""),
-        Grammar("rawoff", ""),
-        Grammar("size", "ROWS COLUMNS"),
-        Grammar("signal", "SIGNAL"),
+        Grammar("rawon", "", "What is typed is not echoed any more."),
+        Grammar("rawoff", "", "It is a terminal again, of 24 lines and 80 columns."),
+        Grammar("size", "ROWS COLUMNS", "Says how large the terminal is."),
+        Grammar("signal", "SIGNAL", "Sends a signal to what has the console."),
     )
 }
 """What `consctl` takes."""

@@ -27,7 +27,7 @@ from weft.ninep.words import NinepError
 
 UP, DOWN = "[agree] [build] [pull] [rooms=ROOMS]", "[agree] [volumes] [rooms=ROOMS]"
 """ROOMS have commas between them. `agree`: to restarts, and to what is lost."""
-PATH = Grammar("path", "PATH")
+PATH = Grammar("path", "PATH", "Where it would be on the daemon's host, for the paths in it.")
 
 
 class FabricFile:
@@ -60,7 +60,7 @@ class FabricFile:
             self.path = PATH.read(words[1:])["path"]
             return
         command: Command = find(FILE, words[0])
-        given = Grammar(command.word, command.usage).read(words[1:])
+        given = command.grammar.read(words[1:])
         self._report = (await ask(self._api, lambda client: command.ask(client, self, given)))["steps"]
         _refuse_failure(self._report)
 

@@ -13,10 +13,10 @@ from weft.filetree.machine_commands import FIREWALL, SETTINGS
 from weft.filetree.nodes import Fixed, Make
 from weft.filetree.specs import dump_pairs
 from weft.filetree.streams import stream
-from weft.filetree.words import join_words
+from weft.filetree.words import dump_pair, join_words
 
 BY = "a file"
-CLIENT = Grammar("", "PEER [address=ADDRESS] [endpoint=PLACE]")
+CLIENT = Grammar("", "PEER [address=ADDRESS] [endpoint=PLACE]", "Adds a client; the answer is its file.")
 """What is written to a firewall's `clone`; the answer is a file for wg-quick, with a private key."""
 
 
@@ -72,15 +72,12 @@ async def _dump_log(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def dump_settings(view: Mapping[str, Any]) -> str:
-    """A line for each, as `set` in `ctl` takes it: KEY=VALUE, or KEY+=ITEM for each item of a list."""
-    pairs = [pair for setting in view["settings"] for pair in dump_pairs(setting["name"], setting["value"])]
+    """A line for each that has a value, as `set` in `ctl` takes it: KEY=VALUE, or KEY+=ITEM for each item of a list."""
+    given = [(setting["name"], setting["value"]) for setting in view["settings"] if setting["value"] is not None]
+    pairs = [pair for name, value in given for pair in dump_pairs(name, value)]
     return "".join(f"{join_words([pair])}\n" for pair in pairs)
 
 
 def dump_rows(rows: list[Mapping[str, Any]]) -> str:
     """A line for each, of KEY=VALUE."""
-    return "".join(join_words(f"{key}={_dump(value)}" for key, value in row.items()) + "\n" for row in rows)
-
-
-def _dump(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return "".join(join_words(dump_pair(key, value) for key, value in row.items()) + "\n" for row in rows)

@@ -55,10 +55,11 @@ class Slot:
 
 @dataclass(frozen=True)
 class Grammar:
-    """What a command of this name takes."""
+    """What a command of this name takes. `text` says what it does."""
 
     word: str
     usage: str
+    text: str = ""
 
     @cached_property
     def slots(self) -> Sequence[Slot]:
@@ -96,7 +97,7 @@ class Grammar:
         return found
 
     def __str__(self) -> str:
-        return f"{self.word} {self.usage}".rstrip()
+        return f"{self.word} {self.usage}".strip()
 
 
 _EMPTY: Mapping[str, Any] = {"value": None, "option": None, "flag": False, "rest": ()}

@@ -16,7 +16,6 @@ from weft.client.client import Client
 from weft.filetree.api import Api
 from weft.filetree.commands import Command, ask, find, runs
 from weft.filetree.files import commands, opened, text, write_commands
-from weft.filetree.grammar import Grammar
 from weft.filetree.nodes import CHANGE, READ_WRITE, Entry, Fixed, Listed, Make
 from weft.filetree.views import View, dump_json
 from weft.ninep.tree import OpenFile
@@ -120,7 +119,7 @@ class OpenClone(OpenFile):
             return
         making = {word: command for word, command in self._kind.whole.items() if word in MAKING}
         command = find(making, words[0])
-        name = Grammar(command.word, command.usage).read(words[1:])["name"]
+        name = command.grammar.read(words[1:])["name"]
         await runs(self._api, making)(words)
         self._name = name
 

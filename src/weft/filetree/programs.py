@@ -33,12 +33,12 @@ LONGEST = 1 << 16
 COMMANDS = {
     grammar.word: grammar
     for grammar in (
-        Grammar("run", "PROGRAM [ARGUMENTS...]"),
-        Grammar("env", "VARIABLES..."),
-        Grammar("dir", "PATH"),
-        Grammar("user", "NAME"),
-        Grammar("eof", ""),
-        Grammar("signal", "SIGNAL"),
+        Grammar("run", "PROGRAM [ARGUMENTS...]", "Starts the program; it returns when it runs."),
+        Grammar("env", "VARIABLES...", "Gives it variables, KEY=VALUE, before it runs."),
+        Grammar("dir", "PATH", "The folder that it begins in."),
+        Grammar("user", "NAME", "Whose program it is."),
+        Grammar("eof", "", "Ends its input."),
+        Grammar("signal", "SIGNAL", "Sends it a signal."),
     )
 }
 _PIECE = 1 << 15

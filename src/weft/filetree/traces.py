@@ -5,7 +5,6 @@ from typing import Any
 from weft.filetree.api import Api
 from weft.filetree.commands import Command, ask, table
 from weft.filetree.files import commands
-from weft.filetree.grammar import Grammar
 from weft.filetree.nodes import Make
 from weft.filetree.views import View
 from weft.filetree.words import dump_row, join_words
@@ -39,7 +38,7 @@ class Traces:
 
     async def _run(self, words: list[str]) -> None:
         command = TRACE["trace"]
-        given = Grammar(command.word, command.usage).read(words[1:] if words[0] == command.word else words)
+        given = command.grammar.read(words[1:] if words[0] == command.word else words)
         self._last = dump_trace(await ask(self._api, lambda client: command.ask(client, "", given)))
 
     async def _show(self) -> str:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from weft.filetree.words import dump_row, join_words
+from weft.filetree.words import dump_pair, dump_row, join_words
 
 View = Mapping[str, Any]
 
@@ -40,7 +40,8 @@ def _exit_status(end: View) -> int:
 
 def dump_stats(views: Sequence[View]) -> str:
     """A line of the machine: name, cpus, milliseconds of processor time, bytes of the host that its QEMU holds and that
-    it costs, bytes that the guest has and uses, processes, bytes read and written; then one for each NIC.
+    it costs, bytes that the guest has and uses, processes, bytes read and written; then one for each NIC: `nic`,
+    network, its number, bytes received and sent, forged frames.
     """
     keys = ("resident", "additional", "memory_total", "memory_used", "processes", "read_bytes", "written_bytes")
     lines = []
@@ -52,8 +53,7 @@ def dump_stats(views: Sequence[View]) -> str:
 
 
 def _dump_nic(nic: View) -> str:
-    """`nic`, network, its number, bytes received and sent, forged frames."""
-    return dump_row([f"nic {nic['network'] or '-'}", nic["nic"], nic["received"], nic["sent"], nic["forged"]])
+    return dump_row(["nic", nic["network"], nic["nic"], nic["received"], nic["sent"], nic["forged"]])
 
 
 def dump_processes(views: Sequence[View]) -> str:
@@ -98,4 +98,4 @@ def dump_link(view: View) -> str:
 def dump_event(event: View) -> str:
     """Words: number, time, kind, subject, text, and what else is known of it as KEY=VALUE."""
     words = [str(event["id"]), f"{event['time']:.6f}", event["kind"], event["subject"] or "-", event["text"]]
-    return join_words([*words, *(f"{key}={value}" for key, value in (event.get("data") or {}).items())]) + "\n"
+    return join_words([*words, *(dump_pair(key, value) for key, value in (event.get("data") or {}).items())]) + "\n"

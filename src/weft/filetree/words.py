@@ -1,6 +1,8 @@
 """Words of commands, and columns of what is shown. Pure."""
 
+import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from weft.ninep.words import NinepError
 
@@ -65,6 +67,13 @@ def quote_word(word: str) -> str:
 def join_words(words: Iterable[str]) -> str:
     """A line that `split_words` splits into these."""
     return " ".join(quote_word(word) for word in words)
+
+
+def dump_pair(key: str, value: Any) -> str:
+    """KEY=VALUE: items of a list have commas between them, and what else is no text is as in JSON."""
+    if isinstance(value, list):
+        return f"{key}={','.join(map(str, value))}"
+    return f"{key}={value if isinstance(value, str) else json.dumps(value)}"
 
 
 def dump_row(cells: Sequence[str | int | None]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from typing import Any
 
 from weft.ninep.codec import dump, parse
@@ -134,7 +135,8 @@ async def open_caller(dial: str, msize: int) -> Caller:
         else:
             reader, writer = await asyncio.open_connection(address.host, address.port)
     except OSError as err:
-        raise Disconnected(f"{dial}: {err.strerror or err}") from None
+        known = err.errno if err.errno and err.errno > 0 else None  # asyncio has a text of its own; resolving, numbers
+        raise Disconnected(f"{dial}: {os.strerror(known) if known else err.strerror or err}") from None
     caller = Caller(reader, writer, msize)
     try:
         await caller.agree()

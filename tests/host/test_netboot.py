@@ -19,7 +19,7 @@ from weft.host.records import find_record
 from weft.host.sandbox import Identity
 from weft.model.errors import Unavailable
 from weft.plan.callers import Caller, GatewayPort
-from weft.plan.netboot import BootClient, BootNetwork, dump_hosts, dump_options, plan_dnsmasq, script_url
+from weft.plan.netboot import BootClient, BootNetwork, dump_hosts, dump_options, plan_boot_file, plan_dnsmasq
 from weft.plan.ruleset import RuledNetwork, plan_ruleset
 
 pytestmark = pytest.mark.host
@@ -29,7 +29,8 @@ RULED = RuledNetwork("g1", "10.66.0.0/24", GATEWAY)
 NETWORK = BootNetwork("lan", "g1", IPv4Address(GATEWAY), IPv4Network("10.66.0.0/24"), (GATEWAY,), 1400)
 MAC, OTHER_MAC = "52:57:00:00:00:02", "52:57:00:00:00:03"
 ADDRESS = IPv4Address("10.66.0.2")
-WEB, DB = BootClient("web", MAC, ADDRESS, script_url(NETWORK.gateway)), BootClient("db", OTHER_MAC, ADDRESS, "9bootpxe")
+WEB = BootClient("web", MAC, ADDRESS, plan_boot_file(NETWORK.gateway))
+DB = BootClient("db", OTHER_MAC, ADDRESS, "boot/9bootpxe")
 ASK = "#!/bin/sh\n[ $1 = bound ] && echo $ip $mask $router $dns $hostname $mtu $boot_file $bootfile $siaddr\n"
 
 
@@ -89,7 +90,10 @@ async def test_a_machine_gets_its_address_and_its_files(scene: Scene):
     assert await scene.ask(MAC) == f"10.66.0.2 24 {GATEWAY} {GATEWAY} web 1400 {script} {GATEWAY}"
     assert await scene.get(script) == "#!ipxe"
     assert await scene.get(f"tftp://{GATEWAY}/cfg/pxe/52570000") == "bootfile=9pc"
-    for path in ("nothing", "cfg", "../10.66.0.9/secret", "10.66.0.9/secret", "%2e%2e/10.66.0.9/secret", "../hosts"):
+    assert await scene.get(f"http://{GATEWAY}/cfg/pxe/52570000") == "bootfile=9pc"
+    assert await scene.get(f"tftp://{GATEWAY}//cfg/pxe/52570000") == "bootfile=9pc", "GRUB asks so"
+    out = ("../10.66.0.9/secret", "cfg/../../10.66.0.9/secret", "..\\10.66.0.9\\secret", "%2e%2e/10.66.0.9/secret")
+    for path in (*out, "nothing", "cfg", "cfg/", "10.66.0.9/secret", "../hosts"):
         for scheme in ("http", "tftp"):
             assert await scene.get(f"{scheme}://{GATEWAY}/{path}") == "no"
 
@@ -115,7 +119,7 @@ async def test_one_machine_after_another_gets_the_same_address(scene: Scene):
     assert (await scene.ask(MAC)).startswith("10.66.0.2 ")
     await scene.start(DB)
     said = await scene.ask(OTHER_MAC)
-    assert said == f"10.66.0.2 24 {GATEWAY} {GATEWAY} db 1400 9bootpxe {GATEWAY}"
+    assert said == f"10.66.0.2 24 {GATEWAY} {GATEWAY} db 1400 boot/9bootpxe {GATEWAY}"
 
 
 async def test_servers_that_run_are_adopted_and_told_of_who_comes(scene: Scene):

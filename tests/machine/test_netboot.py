@@ -14,7 +14,12 @@ from tests.multiboot.building import TestKernels
 from weft.host.pids import ProcessId
 from weft.host.records import find_record
 
-SCRIPT = "#!ipxe\necho this is mine\nkernel kernel.elf by=script\nmodule mine.ipxe\nboot\n"
+SCRIPT = """#!ipxe
+echo this is mine
+kernel ../amd64/kernel.elf by=script
+module /lib/deep/words
+boot
+"""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +32,13 @@ def fabric(tmp_path_factory: pytest.TempPathFactory, multiboot_kernels: TestKern
     with open_fabric(folder / "home") as fabric:
         fabric.run("kernel", "import", str(kernels.aout), "--name", "9pc")
         fabric.run("run", "-d", "--pxe", "--name", "glenda", "--kernel", "9pc", "-o", "user=bootes", "plan9")
-        own = ("--boot-file", str(script), "--boot-file", str(kernels.elf), "--nic", "e1000e", "--profile", "pc")
+        tree = folder / "tree"
+        (tree / "lib" / "deep").mkdir(parents=True)
+        (tree / "lib" / "deep" / "words").write_text("in a folder")
+        (tree / "link").symlink_to("lib/deep")
+        files = (f"{tree}/", f"menus/mine.ipxe={script}", f"amd64/kernel.elf={kernels.elf}")
+        own = [word for file in files for word in ("--boot-file", file)]
+        own += ["--nic", "e1000e", "--profile", "pc"]
         fabric.run("run", "-d", "--pxe", "--name", "mine", *own)
         whole = fabric.start("run", "-d", "--pxe", "--name", "whole", "base")
         fabric.run("run", "-d", "--name", "plain", "base")
@@ -63,6 +74,10 @@ def test_a_machine_boots_what_its_user_has(fabric: TestFabric) -> None:
     said = wait_said(fabric, "mine", "\nready\n")
     assert "\nthis is mine\n" in said
     assert "kernel.elf by=script\n" in said
+    assert "http://10.87.0.1/menus/mine.ipxe... ok" in said
+    served = fabric.home / "netboot" / "default" / "served" / "files"
+    address = fabric.client.machine("mine")["networks"][0]["address"]
+    assert (served / address / "link" / "words").read_text() == "in a folder"
 
 
 def test_who_is_not_to_boot_so_gets_nothing(fabric: TestFabric) -> None:
@@ -85,6 +100,10 @@ def test_who_is_not_to_boot_so_gets_nothing(fabric: TestFabric) -> None:
         ("--network", "default,pinned=no", "base"),
         ("--elastic", "--memory", "64M-128M", "base"),
         ("--boot-file", "/dev/null", "foreign"),
+        ("--boot-file", "/etc", "foreign"),
+        ("--boot-file", "/etc/", "foreign"),
+        ("--boot-file", "x/../y=/etc/hostname", "foreign"),
+        ("--boot-file", "x=/etc/hostname", "--boot-file", "x/y=/etc/hostname", "foreign"),
     ],
 )
 def test_what_cannot_be_is_said(fabric: TestFabric, args: tuple[str, ...]) -> None:

@@ -19,6 +19,10 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--cdrom", "a.iso", "--cdrom", "/b.iso"), {"cdroms": ["/usr/a.iso", "/b.iso"]}),
         (("--floppy-drive", "f.img", "--disk", "d.img"), {"floppy_drive": "/usr/f.img", "disks": ["/usr/d.img"]}),
         (("--pxe", "--boot-file", "a.ipxe", "--nic", "e1000e"), {"boot_files": ["/usr/a.ipxe"], "nic_model": "e1000e"}),
+        (
+            ("--pxe", "--boot-file", "cfg/default=../m.cfg", "--boot-file", "t/", "--boot-file", "./a=b"),
+            {"boot_files": ["cfg/default=/m.cfg", "/usr/t/", "/usr/a=b"]},
+        ),
         (("--display", "vnc", "--end", "halt"), {"display": "vnc", "end": "halt"}),
     ],
 )

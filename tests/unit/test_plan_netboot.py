@@ -13,15 +13,15 @@ from weft.plan.netboot import (
     config_name,
     dump_hosts,
     dump_options,
+    plan_boot_file,
     plan_config,
     plan_dnsmasq,
     plan_least_memory,
     plan_script,
-    script_url,
 )
 
 LAN = BootNetwork("lan", "g1", IPv4Address("10.0.0.1"), IPv4Network("10.0.0.0/24"), ("10.0.0.1", "10.0.0.9"), 1500)
-WEB = BootClient("web", "52:57:00:00:00:02", IPv4Address("10.0.0.2"), script_url(LAN.gateway))
+WEB = BootClient("web", "52:57:00:00:00:02", IPv4Address("10.0.0.2"), plan_boot_file(LAN.gateway))
 CPU = BootClient("cpu", "52:57:00:00:00:03", IPv4Address("10.0.0.3"), "9bootpxe")
 FOLDER = PurePosixPath("/machine/served")
 
@@ -47,6 +47,12 @@ def test_each_is_told_its_file():
         "tag:m525700000002,option:bootfile-name,http://10.0.0.1/boot.ipxe",
         "tag:m525700000003,option:bootfile-name,9bootpxe",
     ]
+
+
+def test_scripts_come_by_http_and_other_loaders_by_tftp():
+    assert plan_boot_file(LAN.gateway) == "http://10.0.0.1/boot.ipxe"
+    assert plan_boot_file(LAN.gateway, "menus/own.ipxe") == "http://10.0.0.1/menus/own.ipxe"
+    assert plan_boot_file(LAN.gateway, "boot/grub/core.0") == "boot/grub/core.0"
 
 
 def test_who_has_booted_otherwise_is_told_no_file():

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from weft.cli.params import Parsed
+from weft.cli.params import Parsed, ParsedFile
 from weft.model.errors import Invalid, NotFound
 from weft.model.names import BARE, PLAN9
 
@@ -25,6 +25,14 @@ def _parse_option(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _parse_boot_file(text: str) -> str:
+    """A path is of where we are."""
+    from weft.model.boot_files import place_boot_file
+
+    return place_boot_file(text, str(Path.cwd()))
+
+
+BOOT_FILE = ParsedFile("file", _parse_boot_file)
 _OPTIONS = (
     click.option("--cdrom", "cdroms", type=_FILE, multiple=True, metavar="FILE",
                  help="Of a machine with its own system: a CD, the first of which it boots from. At most two."),
@@ -33,8 +41,9 @@ _OPTIONS = (
     click.option("--nic", "nic_model", type=click.Choice(["virtio", "e1000e"]),
                  help="Which device its NICs are. Default: virtio."),
     click.option("--display", type=click.Choice(["vnc"]), help="Give it a screen. Default: none."),
-    click.option("--boot-file", "boot_files", type=_FILE, multiple=True, metavar="FILE",
-                 help="With --pxe: a boot loader or a script for iPXE; further ones are what that loads."),
+    click.option("--boot-file", "boot_files", type=BOOT_FILE, multiple=True, metavar="[NAME=]FILE",
+                 help="With --pxe: a boot loader or a script for iPXE; further ones are what that loads. FOLDER/: all "
+                      "that is in it."),
     click.option("--end", metavar="TEXT", help="What is typed on its console to end it. Default: its power button."),
     click.option("--ini", type=_FILE, metavar="FILE", help="Of a Plan 9 machine: its plan9.ini."),
     click.option("-o", "options", type=Parsed("option", _parse_option), multiple=True, metavar="NAME=VALUE",
@@ -62,7 +71,7 @@ def take_foreign(wanted: dict[str, Any]) -> dict[str, Any] | None:
         wanted["image"] = wanted["image"] or (PLAN9 if plan9 else BARE)
     if not (said or plan9):
         return None
-    for key in ("cdroms", "disks", "boot_files"):
+    for key in ("cdroms", "disks"):
         if key in said:
             said[key] = [_absolute(file) for file in said[key]]
     if "floppy_drive" in said:

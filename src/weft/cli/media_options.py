@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from weft.cli.params import Parsed
+from weft.cli.params import ParsedFile
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 NONE = "none"
@@ -18,7 +18,7 @@ def _parse_file(text: str) -> str:
     return "" if text == NONE else str(Path.cwd() / text)
 
 
-_FILE = Parsed("file", _parse_file)
+_FILE = ParsedFile("file", _parse_file)
 _OPTIONS = (
     click.option("--cdrom", "cdroms", type=_FILE, multiple=True, metavar="FILE",
                  help="Of a machine with its own system: its CDs, in place of those it has; `none`."),

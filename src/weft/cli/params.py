@@ -36,6 +36,13 @@ class Parsed(ParamType):
             self.fail(str(err), param, ctx)
 
 
+class ParsedFile(Parsed):
+    """The same of what is a file, which the shell may look for; before a path may be a name with `=`."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
 class Named(ParamType):
     """The name of something in the fabric; the daemon, if it runs, says which there are."""
 

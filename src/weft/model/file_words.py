@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, StringConstraints, ValidationInfo, WithJsonSchema
 
+from weft.model.boot_files import place_boot_file
 from weft.model.errors import WeftError
 from weft.model.machine import MAX_CPUS, MAX_MEMORY, MIN_MEMORY
 from weft.model.mount import MountSpec
@@ -145,6 +146,11 @@ def _read_path(value: Any, info: ValidationInfo) -> Any:
     return join_path(str((info.context or {}).get(FOLDER, "/")), value) if isinstance(value, str) and value else value
 
 
+def _read_boot_file(value: Any, info: ValidationInfo) -> Any:
+    folder = str((info.context or {}).get(FOLDER, "/"))
+    return place_boot_file(value, folder) if isinstance(value, str) and value else value
+
+
 def _read_mount(value: Any, info: ValidationInfo) -> Any:
     folder = str((info.context or {}).get(FOLDER, "/"))
     return quietly(parse_volume, value, folder) if isinstance(value, str) else value
@@ -179,6 +185,11 @@ Path = Annotated[str, BeforeValidator(_read_path), _schema(type="string")]
 Words = Annotated[tuple[str, ...], BeforeValidator(read_words), _schema(anyOf=[{"type": "string"}, _TEXTS])]
 Texts = Annotated[tuple[str, ...], BeforeValidator(read_list), _schema(anyOf=[{"type": "string"}, _TEXTS])]
 Paths = Annotated[tuple[Path, ...], BeforeValidator(read_list), _schema(anyOf=[{"type": "string"}, _TEXTS])]
+BootFiles = Annotated[
+    tuple[Annotated[str, BeforeValidator(_read_boot_file), _schema(type="string")], ...],
+    BeforeValidator(read_list),
+    _schema(anyOf=[{"type": "string"}, _TEXTS], examples=[["pxelinux.0", "tree/", "pxelinux.cfg/default=menu.cfg"]]),
+]
 Env = Annotated[
     dict[str, str],
     BeforeValidator(_read_env),

@@ -4,13 +4,13 @@ Nothing inside such a machine knows of the fabric: it has no init and no agent o
 limits are like those of any machine.
 """
 
-import re
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from weft.model.boot_files import check_names, parse_boot_file
 from weft.model.errors import Invalid
 
 DiskFormat = Literal["raw", "qcow2"]
@@ -20,9 +20,6 @@ MAX_DISKS = 8
 MAX_BOOT_FILES = 16
 MAX_INI = 24_000
 """Characters of a plan9.ini: as much as 9front's kernels have room for (BOOTARGSLEN)."""
-
-_BOOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-"""What no firmware, and nobody who tells it, has to quote."""
 
 
 class _Part(BaseModel):
@@ -79,7 +76,8 @@ class ForeignSpec(_Part):
     boot_files: tuple[str, ...] = Field(
         default=(),
         max_length=MAX_BOOT_FILES,
-        description="of one that boots from its network: a boot loader or a script for iPXE, and what that loads",
+        description="of one that boots from its network: a boot loader or a script for iPXE, and what that loads; "
+        "`[NAME=]FILE`, or `[NAME=]FOLDER/` for all that is in it",
     )
     end: str | None = Field(
         default=None, min_length=1, max_length=256, description="what is typed on its console to end it"
@@ -94,12 +92,7 @@ class ForeignSpec(_Part):
     @field_validator("boot_files")
     @classmethod
     def _check_boot_files(cls, files: tuple[str, ...]) -> tuple[str, ...]:
-        names = [PurePosixPath(_check_path(file, "boot file")).name for file in files]
-        for name in names:
-            if not _BOOT_NAME.fullmatch(name):
-                raise Invalid(f"boot file {name!r} has a name that firmware may not take", hint="letters, digits, ._+-")
-            if names.count(name) > 1:
-                raise Invalid(f"two boot files are called {name!r}")
+        check_names([parse_boot_file(file) for file in files])
         return files
 
     @field_validator("floppy_drive")

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from weft.model.file_part import Part
-from weft.model.file_words import Env, Path, Paths
+from weft.model.file_words import BootFiles, Env, Path, Paths
 from weft.model.foreign import Changes, Display, ForeignSpec, NicModel, Plan9Spec
 
 
@@ -34,8 +34,10 @@ class ForeignFile(Part):
     disks: Paths = Field(default=(), description="disks, raw or qcow2, written to in place")
     nic_model: NicModel = Field(default=NicModel.VIRTIO, description="which device its NICs are")
     display: Display | None = Field(default=None, description="`vnc`: it has a screen")
-    boot_files: Paths = Field(
-        default=(), description="with `pxe`: a boot loader or a script for iPXE, and what that loads"
+    boot_files: BootFiles = Field(
+        default=(),
+        description="with `pxe`: a boot loader or a script for iPXE, and what that loads; `[NAME=]FILE`, or "
+        "`[NAME=]FOLDER/` for all that is in it",
     )
     end: str | None = Field(default=None, description="what is typed on its console to end it")
     plan9: Plan9File | None = Field(default=None, description="of a Plan 9 machine: how it boots")

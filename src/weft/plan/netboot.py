@@ -12,6 +12,8 @@ from pathlib import PurePath
 SCRIPT, KERNEL = "boot.ipxe", "kernel"
 """Names of a machine's files: what iPXE does, and what it loads for that."""
 
+_SCRIPTS = ".ipxe"
+"""What the names of scripts end with."""
 _BESIDE = 16 << 20
 """Of memory, for the kernel's own, the firmware's, and what runs first."""
 _NO_PROXY = "encap:175,176,1b"
@@ -111,9 +113,13 @@ def plan_config(ini: str, *, has_kernel: bool) -> str:
     return ini if said or not has_kernel else f"{ini}bootfile={KERNEL}\n"
 
 
-def script_url(gateway: IPv4Address) -> str:
-    """Where iPXE finds what it is to do."""
-    return f"http://{gateway}/{SCRIPT}"
+def plan_boot_file(gateway: IPv4Address, loader: str | None = None) -> str:
+    """What a machine is told to boot: its user's loader, or the script that is made for it.
+
+    Scripts are iPXE's, which can get them by HTTP, and what they name with them.
+    """
+    file = loader or SCRIPT
+    return f"http://{gateway}/{file}" if file.endswith(_SCRIPTS) else file
 
 
 def config_name(mac: str) -> str:

@@ -2,6 +2,7 @@
 
 from weft.fabric.foreign.media import check_media
 from weft.fabric.site import Site
+from weft.model.boot_files import find_loader
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec
 
@@ -19,7 +20,7 @@ def check_foreign(site: Site, spec: MachineSpec) -> str:
                 hint="weft kernel import takes multiboot kernels",
             )
         return kernel.name
-    if spec.pxe and not foreign.boot_files:
+    if spec.pxe and find_loader(foreign.boot_files) is None:
         raise Invalid(
             f"there is nothing for machine {spec.name!r} to boot from its network", hint="--kernel, --boot-file"
         )

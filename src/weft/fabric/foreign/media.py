@@ -7,9 +7,11 @@ from pathlib import Path
 
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
+from weft.host.boot_folder import walk_folder
 from weft.host.drives import exchange_medium
 from weft.host.media import Drive, check_medium, open_medium
 from weft.host.qemu import open_qmp
+from weft.model.boot_files import parse_boot_file
 from weft.model.errors import WrongState
 from weft.model.foreign import ForeignSpec
 from weft.plan.foreign_boot import FLOPPY_DRIVE, Medium, cdrom_drive
@@ -33,8 +35,12 @@ def check_media(home: Path, foreign: ForeignSpec) -> None:
     """Raises NotFound, Unavailable, Invalid for a file that no machine of the fabric in `home` can have."""
     for drive, path in _list_media(foreign):
         check_medium(path, drive, home)
-    for file in foreign.boot_files:
-        check_medium(Path(file), Drive.CDROM, home)  # it is only read, too
+    for file in map(parse_boot_file, foreign.boot_files):
+        if file.is_folder:
+            for _ in walk_folder(Path(file.path), home):
+                pass
+        else:
+            check_medium(Path(file.path), Drive.CDROM, home)  # it is only read, too
 
 
 def open_media(stack: ExitStack, site: Site, machine: MachineRecord) -> OpenMedia:

@@ -1,18 +1,19 @@
 """Which machines ask a network for their addresses or boot from it, and how it is to be served to them."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from weft.fabric.nics import name_servers
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.records.network import NetworkRecord
 from weft.fabric.site import Site
 from weft.host.netboot import files_of
+from weft.model.boot_files import find_loader
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, NicSpec
 from weft.model.names import DEFAULT_KERNEL
 from weft.model.units import dump_size
-from weft.plan.netboot import BootClient, BootNetwork, plan_least_memory, script_url
+from weft.plan.netboot import BootClient, BootNetwork, plan_boot_file, plan_least_memory
 
 
 def asks(machine: MachineRecord) -> bool:
@@ -32,14 +33,9 @@ def _find_nics(machine: MachineRecord, network: NetworkRecord) -> Iterator[BootC
     for number, nic in enumerate(machine.nics):
         boots = machine.spec.pxe and number == 0
         if nic.network == network.name and nic.address is not None and (boots or machine.spec.is_foreign):
-            file = find_loader(machine.spec) or script_url(network.gateway)
-            yield BootClient(machine.name, nic.mac, nic.address, file if boots else None)
-
-
-def find_loader(spec: MachineSpec) -> str | None:
-    """The name of the boot loader that its user has chosen."""
-    files = spec.foreign.boot_files if spec.foreign else ()
-    return PurePosixPath(files[0]).name if files else None
+            loader = find_loader(machine.spec.foreign.boot_files) if machine.spec.foreign else None
+            file = plan_boot_file(network.gateway, loader) if boots else None
+            yield BootClient(machine.name, nic.mac, nic.address, file)
 
 
 def describe_network(site: Site, network: NetworkRecord) -> BootNetwork:

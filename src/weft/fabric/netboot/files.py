@@ -1,22 +1,20 @@
 """The files that a machine boots from which does so from its network. They are there from each start on."""
 
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from weft.fabric.foreign.kernels import boot_parameters
-from weft.fabric.netboot.clients import boot_folder, find_loader
+from weft.fabric.netboot.clients import boot_folder
+from weft.fabric.netboot.copies import BootCopies, make_folder, written
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.guest.binary import read_starter
 from weft.guest.config import GuestConfig
 from weft.guest.initramfs import build_initramfs
-from weft.host.media import Drive, open_medium
 from weft.image.multiboot import make_multiboot
-from weft.model.errors import Invalid, Unavailable
+from weft.model.boot_files import find_loader, parse_boot_file
 from weft.model.image import ImageManifest
 from weft.plan.netboot import KERNEL, SCRIPT, config_name, plan_config, plan_script
 
@@ -60,14 +58,15 @@ def write_foreign(site: Site, machine: MachineRecord) -> None:
         files |= _dump(NetLoad(kernel, modules={INI: ini.encode()} if foreign.plan9 else {}))
     if foreign.plan9 is not None:
         files[config_name(machine.nics[0].mac)] = plan_config(ini, has_kernel=bool(machine.kernel)).encode()
-    if find_loader(machine.spec):
+    if find_loader(foreign.boot_files):
         files.pop(SCRIPT, None)
     folder = boot_folder(site, machine)
-    _write(folder, files)
-    for file in map(Path, foreign.boot_files):
-        if file.name in files:
-            raise Invalid(f"boot file {file} has the name of one that is made", hint="call it something else")
-        _copy(site, file, folder / file.name)
+    try:
+        _write(folder, files)
+        BootCopies(folder, site.home, files).make(list(map(parse_boot_file, foreign.boot_files)))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def remove_files(site: Site, machine: MachineRecord) -> None:
@@ -82,30 +81,11 @@ def _dump(load: NetLoad) -> dict[str, bytes]:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Those of an earlier start go. Who serves them is another user, and sees no folder above this."""
+    """Those of an earlier start go."""
     shutil.rmtree(folder, ignore_errors=True)
-    with _written():
-        folder.mkdir(parents=True)
+    with written():
+        make_folder(folder, "")
         for name, content in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path = make_folder(folder, name)
             path.write_bytes(content)
             path.chmod(0o644)
-        for part in [folder, *folder.glob("**/")]:
-            part.chmod(0o755)
-
-
-def _copy(site: Site, file: Path, path: Path) -> None:
-    with ExitStack() as stack:
-        source = open_medium(stack, file, Drive.CDROM, site.home).fd
-        with _written(), path.open("wb") as target:
-            shutil.copyfileobj(os.fdopen(source, "rb", closefd=False), target)
-            path.chmod(0o644)
-
-
-@contextmanager
-def _written() -> Iterator[None]:
-    try:
-        yield
-    except OSError as err:
-        raise Unavailable(f"cannot write what a machine is to boot: {err.strerror}") from err

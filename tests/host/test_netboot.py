@@ -93,7 +93,7 @@ async def test_a_machine_gets_its_address_and_its_files(scene: Scene):
     assert await scene.get(f"http://{GATEWAY}/cfg/pxe/52570000") == "bootfile=9pc"
     assert await scene.get(f"tftp://{GATEWAY}//cfg/pxe/52570000") == "bootfile=9pc", "GRUB asks so"
     out = ("../10.66.0.9/secret", "cfg/../../10.66.0.9/secret", "..\\10.66.0.9\\secret", "%2e%2e/10.66.0.9/secret")
-    for path in (*out, "nothing", "cfg", "cfg/", "10.66.0.9/secret", "../hosts"):
+    for path in (*out, "nothing", "cfg", "cfg/", "10.66.0.9/secret", "../../hosts.d/m525700000002"):
         for scheme in ("http", "tftp"):
             assert await scene.get(f"{scheme}://{GATEWAY}/{path}") == "no"
 
@@ -124,11 +124,15 @@ async def test_one_machine_after_another_gets_the_same_address(scene: Scene):
 
 async def test_servers_that_run_are_adopted_and_told_of_who_comes(scene: Scene):
     await scene.start(WEB)
+    assert (await scene.ask(MAC)).startswith("10.66.0.2 ")
     before = scene.servers.running, *_pids(scene.servers)
     third = BootClient("third", OTHER_MAC, IPv4Address("10.66.0.3"))
     await scene.start(WEB, third)
-    assert (scene.servers.running, *_pids(scene.servers)) == before
     assert (await scene.ask(OTHER_MAC)).startswith("10.66.0.3 ")
+    assert (await scene.ask(MAC)).startswith("10.66.0.2 ")
+    assert (scene.servers.running, *_pids(scene.servers)) == before
+    await scene.start(WEB)
+    assert await scene.ask(OTHER_MAC, tries=2) == "no", "who is gone is answered no more"
 
 
 async def test_the_rules_let_callers_in_and_nobody_else(scene: Scene, namespace: Namespace):
@@ -173,7 +177,7 @@ async def test_one_that_has_died_comes_back_alone(scene: Scene):
 async def test_servers_that_cannot_answer_are_told_and_go(namespace: Namespace, tmp_path: Path):
     servers = BootServers(namespace, tmp_path / "boot", "lo", GATEWAY)
     with pytest.raises(Unavailable, match=f"no DHCP and TFTP at {GATEWAY}, its log ends: dnsmasq: "):
-        await servers.start(["--conf-file=/nowhere"], Told("", ""))
+        await servers.start(["--conf-file=/nowhere"], Told({}, {}))
     assert not servers.running
     assert not list(servers.directory.glob("*.json"))
 

@@ -28,25 +28,29 @@ FOLDER = PurePosixPath("/machine/served")
 
 def test_only_machines_on_record_are_answered():
     options = plan_dnsmasq(LAN, FOLDER / "hosts", FOLDER / "options", FOLDER / "files")
+    assert {"--dhcp-hostsdir=/machine/served/hosts", "--dhcp-optsdir=/machine/served/options"} <= set(options)
     assert {"--port=0", "--dhcp-ignore=tag:!known", "--interface=g1", "--no-ping", "--dhcp-broadcast"} <= set(options)
     assert "--dhcp-range=10.0.0.0,static,255.255.255.0,infinite" in options
     assert {"--tftp-root=/machine/served/files", "--tftp-unique-root=ip"} <= set(options)
-    assert dump_hosts([CPU, WEB]) == (
-        "52:57:00:00:00:02,set:m525700000002,10.0.0.2,web,infinite\n"
-        "52:57:00:00:00:03,set:m525700000003,10.0.0.3,cpu,infinite\n"
-    )
+    assert dump_hosts([CPU, WEB]) == {
+        "m525700000002": "52:57:00:00:00:02,set:m525700000002,10.0.0.2,web,infinite\n",
+        "m525700000003": "52:57:00:00:00:03,set:m525700000003,10.0.0.3,cpu,infinite\n",
+    }
 
 
 def test_each_is_told_its_file():
-    assert dump_options(LAN, [CPU, WEB]).splitlines() == [
+    told = dump_options(LAN, [CPU, WEB])
+    assert told.pop("all").splitlines() == [
         "option:router,10.0.0.1",
         "option:mtu,1500",
         "option:domain-name,lan",
         "encap:175,176,1b",
         "option:dns-server,10.0.0.1,10.0.0.9",
-        "tag:m525700000002,option:bootfile-name,http://10.0.0.1/boot.ipxe",
-        "tag:m525700000003,option:bootfile-name,9bootpxe",
     ]
+    assert told == {
+        "m525700000002": "tag:m525700000002,option:bootfile-name,http://10.0.0.1/boot.ipxe\n",
+        "m525700000003": "tag:m525700000003,option:bootfile-name,9bootpxe\n",
+    }
 
 
 def test_scripts_come_by_http_and_other_loaders_by_tftp():
@@ -57,8 +61,8 @@ def test_scripts_come_by_http_and_other_loaders_by_tftp():
 
 def test_who_has_booted_otherwise_is_told_no_file():
     live = BootClient("live", "52:57:00:00:00:04", IPv4Address("10.0.0.4"))
-    assert "10.0.0.4,live" in dump_hosts([live])
-    assert "bootfile" not in dump_options(LAN, [live])
+    assert "10.0.0.4,live" in dump_hosts([live])[live.tag]
+    assert set(dump_options(LAN, [live])) == {"all"}
 
 
 def test_scripts_load_what_is_beside_them():

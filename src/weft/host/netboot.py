@@ -7,10 +7,9 @@ room's namespace, and outlive the daemon. Why there are two: docs/decisions/0048
 import asyncio
 import os
 import shutil
-import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +33,9 @@ _PATIENCE = 0.02
 _TFTP, _HTTP = 69, 80
 _IPV6 = 0x86DD
 _SERVED, _FILES = "served", "files"
-HOSTS, OPTIONS = "hosts", "options"
+HOSTS, OPTIONS = "hosts.d", "options.d"
 TOLD = INSIDE / _SERVED
-"""Where dnsmasq finds the files `HOSTS` and `OPTIONS`, as it sees it."""
+"""Where dnsmasq finds the folders `HOSTS` and `OPTIONS`, as it sees it."""
 FILES = TOLD / _FILES
 """Where the machines' files are, as both servers see it."""
 _WHAT = {"dhcp": "DHCP and TFTP", "http": "HTTP"}
@@ -49,10 +48,10 @@ broadcast. So it has it in a user namespace of its own, to which no link belongs
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What dnsmasq is told in files that it reads again on a signal: whom to answer, a line for each, and what."""
+    """What dnsmasq is told, by the names of files: whom to answer, and what."""
 
-    hosts: str
-    options: str
+    hosts: Mapping[str, str]
+    options: Mapping[str, str]
 
 
 def files_of(directory: Path, address: str) -> Path:
@@ -99,18 +98,14 @@ class BootServers:
         Unavailable, with the end of its log; what ran before has ended then.
         """
         dhcp, http = self._records
-        forgets = self._forgets(told)
-        changed = self._write(told)
+        outdated = self._write(told)
         try:
             if not hands_out:
                 await self._end(http)
             elif not is_of(http, self.namespace.mark):
                 await self._start_http()
-            if forgets or not is_of(dhcp, self.namespace.mark):
+            if outdated or not is_of(dhcp, self.namespace.mark):
                 await self._start_dhcp(options, timeout)
-            elif changed and (found := find_servant(dhcp)):
-                for server in found.process.children():
-                    server.send(signal.SIGHUP)
         except BaseException:
             await self._end(*self._records)
             raise
@@ -141,20 +136,20 @@ class BootServers:
         latched = self._spawn(record, [*_POWERLESS, program("dnsmasq"), *options])
         await _wait_ready(self.namespace, self.gateway, latched.watch, record.with_suffix(".log"), timeout)
 
-    def _forgets(self, told: Told) -> bool:
-        """Whether somebody is answered no more: dnsmasq would keep its address for it, and refuse that to others."""
-        path = self.directory / _SERVED / HOSTS
-        before = path.read_text() if path.is_file() else ""
-        return not set(before.splitlines()) <= set(told.hosts.splitlines())
-
     def _write(self, told: Told) -> bool:
-        """Whether there is something new in it."""
+        """Whether dnsmasq may have read what is not so any more. It finds what is new by itself, and forgets nothing.
+
+        It would keep an address for who is gone, and refuse that to others. Nor can it be told to read all again by
+        SIGHUP: dnsmasq 2.90 crashes then if it has answered anybody with a tag, whose list it has led into its stack.
+        """
         served = self.directory / _SERVED
-        (served / _FILES).mkdir(parents=True, exist_ok=True)
-        for folder in (served, served / _FILES):
+        folders = {served / HOSTS: told.hosts, served / OPTIONS: told.options}
+        for folder in (served / _FILES, *folders):
+            folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o755)
-        replaced = [tell(served / name, text) for name, text in ((HOSTS, told.hosts), (OPTIONS, told.options))]
-        return any(replaced)
+        served.chmod(0o755)
+        outdated = [_tell_all(folder, texts) for folder, texts in folders.items()]
+        return any(outdated)
 
     async def _end(self, *records: Path) -> None:
         for record in records:
@@ -172,6 +167,15 @@ class BootServers:
         write_record(record, latched.process, namespace=self.namespace.mark)
         latched.release()
         return latched
+
+
+def _tell_all(folder: Path, texts: Mapping[str, str]) -> bool:
+    """Have its files say this; whether one is gone or says something else than before."""
+    before = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    for name in before - set(texts):
+        (folder / name).unlink()
+    told = {name for name, text in texts.items() if tell(folder / name, text)}
+    return bool(before - set(texts) or before & told)
 
 
 async def _wait_ready(namespace: Namespace, gateway: str, watch: ExitWatch, log: Path, timeout: float) -> None:

@@ -7,7 +7,7 @@ def tell(path: Path, text: str) -> bool:
     """Have a file say this, for whoever reads it; whether it said something else before."""
     if path.is_file() and path.read_text() == text:
         return False
-    fresh = path.with_suffix(".new")
+    fresh = path.with_name(f".{path.name}")  # hidden: nobody takes it for one of theirs
     fresh.write_text(text)
     fresh.chmod(0o644)
     fresh.replace(path)

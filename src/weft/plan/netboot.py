@@ -1,7 +1,7 @@
 """What is said to machines that ask for their addresses, or boot from their network: by DHCP, and by scripts for iPXE.
 
-Pure. dnsmasq reads what is told to it again on a signal; its options are from dnsmasq(8). iPXE's commands are from
-https://ipxe.org/cmd; what 9boot asks for is in Plan 9's 9boot(8).
+Pure. dnsmasq reads what it is told from folders, and a file that is new there by itself; its options are from
+dnsmasq(8). iPXE's commands are from https://ipxe.org/cmd; what 9boot asks for is in Plan 9's 9boot(8).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,14 +45,14 @@ class BootClient:
 
     @property
     def tag(self) -> str:
-        """What dnsmasq knows it by."""
+        """What dnsmasq knows it by, and the names of its files: the hand-out knows them, too."""
         return f"m{self.mac.replace(':', '')}"
 
 
 def plan_dnsmasq(network: BootNetwork, hosts: PurePath, options: PurePath, files: PurePath) -> list[str]:
     """dnsmasq's arguments: no names, no leases but those of its hosts, and to each its own files over TFTP.
 
-    Paths are those that it sees."""
+    Paths are folders as it sees them."""
     return [
         "--keep-in-foreground",
         "--conf-file=/dev/null",
@@ -64,8 +64,8 @@ def plan_dnsmasq(network: BootNetwork, hosts: PurePath, options: PurePath, files
         f"--interface={network.link}",
         f"--dhcp-range={network.subnet.network_address},static,{network.subnet.netmask},infinite",
         "--dhcp-ignore=tag:!known",
-        f"--dhcp-hostsfile={hosts}",
-        f"--dhcp-optsfile={options}",
+        f"--dhcp-hostsdir={hosts}",
+        f"--dhcp-optsdir={options}",
         "--dhcp-leasefile=/dev/null",
         "--leasefile-ro",
         "--dhcp-authoritative",  # who asks for an address that it had elsewhere is refused, and does not wait
@@ -77,20 +77,19 @@ def plan_dnsmasq(network: BootNetwork, hosts: PurePath, options: PurePath, files
     ]
 
 
-def dump_hosts(clients: Iterable[BootClient]) -> str:
-    """Whom it answers, and with which address."""
-    lines = [f"{one.mac},set:{one.tag},{one.address},{one.name},infinite\n" for one in clients]
-    return "".join(sorted(lines))
+def dump_hosts(clients: Iterable[BootClient]) -> dict[str, str]:
+    """Whom it answers, and with which address: a file for each."""
+    return {one.tag: f"{one.mac},set:{one.tag},{one.address},{one.name},infinite\n" for one in clients}
 
 
-def dump_options(network: BootNetwork, clients: Iterable[BootClient]) -> str:
-    """What each is told beside its address: those for all, then the file that it boots."""
+def dump_options(network: BootNetwork, clients: Iterable[BootClient]) -> dict[str, str]:
+    """What each is told beside its address: a file for all, and one for each that boots, with what it boots."""
     lines = [f"option:router,{network.gateway}\n", f"option:mtu,{network.mtu}\n"]
     lines += [f"option:domain-name,{network.name}\n", f"{_NO_PROXY}\n"]
     if network.resolvers:
         lines.append(f"option:dns-server,{','.join(network.resolvers)}\n")
-    lines += sorted(f"tag:{one.tag},option:bootfile-name,{one.file}\n" for one in clients if one.file)
-    return "".join(lines)
+    own = {one.tag: f"tag:{one.tag},option:bootfile-name,{one.file}\n" for one in clients if one.file}
+    return {"all": "".join(lines), **own}
 
 
 def plan_script(words: str, modules: Sequence[str]) -> str:

@@ -1,5 +1,5 @@
 """The process. Arguments: the listening descriptor, that of a packet socket, the folder with a folder for each address,
-and the file with a line for each machine, which begins with its hardware address.
+and the folder with a file for each machine, which is called by its hardware address.
 """
 
 import os
@@ -125,7 +125,7 @@ class Server(ThreadingHTTPServer):
 
 def is_known(hosts: Path, mac: str) -> bool:
     """Whether a machine with this hardware address is to boot."""
-    return any(line.startswith(f"{mac},") for line in hosts.read_text().splitlines())
+    return (hosts / f"m{mac.replace(':', '')}").exists()
 
 
 def main(words: Sequence[str]) -> None:

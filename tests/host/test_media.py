@@ -80,6 +80,8 @@ def test_what_cannot_be_in_a_drive_is_said(tmp_path: Path, home: Path, image: Pa
     assert "fabric's own" in str(refusal(tmp_path / "link", Drive.DISK, home))
     assert "is empty" in str(refusal(make(tmp_path / "empty", 0), Drive.DISK, home))
     assert "and not 1474560" in str(refusal(make(tmp_path / "short", 1440), Drive.FLOPPY, home))
+    assert "truncate -s 1474560" in str(refusal(tmp_path / "short", Drive.FLOPPY, home))
+    assert "truncate" not in str(refusal(make(tmp_path / "long", 2 * FLOPPY), Drive.FLOPPY, home))
     assert "rests on" in str(refusal(make(tmp_path / "rests", 99, b"QFI\xfb\0\0\0\3\1\1"), Drive.DISK, home))
     assert isinstance(refusal(tmp_path, Drive.DISK, home), Invalid)
 

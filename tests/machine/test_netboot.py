@@ -40,6 +40,7 @@ def fabric(tmp_path_factory: pytest.TempPathFactory, multiboot_kernels: TestKern
         own = [word for file in files for word in ("--boot-file", file)]
         own += ["--nic", "e1000e", "--profile", "pc"]
         fabric.run("run", "-d", "--pxe", "--name", "mine", *own)
+        fabric.run("run", "-d", "--pxe", "--name", "deep", "--boot-file", f"amd64/9pc={kernels.elf}", "foreign")
         whole = fabric.start("run", "-d", "--pxe", "--name", "whole", "base")
         fabric.run("run", "-d", "--name", "plain", "base")
         assert whole.wait(60) == 0, fabric.text("logs", "whole")
@@ -78,6 +79,11 @@ def test_a_machine_boots_what_its_user_has(fabric: TestFabric) -> None:
     served = fabric.home / "netboot" / "default" / "served" / "files"
     address = fabric.client.machine("mine")["networks"][0]["address"]
     assert (served / address / "link" / "words").read_text() == "in a folder"
+
+
+def test_a_loader_in_a_folder_comes_by_tftp(fabric: TestFabric) -> None:
+    said = wait_said(fabric, "deep", "\nready\n")
+    assert "tftp://10.87.0.1/amd64/9pc... ok" in said
 
 
 def test_who_is_not_to_boot_so_gets_nothing(fabric: TestFabric) -> None:
@@ -159,7 +165,7 @@ def test_the_servers_outlive_the_daemon_and_go_with_the_last_machine(fabric: Tes
     log.write_text("")
     fabric.run("start", "glenda")
     wait_said(fabric, "glenda", "\nready\n")
-    fabric.run("rm", "-f", "whole", "mine")
+    fabric.run("rm", "-f", "whole", "mine", "deep")
     assert records(fabric)
     fabric.run("rm", "-f", "glenda")
     assert not (fabric.home / "netboot" / "default").exists()

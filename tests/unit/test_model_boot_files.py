@@ -94,7 +94,7 @@ def test_the_first_file_is_what_boots() -> None:
     [
         (["/a/x", "/b/x"], "two boot files are called 'x'"),
         (["/a/x", "x=/b"], "two boot files are called 'x'"),
-        (["x=/a", "x/y/z=/b"], "'x' cannot be a folder, too, which 'x/y/z' is in"),
+        (["x=/a", "x/y/z=/b"], "boot file 'x' is no folder that 'x/y/z' could be in"),
     ],
 )
 def test_names_that_cannot_be_beside_each_other(files: list[str], why: str) -> None:

@@ -33,6 +33,8 @@ def test_it_has_a_bus_for_its_devices_unless_it_wants_an_older_one() -> None:
         ({"foreign": {"disks": ["/d.img", "/d.img"]}}, "/d.img is in two drives"),
         ({"foreign": {"cdroms": ["/d.img"], "disks": ["/d.img"]}}, "/d.img is in two drives"),
         ({"foreign": {"floppy_drive": "/d.img", "disks": ["/d.img"]}}, "/d.img is in two drives"),
+        ({"foreign": {"cdroms": ["/a", "/a", "/a"]}}, "can have 2 CDs, and not 3"),
+        ({"foreign": {"boot_files": [f"/{n}" for n in range(17)]}, "pxe": True}, "can have 16 boot files"),
         ({"pxe": True, "profile": "microvm"}, "no microvm does"),
         ({"pxe": True, "elastic": {"max_cpus": 4}}, "its size cannot change"),
         ({"foreign": {"boot_files": ["/x.ipxe"]}}, "does not boot from its network"),

@@ -114,7 +114,8 @@ def _check(fd: int, path: Path, drive: Drive, home: Path) -> DiskFormat:
         raise Invalid(f"{path} is empty")
     if drive is Drive.FLOPPY and size not in FLOPPY_SIZES:
         sizes = " or ".join(map(str, FLOPPY_SIZES))
-        raise Invalid(f"{path} is no floppy: it has {size} bytes, and not {sizes}")
+        hint = f"truncate -s {FLOPPY_SIZES[0]} makes a copy of it one" if size < FLOPPY_SIZES[0] else None
+        raise Invalid(f"{path} is no floppy: it has {size} bytes, and not {sizes}", hint=hint)
     if drive is not Drive.DISK:
         return "raw"
     try:

@@ -71,7 +71,7 @@ def check_names(files: Iterable[BootFile]) -> None:
         names.append(file.name)
     for name in names:
         if above := [str(folder) for folder in PurePosixPath(name).parents if str(folder) in names]:
-            raise Invalid(f"boot file {above[0]!r} cannot be a folder, too, which {name!r} is in")
+            raise Invalid(f"boot file {above[0]!r} is no folder that {name!r} could be in")
 
 
 def _split(text: str) -> tuple[str | None, str]:

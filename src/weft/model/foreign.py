@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from weft.model.boot_files import check_names, parse_boot_file
 from weft.model.errors import Invalid
@@ -18,6 +18,7 @@ DiskFormat = Literal["raw", "qcow2"]
 MAX_CDROMS = 2
 MAX_DISKS = 8
 MAX_BOOT_FILES = 16
+_MOST = {"cdroms": ("CDs", MAX_CDROMS), "disks": ("disks", MAX_DISKS), "boot_files": ("boot files", MAX_BOOT_FILES)}
 MAX_INI = 24_000
 """Characters of a plan9.ini: as much as 9front's kernels have room for (BOOTARGSLEN)."""
 
@@ -68,14 +69,13 @@ class ForeignSpec(_Part):
     the floppy.
     """
 
-    cdroms: tuple[str, ...] = Field(default=(), max_length=MAX_CDROMS, description="images of CDs")
+    cdroms: tuple[str, ...] = Field(default=(), description=f"images of CDs, at most {MAX_CDROMS}")
     floppy_drive: str | None = Field(default=None, description="an image in a drive, written to in place")
-    disks: tuple[str, ...] = Field(default=(), max_length=MAX_DISKS, description="images of disks")
+    disks: tuple[str, ...] = Field(default=(), description=f"images of disks, at most {MAX_DISKS}")
     nic_model: NicModel = NicModel.VIRTIO
     display: Display | None = Field(default=None, description="None: it has no screen")
     boot_files: tuple[str, ...] = Field(
         default=(),
-        max_length=MAX_BOOT_FILES,
         description="of one that boots from its network: a boot loader or a script for iPXE, and what that loads; "
         "`[NAME=]FILE`, or `[NAME=]FOLDER/` for all that is in it",
     )
@@ -83,6 +83,14 @@ class ForeignSpec(_Part):
         default=None, min_length=1, max_length=256, description="what is typed on its console to end it"
     )
     plan9: Plan9Spec | None = Field(default=None, description="of a Plan 9 machine")
+
+    @field_validator("cdroms", "disks", "boot_files")
+    @classmethod
+    def _check_number(cls, files: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        what, most = _MOST[str(info.field_name)]
+        if len(files) > most:
+            raise Invalid(f"a machine can have {most} {what}, and not {len(files)}")
+        return files
 
     @field_validator("cdroms", "disks")
     @classmethod

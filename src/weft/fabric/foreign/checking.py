@@ -22,7 +22,8 @@ def check_foreign(site: Site, spec: MachineSpec) -> str:
         return kernel.name
     if spec.pxe and find_loader(foreign.boot_files) is None:
         raise Invalid(
-            f"there is nothing for machine {spec.name!r} to boot from its network", hint="--kernel, --boot-file"
+            f"there is nothing for machine {spec.name!r} to boot from its network",
+            hint="a boot file that is no folder" if foreign.boot_files else "--kernel, --boot-file",
         )
     if not (spec.pxe or foreign.cdroms or foreign.writes):
         raise Invalid(

@@ -12,7 +12,7 @@ from weft.host.drives import exchange_medium
 from weft.host.media import Drive, check_medium, open_medium
 from weft.host.qemu import open_qmp
 from weft.model.boot_files import parse_boot_file
-from weft.model.errors import WrongState
+from weft.model.errors import Invalid, WrongState
 from weft.model.foreign import ForeignSpec
 from weft.plan.foreign_boot import FLOPPY_DRIVE, Medium, cdrom_drive
 
@@ -39,6 +39,8 @@ def check_media(home: Path, foreign: ForeignSpec) -> None:
         if file.is_folder:
             for _ in walk_folder(Path(file.path), home):
                 pass
+        elif Path(file.path).is_dir():
+            raise Invalid(f"{file.path} is a folder", hint="with / at its end: all that is in it")
         else:
             check_medium(Path(file.path), Drive.CDROM, home)  # it is only read, too
 

@@ -24,6 +24,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
             {"boot_files": ["cfg/default=/m.cfg", "/usr/t/", "/usr/a=b"]},
         ),
         (("--display", "vnc", "--end", "halt"), {"display": "vnc", "end": "halt"}),
+        (("--firmware", "uefi"), {"firmware": "uefi"}),
     ],
 )
 def test_a_machine_has_in_its_drives_what_was_said(
@@ -41,6 +42,7 @@ def test_a_machine_has_in_its_drives_what_was_said(
     ("options", "foreign"),
     [
         (("--cdrom", "a.iso"), {"cdroms": ["/usr/a.iso"]}),
+        (("--firmware", "bios"), {"firmware": "bios"}),
         (("--cdrom", "none", "--floppy-drive", "none"), {"cdroms": [], "floppy_drive": None}),
         (("--disk", "./none", "--disk", "/d.img"), {"disks": ["/usr/none", "/d.img"]}),
     ],

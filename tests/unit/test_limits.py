@@ -51,6 +51,7 @@ def test_disks_share_one_budget_and_are_let_go() -> None:
         {"qdev": "/a", "inserted": {}},
         {"qdev": "/b", "inserted": {"bps": 0}},
         {"qdev": ""},
+        {"qdev": "/machine/system.flash1", "inserted": {"bps": 0}},
     ]
     assert find_disks(blocks) == ["/b"]
     told = dump_throttle("/b", LimitsSpec(disk_read=1 << 20, disk_write_ops=50))

@@ -40,6 +40,9 @@ def test_it_has_a_bus_for_its_devices_unless_it_wants_an_older_one() -> None:
         ({"foreign": {"boot_files": ["/x.ipxe"]}}, "does not boot from its network"),
         ({"foreign": {"boot_files": ["/a/x", "/b/x"]}, "pxe": True}, "two boot files"),
         ({"foreign": {"boot_files": ["/a,b"]}, "pxe": True}, "firmware may not take"),
+        ({"foreign": {"firmware": "uefi"}, "kernel": "9pc"}, "does not go by UEFI"),
+        ({"foreign": {"firmware": "uefi"}, "profile": "microvm"}, "no microvm"),
+        ({"foreign": {"firmware": "openboot"}}, "bios"),
     ],
 )
 def test_what_cannot_be_is_said(more: dict[str, Any], why: str) -> None:

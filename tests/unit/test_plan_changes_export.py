@@ -161,6 +161,7 @@ rooms:
         foreign:
           disks:
             - /media/old.qcow2
+          firmware: uefi
           display: vnc
 """
 

@@ -33,6 +33,7 @@ def test_its_parameters_may_come_from_the_network() -> None:
         ("plan9", {"kernel": "9pc", "foreign": {"plan9": {"ini": "[menu]"}}}, "line 1"),
         ("plan9", {"foreign": {"cdroms": ["/a.iso"], "plan9": {"ini": "user=a"}}}, "could be told"),
         ("plan9", {"kernel": "9pc", "nics": [], "foreign": {"plan9": {"root": "/srv"}}}, "reach its root"),
+        ("foreign", {"memory": 32 << 20, "foreign": {"firmware": "uefi"}}, "needs 64M of memory to boot by UEFI"),
     ],
 )
 def test_what_cannot_boot_is_refused(image: str, said: dict[str, Any], why: str) -> None:

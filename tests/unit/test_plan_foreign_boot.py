@@ -11,7 +11,7 @@ from tests.unit.test_plan_boot import dump
 from weft.model.foreign import NicModel
 from weft.model.machine import Profile
 from weft.plan.boot import BootNic
-from weft.plan.foreign_boot import ForeignBoot, Medium, plan_foreign_boot
+from weft.plan.foreign_boot import Flash, ForeignBoot, Medium, plan_foreign_boot
 
 GOLDEN = Path(__file__).parent / "golden"
 BARE = ForeignBoot(
@@ -33,6 +33,7 @@ MEDIA = replace(
     floppy=Medium(22),
     disks=(Medium(23), Medium(24, "qcow2")),
 )
+FLASH = Flash(Medium(25, read_only=True), Medium(26))
 CASES = {
     "kernel": KERNEL,
     "kernel-kvm": replace(KERNEL, accel="kvm", own_filter=False),
@@ -41,6 +42,8 @@ CASES = {
     "media-pc": replace(MEDIA, profile=Profile.PC, nic_model=NicModel.E1000E),
     "network": replace(BARE, network_boot=True),
     "screen": replace(MEDIA, screen=True),
+    "uefi": replace(BARE, cdroms=MEDIA.cdroms, flash=FLASH),
+    "uefi-pc": replace(BARE, profile=Profile.PC, flash=Flash(Medium(25, "qcow2", True), Medium(26, "qcow2"))),
 }
 
 

@@ -196,7 +196,7 @@ def test_what_a_spec_can_say_was_thought_about():
         *("restart", "stop_signal", "stop_timeout", "user"),
     }
     assert set(MachineSpec.model_fields) == own | {"expose", "floppy", "foreign", "mounts", "publish"}
-    own = {"display", "end", "nic_model"}
+    own = {"display", "end", "firmware", "nic_model"}
     assert set(ForeignSpec.model_fields) == own | {"boot_files", "cdroms", "disks", "floppy_drive", "plan9"}
     assert set(Plan9Spec.model_fields) == {"changes", "ini", "options", "root_read_only", "root"}
     assert set(NetworkSpec.model_fields) == {"dns", "gateway", "mtu", "name", "subnet", "subnet6", "uplink"}

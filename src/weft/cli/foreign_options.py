@@ -13,8 +13,8 @@ from weft.model.names import BARE, PLAN9
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FILE = click.Path(dir_okay=False, readable=False)  # it is the daemon that opens it
 _KEYS = (
-    "cdroms", "floppy_drive", "disks", "nic_model", "display", "boot_files", "end", "ini", "options", "root",
-    "root_read_only", "changes",
+    "cdroms", "floppy_drive", "disks", "firmware", "nic_model", "display", "boot_files", "end", "ini", "options",
+    "root", "root_read_only", "changes",
 )  # fmt: skip
 
 
@@ -38,6 +38,8 @@ _OPTIONS = (
                  help="Of a machine with its own system: a CD, the first of which it boots from. At most two."),
     click.option("--floppy-drive", type=_FILE, metavar="FILE", help="A floppy in a drive, which it may write to."),
     click.option("--disk", "disks", type=_FILE, multiple=True, metavar="FILE", help="A disk, which it may write to."),
+    click.option("--firmware", type=click.Choice(["bios", "uefi"]),
+                 help="By what it boots. Default: bios."),
     click.option("--nic", "nic_model", type=click.Choice(["virtio", "e1000e"]),
                  help="Which device its NICs are. Default: virtio."),
     click.option("--display", type=click.Choice(["vnc"]), help="Give it a screen. Default: none."),

@@ -1,4 +1,4 @@
-"""The options that put other media into a machine's drives."""
+"""The options that put other media into a machine's drives, or have it boot them otherwise."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +25,7 @@ _OPTIONS = (
     click.option("--floppy-drive", type=_FILE, metavar="FILE", help="The floppy in its drive; `none`."),
     click.option("--disk", "disks", type=_FILE, multiple=True, metavar="FILE",
                  help="Its disks, in place of those it has; `none`."),
+    click.option("--firmware", type=click.Choice(["bios", "uefi"]), help="By what it boots."),
 )  # fmt: skip
 
 
@@ -43,4 +44,6 @@ def take_media(wanted: dict[str, Any]) -> dict[str, Any]:
             media[name] = list(filter(None, files))
     if (floppy := wanted.pop("floppy_drive")) is not None:
         media["floppy_drive"] = floppy or None
+    if firmware := wanted.pop("firmware"):
+        media["firmware"] = firmware
     return media

@@ -134,6 +134,10 @@ class MachineFiles:
         """What an appliance keeps: its settings."""
         return self.folder / "floppy.img"
 
+    def variables(self, disk_format: str) -> Path:
+        """The variables of a machine's firmware, in a file of this format."""
+        return self.folder / f"variables.{disk_format}"
+
     @property
     def next(self) -> "MachineFiles":
         """The sockets of a QEMU that is about to take over."""

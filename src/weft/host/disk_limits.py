@@ -10,6 +10,8 @@ from weft.host.qemu import Qmp
 from weft.model.limits import LimitsSpec
 
 GROUP = "machine"
+FLASH = "/machine/system.flash"
+"""Where QEMU has the chips with a machine's firmware. While one of them is waited for, all of QEMU waits."""
 
 
 async def limit_disks(qmp: Qmp, limits: LimitsSpec) -> None:
@@ -20,7 +22,8 @@ async def limit_disks(qmp: Qmp, limits: LimitsSpec) -> None:
 
 def find_disks(blocks: list[dict[str, Any]]) -> list[str]:
     """The devices with a disk in them, by their places in QEMU, from what `query-block` answers."""
-    return [block["qdev"] for block in blocks if block.get("inserted") and block.get("qdev")]
+    places = [block["qdev"] for block in blocks if block.get("inserted") and block.get("qdev")]
+    return [place for place in places if not place.startswith(FLASH)]
 
 
 def dump_throttle(device: str, limits: LimitsSpec) -> dict[str, Any]:

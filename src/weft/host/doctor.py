@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +11,14 @@ from weft.host.accelerator import KVM
 from weft.host.cgroup import CgroupMode, find_cgroups
 from weft.host.facts import HostFacts, find_facts
 from weft.host.file_server import find_virtiofsd
+from weft.host.firmware import PACKAGE, list_firmware
 from weft.host.hotplug import Verdicts
 from weft.host.kernel_links import KernelLinks, open_links
 from weft.host.namespace import Namespace, open_namespace
 from weft.host.process import find_program, run
 from weft.host.sandbox import Identity, plan_sandbox
 from weft.model.errors import WeftError
+from weft.model.machine import Profile
 from weft.model.wiring import FilterKind
 
 _OLDEST_QEMU = (7, 2, 0)
@@ -84,6 +86,7 @@ async def diagnose(run_dir: Path) -> list[Check]:
         _check_cgroups(),
         await _check_sandbox(facts),
         await _check_folders(),
+        check_firmware(facts.qemu_version),
     ]
     return [*checks, *await _check_networking()]
 
@@ -114,6 +117,14 @@ async def _check_folders() -> Check:
 
     hint = "user namespaces may be forbidden: see sysctl user.max_user_namespaces"
     return replace(await _check("virtiofsd", enter, hint), needed=False)
+
+
+def check_firmware(qemu_version: tuple[int, int, int], places: Sequence[Path] | None = None) -> Check:
+    """Whether there is UEFI firmware, by the descriptors in `places`; None: those of the host."""
+    if found := list_firmware(Profile.Q35, qemu_version, places):
+        return Check("UEFI firmware", True, str(found[0].code.path), needed=False)
+    detail = "not installed: boots media that know no BIOS"
+    return Check("UEFI firmware", False, detail, f"install {PACKAGE}", PACKAGE, needed=False)
 
 
 def _check_qemu(facts: HostFacts) -> Check:

@@ -34,6 +34,13 @@ class NicModel(StrEnum):
     E1000E = "e1000e"
 
 
+class Firmware(StrEnum):
+    """What a machine's board begins with, before anything that was given to it."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
 class Display(StrEnum):
     """How a machine's screen can be seen."""
 
@@ -72,6 +79,7 @@ class ForeignSpec(_Part):
     cdroms: tuple[str, ...] = Field(default=(), description=f"images of CDs, at most {MAX_CDROMS}")
     floppy_drive: str | None = Field(default=None, description="an image in a drive, written to in place")
     disks: tuple[str, ...] = Field(default=(), description=f"images of disks, at most {MAX_DISKS}")
+    firmware: Firmware = Field(default=Firmware.BIOS, description="`uefi` keeps its variables as long as the machine")
     nic_model: NicModel = NicModel.VIRTIO
     display: Display | None = Field(default=None, description="None: it has no screen")
     boot_files: tuple[str, ...] = Field(

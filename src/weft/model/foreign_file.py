@@ -6,7 +6,7 @@ from pydantic import Field
 
 from weft.model.file_part import Part
 from weft.model.file_words import BootFiles, Env, Path, Paths
-from weft.model.foreign import Changes, Display, ForeignSpec, NicModel, Plan9Spec
+from weft.model.foreign import Changes, Display, Firmware, ForeignSpec, NicModel, Plan9Spec
 
 
 class Plan9File(Part):
@@ -32,6 +32,9 @@ class ForeignFile(Part):
     cdroms: Paths = Field(default=(), description="CDs, two at most; it boots from the first that can")
     floppy_drive: Path | None = Field(default=None, description="a floppy in a drive, written to in place")
     disks: Paths = Field(default=(), description="disks, raw or qcow2, written to in place")
+    firmware: Firmware = Field(
+        default=Firmware.BIOS, description="`uefi`, for media that boot by that; its variables are the machine's"
+    )
     nic_model: NicModel = Field(default=NicModel.VIRTIO, description="which device its NICs are")
     display: Display | None = Field(default=None, description="`vnc`: it has a screen")
     boot_files: BootFiles = Field(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from weft.model.elastic import ElasticSpec, ElasticView
 from weft.model.errors import Invalid
 from weft.model.expose import ExposeSpec, check_parts
-from weft.model.foreign import ForeignSpec, Plan9Spec
+from weft.model.foreign import Firmware, ForeignSpec, Plan9Spec
 from weft.model.image import BUILT_IN, USER_PATTERN, Health, NicRole
 from weft.model.limits import NO_LIMITS, LimitsSpec
 from weft.model.mount import MountSpec
@@ -219,6 +219,13 @@ class MachineSpec(Spec):
             raise Invalid("no microvm boots a system of its own", hint="take q35 or pc")
         if self.foreign is not None and (unfit := [name for name in _INSIDE if getattr(self, name)]):
             raise Invalid(f"a machine that brings its own system can have no {', '.join(unfit)}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_firmware(self) -> "MachineSpec":
+        """Multiboot kernels are started by who has no firmware yet, or BIOS."""
+        if self.foreign is not None and self.foreign.firmware is Firmware.UEFI and self.kernel is not None:
+            raise Invalid(f"machine {self.name!r} boots a kernel, which does not go by UEFI", hint="firmware bios")
         return self
 
     @field_validator("expose")

@@ -22,11 +22,24 @@ class Medium:
 
 
 @dataclass(frozen=True, slots=True)
+class Flash:
+    """Firmware in the board's flash chips: its code, which is only read, and the variables that it keeps."""
+
+    code: Medium
+    variables: Medium
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        return (self.code.fd, self.variables.fd)
+
+
+@dataclass(frozen=True, slots=True)
 class ForeignBoot:
     """All that decides QEMU's arguments. Memory in bytes; paths are those inside the sandbox.
 
     `kernel` is a multiboot kernel with its `modules` and the `words` of its command line; without one it boots from
-    the network of its first NIC if it is to, else from the first CD or disk, or the floppy. `screen`: it has one.
+    the network of its first NIC if it is to, else from the first CD or disk, or the floppy. `flash` is firmware in
+    place of the board's own. `screen`: it has one.
     """
 
     name: str
@@ -43,6 +56,7 @@ class ForeignBoot:
     kernel: str | None = None
     modules: tuple[str, ...] = ()
     words: str = ""
+    flash: Flash | None = None
     cdroms: tuple[Medium, ...] = ()
     floppy: Medium | None = None
     disks: tuple[Medium, ...] = ()
@@ -53,13 +67,14 @@ class ForeignBoot:
     @property
     def has_media(self) -> bool:
         """Whether anything is read from files while it runs."""
-        return bool(self.cdroms or self.floppy or self.disks)
+        return bool(self.cdroms or self.floppy or self.disks or self.flash)
 
 
 _NICS = {NicModel.VIRTIO: "virtio-net-pci", NicModel.E1000E: "e1000e"}
 _FIRST, _CDS, _DISKS, _FLOPPY = 1, 10, 20, 30
 """Where the network, CDs, disks and the floppy are in the order of booting: that is seldom there to be booted from."""
 FLOPPY_DRIVE = "drive-a"
+_CODE, _VARIABLES = "firmware", "variables"
 
 
 def cdrom_drive(index: int) -> str:
@@ -82,7 +97,12 @@ def plan_foreign_boot(boot: ForeignBoot) -> list[str]:
 def _board(boot: ForeignBoot) -> Iterator[str]:
     board = {Profile.Q35: "q35,smm=off", Profile.PC: "pc,smm=off"}[boot.profile]
     # Without graphics the firmware and boot loaders have the serial line for a screen.
-    yield from ("-M", f"{board},vmport=off,mem-merge=off" + ("" if boot.screen else ",graphics=off"))
+    board += ",vmport=off,mem-merge=off" + ("" if boot.screen else ",graphics=off")
+    if boot.flash is not None:
+        yield from _drive(_CODE, boot.flash.code)
+        yield from _drive(_VARIABLES, boot.flash.variables)
+        board += f",pflash0={_CODE},pflash1={_VARIABLES}"
+    yield from ("-M", board)
     yield from ("-boot", "strict=on", "-m", f"{boot.memory >> 20}M", "-smp", str(boot.cpus))
     if boot.screen:
         # It listens nowhere. Else a viewer could ask to be the only one, and the others would be hung up on.

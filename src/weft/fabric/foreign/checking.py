@@ -1,9 +1,11 @@
 """Whether there can be a machine with a system of its own here: its kernel, its files."""
 
+from weft.fabric.foreign.firmware import check_firmware
 from weft.fabric.foreign.media import check_media
 from weft.fabric.site import Site
 from weft.model.boot_files import find_loader
 from weft.model.errors import Invalid
+from weft.model.foreign import Firmware
 from weft.model.machine import MachineSpec
 
 
@@ -12,6 +14,7 @@ def check_foreign(site: Site, spec: MachineSpec) -> str:
     foreign = spec.foreign
     assert foreign is not None, "it is foreign"
     check_media(site.home, foreign)
+    check_firmware(site, spec)
     if spec.kernel is not None:
         kernel = site.kernels.get(spec.kernel)
         if kernel.format != "multiboot":
@@ -25,9 +28,10 @@ def check_foreign(site: Site, spec: MachineSpec) -> str:
             f"there is nothing for machine {spec.name!r} to boot from its network",
             hint="a boot file that is no folder" if foreign.boot_files else "--kernel, --boot-file",
         )
-    if not (spec.pxe or foreign.cdroms or foreign.writes):
+    by_uefi = foreign.firmware is Firmware.UEFI
+    if not (spec.pxe or foreign.cdroms or foreign.disks or (foreign.floppy_drive and not by_uefi)):
         raise Invalid(
             f"machine {spec.name!r} has nothing to boot",
-            hint="a kernel, a CD, a disk, a floppy, or --pxe",
+            hint="by UEFI a CD or a disk" if by_uefi else "a kernel, a CD, a disk, a floppy, or --pxe",
         )
     return ""

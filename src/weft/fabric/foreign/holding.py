@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import ExitStack
 
+from weft.fabric.foreign.firmware import open_firmware
 from weft.fabric.foreign.kernels import BootKernel, find_kernel
 from weft.fabric.foreign.media import open_media
 from weft.fabric.latching import describe_limits, latch, open_taps
@@ -33,6 +34,7 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
         qmp, serial = (stack.enter_context(listen_unix(path)).fileno() for path in (files.qmp, files.serial))
         taps = await open_taps(stack, site, machine)
         media = open_media(stack, site, machine)
+        flash = await asyncio.to_thread(open_firmware, stack, site, machine)
         log = Bind(files.log, "serial.log", writable=True)
         boot = ForeignBoot(
             name=machine.name,
@@ -48,6 +50,7 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
             nic_model=foreign.nic_model,
             kernel=kernel.path,
             modules=kernel.modules,
+            flash=flash,
             cdroms=media.cdroms,
             floppy=media.floppy,
             disks=media.disks,
@@ -60,9 +63,9 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
             machine,
             [site.facts.qemu, *plan_foreign_boot(boot)],
             binds=[*kernel.binds, log],
-            fds=[qmp, serial, *taps, *media.fds],
+            fds=[qmp, serial, *taps, *media.fds, *(flash.fds if flash else ())],
             errors=errors,
             own_filter=boot.own_filter,
-            disks=bool(media.fds),
+            disks=boot.has_media,
         )
     return Held(latched, describe_limits(site, group), {}, site.images.get(machine.spec.image).digest)

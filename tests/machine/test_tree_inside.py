@@ -65,6 +65,27 @@ def test_a_blocking_read_sees_what_happens_and_can_be_given_up(house: TestFabric
     assert "keeper" in sh(house, "cat /m/status")
 
 
+def test_programs_of_linux_see_what_comes_as_it_comes(house: TestFabric) -> None:
+    """They ask for much more than there is."""
+    sh(house, f"mkdir -p /l; {MOUNT.replace('/m', '/l') % 'linux/room'}")
+    house.run("exec", "-d", "keeper", "--", "sh", "-c", "cat /l/event >/tmp/all")
+    house.run("exec", "-d", "keeper", "--", "sh", "-c", "grep -m1 'created short' /l/event >/tmp/one; echo >/tmp/done")
+
+    def happen() -> list[str]:
+        house.client.create_network({"name": "short"})
+        house.client.remove_network("short")
+        return sh(house, "grep -c 'removed short' /tmp/all; ls /tmp/done; true").split()
+
+    wait_for(lambda: len(happen()) == 2 and int(happen()[0]) > 1, "both have seen it")
+    assert "created short" in sh(house, "cat /tmp/one")
+    assert sh(house, "head -c 4 /l/machine/guest/port/0/pcap | od -An -tx1").split() == ["0a", "0d", "0d", "0a"]
+    script = "echo \"run sh -c 'echo one; cat'\" >ctl; read -r line <data; echo $line; echo two >data; echo eof >ctl"
+    said = sh(house, f"n=$(cat /l/machine/guest/exec/clone); cd /l/machine/guest/exec/$n; {script}; cat data wait")
+    assert said == "one\ntwo\nended 0 sh -c 'echo one; cat'\n"
+    sh(house, "killall -INT cat")
+    wait_for(lambda: "umounted" in sh(house, "umount /l && echo umounted || true"), "nobody reads any more")
+
+
 def test_others_reach_nothing(house: TestFabric) -> None:
     script = f"timeout 2 nc {GATEWAY} 5640 </dev/null; echo $?"
     assert sh(house, script).strip() == "0"

@@ -12,6 +12,7 @@ from tests.unit.tree_walks import BOTH, WRITES, Walks
 from weft.filetree import images, networks, readiness, rooms, storage
 from weft.filetree.archives import send_archive
 from weft.filetree.kinds import dump_name, parse_name
+from weft.filetree.nodes import Entry
 from weft.filetree.root import FabricTree
 from weft.filetree.visiting import VisitorTree
 from weft.filetree.words import split_words
@@ -264,7 +265,12 @@ async def test_a_visitor_attaches_to_what_it_was_given(api: FakeApi) -> None:
     assert not room & {"image", "kernel", "room", "host", "template", "ctl"}
     machine = set(await Walks(await tree.attach("glenda", "")).names(""))
     assert {"ctl", "status", "port"} < machine and not machine & {"machine", "network", "ns", "config"}
-    for aname in ("fabric", "machine/web", "room/acme", "all"):
+    for aname, linux in (("room", False), ("linux/room", True), ("linux", True), ("/linux/", True), ("", False)):
+        root = await tree.attach("glenda", aname)
+        event = await root.walk("event")
+        assert isinstance(event, Entry)
+        assert (event.reads_on, event.parent) == (linux, root)
+    for aname in ("fabric", "machine/web", "room/acme", "all", "linux/fabric", "room/linux"):
         with pytest.raises(NinepError, match="file does not exist"):
             await tree.attach("glenda", aname)
 

@@ -11,6 +11,7 @@ from tests.unit.fake_api import FakeApi, FakeSession
 from tests.unit.tree_walks import BOTH, READS, Walks
 
 from weft.filetree.events import BEHIND
+from weft.filetree.nodes import Entry
 from weft.filetree.root import FabricTree
 from weft.filetree.words import split_words
 from weft.model.errors import WrongState
@@ -62,6 +63,11 @@ async def test_a_part_can_be_attached_to(api: FakeApi) -> None:
     part = Walks(await FabricTree(api).attach("glenda", "machine/web"))
     assert await part.cat("ctl") == "web\n"
     assert await part.root.walk("..") is part.root
+    for aname, linux in (("linux/machine/web", True), ("/linux", True), ("machine/web", False), ("", False)):
+        root = await FabricTree(api).attach("glenda", aname)
+        event = await root.walk("event")
+        assert isinstance(event, Entry)
+        assert (event.reads_on, (await root.stat()).name) == (linux, "/")
     with pytest.raises(NinepError, match="file does not exist"):
         await FabricTree(api).attach("glenda", "machine/db")
     with pytest.raises(NinepError, match="not a directory"):

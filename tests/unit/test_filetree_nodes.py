@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.ninep_wire import PATIENCE
 
 from weft.filetree.files import LONGEST, commands, text
 from weft.filetree.grammar import Grammar
@@ -14,7 +15,7 @@ from weft.filetree.nodes import CHANGE, Entry, Fixed, Listed, Make
 from weft.filetree.pipes import LIMIT, Pipe
 from weft.filetree.streams import stream
 from weft.filetree.words import dump_pair, dump_row, join_words, split_words
-from weft.ninep.tree import OpenDir
+from weft.ninep.tree import OpenDir, OpenFile
 from weft.ninep.words import Access, Mode, NinepError, OpenMode, StatChange
 
 READS, WRITES, BOTH = OpenMode(Access.READ), OpenMode(Access.WRITE), OpenMode(Access.READ_WRITE)
@@ -221,6 +222,47 @@ async def test_a_stream_gives_whole_lines_and_loses_nothing_to_a_flush() -> None
     assert await opened.read(0, 100) == b""
     await opened.close()
     assert not coming.open
+
+
+async def read_on(file: OpenFile, count: int) -> bytes:
+    """What a program gets that asks Linux for so many bytes."""
+    got = b""
+    while len(got) < count and (piece := await asyncio.wait_for(file.read(len(got), count - len(got)), PATIENCE)):
+        got += piece
+    return got
+
+
+@pytest.mark.parametrize("lines", [True, False])
+async def test_who_reads_on_gets_what_there_is(lines: bool) -> None:
+    """However much a program asks for, it waits for nothing behind what has come, and is at no end before the end."""
+    root = folder(s=stream((coming := Coming()).source, lines=lines))
+    root.uproot(reads_on=True)
+    opened = await (await root.walk("s")).open(READS)
+    for count in (1000, 9, 8, 7, 3, 2, 1):
+        coming.pieces.put_nowait(b"a line\nabc\n")
+        got = [await read_on(opened, count)]
+        while not b"".join(got).endswith(b"c\n"):
+            got.append(await read_on(opened, count))
+        assert b"".join(got) == b"a line\nabc\n"
+        assert not lines or count < 8 or got == [b"a line\n", b"abc\n"]
+    coming.pieces.put_nowait(None)
+    assert await read_on(opened, 100) == b""
+    assert await read_on(opened, 1) == b""
+    await opened.close()
+
+
+async def test_a_flush_leaves_who_reads_on_where_he_is() -> None:
+    root = folder(s=stream((coming := Coming()).source))
+    root.uproot(reads_on=True)
+    opened = await (await root.walk("s")).open(READS)
+    for _ in range(3):
+        reading = asyncio.create_task(opened.read(0, 100))
+        await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        coming.pieces.put_nowait(b"some")
+        assert await read_on(opened, 100) == b"some"
+    await opened.close()
 
 
 async def test_a_stream_that_breaks() -> None:

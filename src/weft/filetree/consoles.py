@@ -11,6 +11,7 @@ from weft.filetree.files import File, write_commands
 from weft.filetree.grammar import Grammar
 from weft.filetree.nodes import READ_WRITE, WRITE, Entry, Make
 from weft.filetree.pipes import Pipe
+from weft.filetree.streams import OpenWaiting
 from weft.model.signals import parse_signal, signal_number
 from weft.ninep.tree import OpenFile
 from weft.ninep.words import NinepError, OpenMode
@@ -122,13 +123,13 @@ def console_control(consoles: Consoles, machine: str) -> Make:
     return lambda parent, name: File(parent, name, WRITE, opens)
 
 
-class _OpenConsole(OpenFile):
+class _OpenConsole(OpenWaiting):
     def __init__(self, node: Entry, console: Console, pipe: Pipe | None) -> None:
         super().__init__(node)
         self._console = console
         self._pipe = pipe
 
-    async def read(self, offset: int, count: int) -> bytes:
+    async def take(self, count: int) -> bytes:
         return await self._pipe.take(count) if self._pipe else b""
 
     async def write(self, offset: int, data: bytes) -> int:

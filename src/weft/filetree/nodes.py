@@ -14,6 +14,8 @@ from weft.ninep.tree import Node, OpenDir, OpenFile
 from weft.ninep.words import NOT_FOUND, PERMISSION, Access, Mode, NinepError, OpenMode, Qid, Stat, StatChange
 
 OWNER = "weft"
+LINUX = "linux"
+"""What a client attaches to that reads on until it has all that was asked for: `linux`, or `linux/` and a part."""
 _BEGAN = int(time.time())
 """The time that all files have: there is no other that is true of something made up."""
 READ, WRITE, READ_WRITE, EXECUTE = 0o400, 0o200, 0o600, 0o100
@@ -28,6 +30,8 @@ class Entry(Node):
         self.parent = parent
         self.name = name
         self.mode = mode
+        self.reads_on: bool = parent.reads_on if parent else False
+        """Whether who is attached reads on until all that was asked for has come."""
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -39,12 +43,12 @@ class Entry(Node):
         digest = blake2b("/".join(self.names).encode(), digest_size=8).digest()
         return Qid(Mode.qid_type(self.mode), 0, int.from_bytes(digest, "big"))
 
-    def uproot(self) -> None:
+    def uproot(self, *, reads_on: bool = False) -> None:
         """From now on it is the root of what somebody has attached to: it is called `/`, and `..` leads nowhere else.
         Its qid stays.
         """
         assert self.qid
-        self.parent, self.name = None, "/"
+        self.parent, self.name, self.reads_on = None, "/", reads_on
 
     def describe(self) -> Stat:
         """Its stat, which takes no waiting."""
@@ -66,6 +70,12 @@ class Entry(Node):
         about = StatChange(length=0, mtime=change.mtime)
         if not change.is_sync and (change != about or not self.mode & WRITE or self.qid.is_dir):
             raise NinepError(PERMISSION)
+
+
+def parse_aname(aname: str) -> tuple[str, bool]:
+    """What is attached to, and whether by one who reads on."""
+    first, _, rest = aname.lstrip("/").partition("/")
+    return (rest, True) if first == LINUX else (aname, False)
 
 
 Make = Callable[[Entry, str], Entry]

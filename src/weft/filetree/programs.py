@@ -22,7 +22,7 @@ from weft.filetree.files import opened, text
 from weft.filetree.grammar import Grammar
 from weft.filetree.nodes import READ, READ_WRITE, Entry, Make
 from weft.filetree.pipes import Pipe
-from weft.filetree.streams import awaited
+from weft.filetree.streams import OpenWaiting, awaited
 from weft.filetree.words import join_words
 from weft.model.errors import error_from_dict
 from weft.ninep.tree import OpenFile
@@ -167,12 +167,12 @@ async def _opened(file: OpenFile) -> OpenFile:
     return file
 
 
-class _OpenPipe(OpenFile):
+class _OpenPipe(OpenWaiting):
     def __init__(self, node: Entry, pipe: Pipe) -> None:
         super().__init__(node)
         self._pipe = pipe
 
-    async def read(self, offset: int, count: int) -> bytes:
+    async def take(self, count: int) -> bytes:
         return await self._pipe.take(count)
 
 

@@ -12,7 +12,7 @@ from weft.filetree.files import commands, text
 from weft.filetree.host import host_files
 from weft.filetree.kinds import Kind, kind_folder
 from weft.filetree.machines import clone_file, machine_folder
-from weft.filetree.nodes import Fixed, Folder, Make
+from weft.filetree.nodes import Fixed, Folder, Make, parse_aname
 from weft.filetree.room import Room
 from weft.filetree.views import dump_link, dump_status
 from weft.ninep.tree import Node
@@ -41,12 +41,13 @@ class FabricTree:
         return root_files(self)
 
     async def attach(self, user: str, aname: str) -> Node:
+        part, reads_on = parse_aname(aname)
         node: Node = Fixed(None, "/", self.files())
-        for name in filter(None, aname.split("/")):
+        for name in filter(None, part.split("/")):
             node = await node.walk(name)
         if not isinstance(node, Folder):
             raise NinepError(NOT_DIR)
-        node.uproot()
+        node.uproot(reads_on=reads_on)
         return node
 
 

@@ -34,14 +34,15 @@ class Pump:
             await self.close()
             raise
 
-    async def take(self, count: int, *, lines: bool) -> bytes:
-        """At most `count` bytes, when there are some; none at the end. `lines`: whole ones, as many as fit."""
+    async def take(self, count: int, *, lines: bool, one: bool = False) -> bytes:
+        """At most `count` bytes, when there are some; none at the end. `lines`: whole ones that fit, or only `one`."""
         if not self._rest:
             self._rest = await self._next()
         while lines and b"\n" not in self._rest and len(self._rest) < count and (more := await self._next()):
             self._rest += more
         size = min(count, len(self._rest))
-        if lines and (end := self._rest.rfind(b"\n", 0, size)) >= 0:
+        find = self._rest.find if one else self._rest.rfind
+        if lines and (end := find(b"\n", 0, size)) >= 0:
             size = end + 1
         piece, self._rest = self._rest[:size], self._rest[size:]
         return piece
@@ -75,16 +76,43 @@ class Pump:
         await self._pieces.put(None)
 
 
-class OpenStream(OpenFile):
-    """What comes is read once, in its order; offsets mean nothing."""
+class OpenWaiting(OpenFile):
+    """What comes is read once, in its order, when there is something; offsets mean nothing.
+
+    A client that reads on has only what it asked for, or the end of a file, to know that it has read enough. So it is
+    never given all that it asked for, but for a single byte, and then an end: it takes that for the end of the one read
+    that its program is in, and its program sees what there is.
+    """
+
+    def __init__(self, node: Entry) -> None:
+        super().__init__(node)
+        self._reads_on = node.reads_on
+        self._pauses = False
+
+    async def read(self, offset: int, count: int) -> bytes:
+        if self._pauses:
+            self._pauses = False
+            return b""
+        piece = await self.take(count - 1 if self._reads_on and count > 1 else count)
+        self._pauses = self._reads_on and len(piece) < count
+        return piece
+
+    async def take(self, count: int) -> bytes:
+        """At most `count` bytes, when there are some; none at the end."""
+        raise NotImplementedError
+
+
+class OpenStream(OpenWaiting):
+    """What a source gives."""
 
     def __init__(self, node: Entry, pump: Pump, *, lines: bool) -> None:
         super().__init__(node)
         self._pump = pump
         self._lines = lines
 
-    async def read(self, offset: int, count: int) -> bytes:
-        return await self._pump.take(count, lines=self._lines)
+    async def take(self, count: int) -> bytes:
+        """One line for a client that reads on: some shells go back in a file to what they did not need."""
+        return await self._pump.take(count, lines=self._lines, one=self._reads_on)
 
     async def close(self) -> None:
         await self._pump.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from weft.filetree.api import open_api
 from weft.filetree.machines import machine_files
-from weft.filetree.nodes import Fixed, Make
+from weft.filetree.nodes import Fixed, Make, parse_aname
 from weft.filetree.room import Room
 from weft.filetree.root import FabricTree, room_files, root_files
 from weft.model.expose import TreePart, Visit
@@ -34,9 +34,12 @@ class VisitorTree:
 
     async def attach(self, user: str, aname: str) -> Node:
         """A part by its name; without one the first that was given."""
+        part, reads_on = parse_aname(aname)
         for visit, tree in self._trees.items():
-            if aname in ("", visit.given.part):
-                return Fixed(None, "/", _choose_files(visit, tree))
+            if part in ("", visit.given.part):
+                root = Fixed(None, "/", _choose_files(visit, tree))
+                root.uproot(reads_on=reads_on)
+                return root
         raise NinepError(NOT_FOUND)
 
 

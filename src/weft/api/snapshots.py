@@ -1,5 +1,6 @@
 """Snapshots of machines, machines made again from them, and machines that are suspended."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -10,8 +11,11 @@ from weft.api.deps import TheRoom
 from weft.api.images import read_body
 from weft.api.progress import Progress, answer_with_progress
 from weft.api.shield import finish
+from weft.api.visits import TheVisit
+from weft.fabric.snapshots.restoring import allow_all
 from weft.model.machine import MachineView
 from weft.model.snapshot import RestoreSpec, SnapshotSpec, SnapshotView
+from weft.plan.visits import check_machine
 
 router = APIRouter(tags=["snapshots"])
 
@@ -67,9 +71,10 @@ async def export_snapshot(room: TheRoom, name: str) -> StreamingResponse:
 
 
 @router.post("/snapshots/{name}/restore", response_class=StreamingResponse)
-async def restore_snapshot(room: TheRoom, name: str, spec: RestoreSpec) -> StreamingResponse:
+async def restore_snapshot(room: TheRoom, visit: TheVisit, name: str, spec: RestoreSpec) -> StreamingResponse:
     """Make a machine that goes on from a snapshot: a stream of progress lines, then the machine."""
-    return answer_with_progress(lambda progress: room.snapshots.restoring.restore(name, spec, progress))
+    check = partial(check_machine, visit) if visit is not None else allow_all
+    return answer_with_progress(lambda progress: room.snapshots.restoring.restore(name, spec, progress, check))
 
 
 @router.post("/machines/{name}/suspend", response_class=StreamingResponse)

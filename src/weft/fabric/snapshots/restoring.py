@@ -1,5 +1,6 @@
 """Machines made again from snapshots: the same ones, copies with an identity of their own, and those that go back."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -23,6 +24,13 @@ from weft.model.volume import VolumeSpec
 from weft.plan.forks import plan_copy, plan_volume_names
 from weft.plan.restore import plan_same
 
+Check = Callable[[MachineSpec, MachineSpec | None], None]
+"""Whether a machine may be made so; beside it what its original is now, if that is there. Raises what is against it."""
+
+
+def allow_all(_spec: MachineSpec, _original: MachineSpec | None) -> None:
+    """Whoever asks may have it."""
+
 
 class Restoring:
     """Makes machines from snapshots. What is damaged is found before anything runs."""
@@ -36,8 +44,8 @@ class Restoring:
         self._lifecycle = lifecycle
         self._volumes = volumes
 
-    async def restore(self, name: str, spec: RestoreSpec, progress: Progress) -> MachineView:
-        """A machine that goes on from a snapshot, ready.
+    async def restore(self, name: str, spec: RestoreSpec, progress: Progress, check: Check = allow_all) -> MachineView:
+        """A machine that goes on from a snapshot, ready. One that is there has what it has now, and is not checked.
 
         Raises NotFound (also for an image, a kernel or a network that is gone), Exists, Unavailable for a snapshot that
         is damaged or of another host; nothing of it is left then.
@@ -50,6 +58,9 @@ class Restoring:
         if present and not spec.replace:
             raise Exists(f"machine {machine!r} exists already", hint="--replace takes it back, --name makes a copy")
         check_shape(self._site, present or original, source.shape, f"snapshot {name!r}")
+        if present is None:
+            now = self._site.shelves.machines.find(original.name)
+            check(_plan_spec(original, machine, {}), now.spec if now else None)
         tell = meter(progress, "loading", source.size)
         moment = await read_moment(source.sealed, tell=tell)
         try:

@@ -4,7 +4,7 @@ import pytest
 
 from weft.model.errors import Invalid
 from weft.model.machine import MachineSpec, NicSpec
-from weft.plan.exposing import ServedNetwork, check_exposed, find_given
+from weft.plan.exposing import ServedNetwork, check_exposed, find_given, is_heard
 
 LAN = NicSpec(network="lan")
 
@@ -46,6 +46,16 @@ def test_it_is_nobody_but_itself():
     with pytest.raises(Invalid, match="machine 'free' on network 'lan' is not pinned, and could pass for it"):
         check(LAN, lan=ServedNetwork(free={"free"}))
     check(LAN, lan=ServedNetwork(free={"web"}))  # it is pinned from now on
+
+
+def test_what_it_boots_from_its_network_is_for_nobody_else():
+    """It has its settings in it. Its other NICs have no part in that."""
+    free = NicSpec(network="dmz", pinned=False)
+    spec = MachineSpec.model_validate({"name": "web", "image": "base", "pxe": True, "profile": "q35"})
+    assert (is_heard(spec, 0), is_heard(spec, 1)) == (True, False)
+    check_exposed(spec, (LAN, free), {"lan": ServedNetwork(), "dmz": ServedNetwork(free={"free"})})
+    with pytest.raises(Invalid, match="'web' cannot be given what it boots: machine 'free' on network 'lan'"):
+        check_exposed(spec, (LAN, free), {"lan": ServedNetwork(free={"free"}), "dmz": ServedNetwork()})
 
 
 def test_nobody_comes_who_could_pass_for_it():

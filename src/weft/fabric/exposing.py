@@ -6,6 +6,7 @@ The daemon listens, and what it hears is for `Receive` to answer: the tree is a 
 import asyncio
 import logging
 import socket
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -19,7 +20,7 @@ from weft.model.errors import WeftError
 from weft.model.expose import Visit
 from weft.model.machine import MachineSpec, NicSpec
 from weft.plan.callers import GatewayPort
-from weft.plan.exposing import ServedNetwork, check_exposed, find_given
+from weft.plan.exposing import ServedNetwork, check_exposed, is_heard
 
 log = logging.getLogger(__name__)
 
@@ -72,15 +73,15 @@ class Exposing:
                 task.cancel()
 
     def _look(self) -> Mapping[str, ServedNetwork]:
-        nics = [(machine, nic) for machine in self._site.shelves.machines for nic in machine.nics]
+        free, heard = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+        for machine in self._site.shelves.machines:
+            for number, nic in enumerate(machine.nics):
+                if nic.network is not None and not nic.pinned:
+                    free[nic.network].add(machine.name)
+                if nic.network is not None and is_heard(machine.spec, number):
+                    heard[nic.network].add(machine.name)
         return {
-            network.name: ServedNetwork(
-                gateway=network.spec.gateway,
-                free={machine.name for machine, nic in nics if nic.network == network.name and not nic.pinned},
-                heard={
-                    machine.name for machine, nic in nics if nic.network == network.name and find_given(machine.spec)
-                },
-            )
+            network.name: ServedNetwork(network.spec.gateway, free[network.name], heard[network.name])
             for network in self._site.shelves.networks
         }
 
@@ -126,16 +127,14 @@ class Exposing:
         if not heard.visits or self._count(heard.visits[0].machine) >= MOST:
             connection.close()
             return
-        task = self._site.tasks.start(self._receive(connection, heard), f"visit-{heard.visits[0].machine}")
+        work = self._site.receive(connection, heard.visits)
+        task = self._site.tasks.start(work, f"visit-{heard.visits[0].machine}")
         self._heard[task] = heard
         task.add_done_callback(self._heard.pop)
+        task.add_done_callback(lambda _: connection.close())  # also when it was hung up on before it began
 
     def _count(self, machine: str) -> int:
         return sum(heard.visits[0].machine == machine for heard in self._heard.values())
-
-    async def _receive(self, connection: socket.socket, heard: Heard) -> None:
-        with connection:
-            await self._site.receive(connection, heard.visits)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

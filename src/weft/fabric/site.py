@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence, Set
+from collections.abc import Callable, Coroutine, Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,7 @@ class Site:
         return Identity(uid, uid, groups)
 
 
-Receive = Callable[[socket.socket, Sequence[Visit]], Awaitable[None]]
+Receive = Callable[[socket.socket, Sequence[Visit]], Coroutine[Any, Any, None]]
 """Serves the file tree at a connection, as these parts of it, until the other end has gone."""
 
 

@@ -24,9 +24,11 @@ def check_exposed(spec: MachineSpec, nics: Sequence[NicSpec], networks: Mapping[
 
     Networks that are not there are somebody else's to complain of.
     """
-    places = {nic.network: networks[nic.network] for nic in nics if nic.network and nic.network in networks}
     for what in find_given(spec):
-        _check_reach(spec, what, nics, places)
+        _check_reach(spec, what, nics, _find_places(nics, networks))
+    if spec.pxe:
+        _check_reach(spec, "what it boots", nics[:1], _find_places(nics[:1], networks))
+    places = _find_places(nics, networks)
     free = {nic.network for nic in nics if not nic.pinned}
     for name, network in places.items():
         if name in free and (heard := sorted({*network.heard} - {spec.name})):
@@ -34,10 +36,19 @@ def check_exposed(spec: MachineSpec, nics: Sequence[NicSpec], networks: Mapping[
             raise Invalid(f"{what}: a NIC on network {name!r} has to be pinned")
 
 
+def is_heard(spec: MachineSpec, nic: int) -> bool:
+    """Whether a machine gets something by the address of this NIC, which nobody else may have."""
+    return bool(find_given(spec)) or (spec.pxe and nic == 0)
+
+
 def find_given(spec: MachineSpec) -> tuple[str, ...]:
-    """What a machine gets at gateways, by its address."""
+    """What a machine gets at gateways, by the address of any of its NICs."""
     tree, root = ("the file tree",) if spec.expose else (), ("a root",) if spec.served_root else ()
     return tree + root
+
+
+def _find_places(nics: Sequence[NicSpec], networks: Mapping[str, ServedNetwork]) -> Mapping[str, ServedNetwork]:
+    return {nic.network: networks[nic.network] for nic in nics if nic.network and nic.network in networks}
 
 
 def _check_reach(spec: MachineSpec, given: str, nics: Sequence[NicSpec], places: Mapping[str, ServedNetwork]) -> None:

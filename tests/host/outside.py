@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.host.waiting import is_program, wait_until
+from tests.host.waiting import PATIENCE, is_program, wait_until
 
 from weft.host.dns import find_name_server, start_name_server
 from weft.host.kernel_links import KernelLinks, open_links
@@ -31,10 +31,10 @@ from weft.plan.splice import Ends, plan_bypass
 WEB, OUTSIDE = "203.0.113.1", "198.51.100.2"
 OPEN = RuledNetwork("g1", "10.77.1.0/24", "10.77.1.1", uplink=True)
 SHUT = RuledNetwork("g2", "10.77.2.0/24", "10.77.2.1")
-TRY_TCP = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1); print('yes')"
+TRY_TCP = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3); print('yes')"
 ASK = """
 import socket, struct, sys
-sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.settimeout(1); sock.connect((sys.argv[1], 53))
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.settimeout(3); sock.connect((sys.argv[1], 53))
 labels = b"".join(bytes([len(l)]) + l.encode() for l in sys.argv[2].split("."))
 sock.send(struct.pack("!6H", 7, 256, 1, 0, 0, 0) + labels + bytes([0, 0, 1, 0, 1]))
 answer = sock.recv(512)
@@ -52,7 +52,7 @@ class Machine:
     async def run(self, *argv: str) -> str:
         """What a program in the machine prints, or `no` when it fails."""
         enter = ["nsenter", f"--net=/proc/{self.pid}/ns/net", "--"]
-        done = await run(self.namespace.argv([*enter, *argv]), check=False, timeout=10)
+        done = await run(self.namespace.argv([*enter, *argv]), check=False, timeout=PATIENCE)
         return done.text.strip() if done.status == 0 else "no"
 
     async def reaches(self, address: str, port: int) -> str:
@@ -62,7 +62,7 @@ class Machine:
         return await self.run(sys.executable, "-c", ASK, server, name)
 
     async def pings(self, address: str) -> str:
-        return "yes" if await self.run("ping", "-c1", "-W1", address) != "no" else "no"
+        return "yes" if await self.run("ping", "-c1", "-W3", address) != "no" else "no"
 
 
 @asynccontextmanager
@@ -70,7 +70,7 @@ async def start_machine(
     namespace: Namespace, links: KernelLinks, network: RuledNetwork, slot: int
 ) -> AsyncIterator[Machine]:
     await links.create_port(f"b{slot}.0", f"p{slot}.0", bridge=f"n{slot}", mtu=1500, alias="test")
-    latched = start_latched(namespace.argv(["unshare", "--net", "sh", "-c", "exec sleep 120"]))
+    latched = start_latched(namespace.argv(["unshare", "--net", "sh", "-c", "exec sleep 3600"]))
     latched.release()
     try:
         machine = Machine(namespace, latched.pid)

@@ -5,9 +5,9 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import tarfile
 import time
@@ -154,23 +154,15 @@ def skopeo(*args: object) -> str:
     return done.stdout
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 @contextmanager
 def open_registry(folder: Path, http: Mapping[str, Any] | None = None, **sections: Any) -> Iterator[LocalRegistry]:
     """`http` and `sections` go into its configuration, which is YAML, of which JSON is a part."""
     folder.mkdir(parents=True, exist_ok=True)
-    registry = LocalRegistry(free_port(), folder)
     config = {
         "version": 0.1,
         "log": {"level": "info", "accesslog": {"disabled": False}},
         "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
-        "http": {"addr": registry.host, **(http or {})},
+        "http": {"addr": "127.0.0.1:0", **(http or {})},
         **sections,
     }
     (folder / "config.yml").write_text(json.dumps(config))
@@ -178,23 +170,16 @@ def open_registry(folder: Path, http: Mapping[str, Any] | None = None, **section
         command = ["docker-registry", "serve", str(folder / "config.yml")]
         process = subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": os.environ["PATH"]})
     try:
-        _wait_answering(registry, process)
-        yield registry
+        yield LocalRegistry(_wait_listening(folder / "log", process), folder)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
 
-def _wait_answering(registry: LocalRegistry, process: "subprocess.Popen[bytes]", seconds: float = 60.0) -> None:
+def _wait_listening(log: Path, process: "subprocess.Popen[bytes]", seconds: float = 60.0) -> int:
+    """The port that it has been given: it says so in its log."""
     deadline = time.monotonic() + seconds
-    while not _answers(registry.port):
-        assert process.poll() is None and time.monotonic() < deadline, registry.log
+    while not (said := re.search(r"listening on 127\.0\.0\.1:(\d+)", log.read_text())):
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.01)
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    except OSError:
-        return False
-    return True
+    return int(said[1])

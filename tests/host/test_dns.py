@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.host.waiting import PATIENCE
 
 from weft.host.dns import NameServer, dump_hosts, dump_servers, find_name_server, plan_name_server, start_name_server
 from weft.host.kernel_links import KernelLinks
@@ -28,7 +29,7 @@ async def look_up(namespace: Namespace, name: str) -> str | None:
         sock.setblocking(False)
         sock.connect((GATEWAY, 53))
         await loop.sock_sendall(sock, struct.pack("!6H", 9, 256, 1, 0, 0, 0) + labels + b"\0\0\1\0\1")
-        answer = await asyncio.wait_for(loop.sock_recv(sock, 512), 5)
+        answer = await asyncio.wait_for(loop.sock_recv(sock, 512), PATIENCE)
     return socket.inet_ntoa(answer[-4:]) if answer[7] else None
 
 
@@ -75,7 +76,7 @@ async def test_nobody_outside_hears_of_a_rooms_names(namespace: Namespace, serve
             namespace, server.directory, network="lan", gateway=GATEWAY, names=names, resolver=f"127.0.0.1#{port}"
         )
         again.set_names("lan", {**names, "lan": {"db": ["10.66.0.3"]}, "new": {"web": ["10.68.0.2"]}})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             # The signal takes a moment, in which names of the new network are still asked for outside. Bare ones never.
             while await look_up(namespace, "db") != "10.66.0.3":
                 pass
@@ -85,7 +86,7 @@ async def test_nobody_outside_hears_of_a_rooms_names(namespace: Namespace, serve
         with pytest.raises(BlockingIOError):
             outside.recv(512)
         asked = asyncio.create_task(look_up(namespace, "example.org"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert b"example" in await asyncio.get_running_loop().sock_recv(outside, 512)
         asked.cancel()
         await again.stop()
@@ -93,7 +94,7 @@ async def test_nobody_outside_hears_of_a_rooms_names(namespace: Namespace, serve
 
 async def test_machines_come_and_go(namespace: Namespace, server: NameServer):
     server.set_names("lan", {"lan": {"db": ["10.66.0.3"]}})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while await look_up(namespace, "db") != "10.66.0.3":  # the signal takes a moment
             pass
     assert await look_up(namespace, "web") is None
@@ -129,7 +130,7 @@ async def test_its_death_is_told(server: NameServer):
     watch = server.watch()
     for child in server.process.children():
         child.send(signal.SIGKILL)
-    await asyncio.wait_for(watch.wait(), 5)
+    await asyncio.wait_for(watch.wait(), PATIENCE)
 
 
 async def test_a_server_that_does_not_answer_is_told_and_goes(

@@ -2,14 +2,12 @@
 
 import asyncio
 import os
-import statistics
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 import pytest
 from tests.host.conftest import needs_tun
-from tests.host.waiting import wait_until
+from tests.host.waiting import PATIENCE, wait_until
 
 from weft.host.kernel_links import KernelLinks
 from weft.host.namespace import Namespace
@@ -113,15 +111,14 @@ async def test_no_frame_is_lost_or_doubled_while_filters_change(links: KernelLin
     assert sorted(taps[1].frames + taps[2].frames) == [frame(number) for number in range(1, count + 1)]
 
 
-async def test_a_splice_of_six_changes_takes_well_below_two_milliseconds(links: KernelLinks, taps: list[Tap]):
+async def test_a_splice_of_six_changes_is_not_cut_in_two(links: KernelLinks, taps: list[Tap]):
+    """The event loop does nothing else meanwhile. How long that takes is measured by benchmarks/splice.py."""
     put = [AddFilter(f"t{n}.0", slot, FilterKind.REDIRECT, "t4.0") for n in (1, 2, 3) for slot in (200, 201)]
-    times = []
-    for _ in range(100):
-        started = time.perf_counter()
-        await links.apply_filters(put)
-        times.append(time.perf_counter() - started)
-        await links.apply_filters([DeleteFilter(change.link, change.slot) for change in put])
-    assert statistics.median(times) < 0.002
+    meanwhile: list[str] = []
+    asyncio.get_running_loop().call_soon(meanwhile.append, "somebody else's turn")
+    await links.apply_filters(put)
+    await links.apply_filters([DeleteFilter(change.link, change.slot) for change in put])
+    assert meanwhile == []
 
 
 async def test_closing_a_tap_is_told(links: KernelLinks, taps: list[Tap]):
@@ -130,9 +127,9 @@ async def test_closing_a_tap_is_told(links: KernelLinks, taps: list[Tap]):
         await asyncio.sleep(0)
         tap = taps.pop()
         tap.close()
-        event = await asyncio.wait_for(first, 5)
+        event = await asyncio.wait_for(first, PATIENCE)
         while event.name != "t4.0" or event.carrier:
-            event = await asyncio.wait_for(anext(events), 5)
+            event = await asyncio.wait_for(anext(events), PATIENCE)
 
 
 async def test_heartbeats_come_through_an_appliance_and_go_no_further(

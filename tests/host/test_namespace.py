@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.host.conftest import AS_ROOT
-from tests.host.waiting import wait_until
+from tests.host.waiting import PATIENCE, wait_until
 
 from weft.host.namespace import Namespace, find_keeper, open_namespace
 from weft.host.pids import ProcessId, watch_exit
@@ -91,7 +91,7 @@ async def test_a_dead_keeper_is_replaced(tmp_path: Path):
     await first.close()
     watch = watch_exit(first.keeper.process)
     first.keeper.process.send(signal.SIGKILL)
-    await asyncio.wait_for(watch.wait(), 5)
+    await asyncio.wait_for(watch.wait(), PATIENCE)
     assert find_keeper(tmp_path) is None
     second = await open_namespace(tmp_path)
     assert second.mark != first.mark
@@ -106,7 +106,7 @@ async def test_a_keeper_that_is_just_being_replaced_ends_with_the_namespace(tmp_
     opened.keeper.process.send(signal.SIGKILL)
     await asyncio.sleep(moment)
     await opened.stop()
-    await asyncio.wait_for(keeping, 5)
+    await asyncio.wait_for(keeping, PATIENCE)
     assert not opened.keeper.process.alive()
     assert list(tmp_path.iterdir()) == []
 
@@ -138,7 +138,7 @@ async def test_a_gate_that_was_killed_is_replaced(namespace: Namespace):
     gate = find_gate(namespace)
     watch = watch_exit(gate)
     gate.send(signal.SIGKILL)
-    await asyncio.wait_for(watch.wait(), 5)
+    await asyncio.wait_for(watch.wait(), PATIENCE)
     with await namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         assert links_of(sock) == ["lo"]
 
@@ -153,7 +153,7 @@ async def test_a_keeper_that_was_killed_is_replaced_in_the_same_namespace(tmp_pa
     kept = find_keeper(tmp_path)
     assert kept and kept.mark == namespace.mark
     await namespace.stop()
-    await asyncio.wait_for(keeping, 5)
+    await asyncio.wait_for(keeping, PATIENCE)
     assert find_keeper(tmp_path) is None
 
 
@@ -161,7 +161,7 @@ async def test_nothing_opens_once_the_keeper_is_gone(namespace: Namespace):
     await namespace.close()
     watch = watch_exit(namespace.keeper.process)
     namespace.keeper.process.send(signal.SIGKILL)
-    await asyncio.wait_for(watch.wait(), 5)
+    await asyncio.wait_for(watch.wait(), PATIENCE)
     with pytest.raises(Unavailable):
         await namespace.open("/proc/self/net/dev")
 

@@ -90,10 +90,15 @@ def list_root(image: ImageManifest, shop: Shop) -> set[str]:
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
-def count_blobs(registry: LocalRegistry, sample: Sample) -> int:
-    """How many times blobs of an image were asked for."""
-    lines = [line for line in registry.log.splitlines() if '"GET ' in line]
-    return sum(any(key in line for key in sample.blobs) for line in lines)
+async def count_blobs(registry: LocalRegistry, sample: Sample, least: int = 0) -> int:
+    """How many times blobs of an image were asked for; waits for so many lines, which come behind the answers."""
+
+    def count() -> int:
+        lines = [line for line in registry.log.splitlines() if '"GET ' in line]
+        return sum(any(key in line for key in sample.blobs) for line in lines)
+
+    await wait_until(lambda: count() >= least)
+    return count()
 
 
 async def test_pull_and_pull_again(registry: LocalRegistry, shop: Shop) -> None:
@@ -109,19 +114,20 @@ async def test_pull_and_pull_again(registry: LocalRegistry, shop: Shop) -> None:
     assert shop.files == {key.replace(":", "/") for key in (*sample.blobs, sample.digest)}
     fractions = [fraction for _, fraction in shop.said if fraction is not None]
     assert fractions == sorted(fractions)
-    before = count_blobs(registry, sample)
+    before = await count_blobs(registry, sample, len(sample.blobs))
     assert before == len(sample.blobs)
     assert await shop.pull(reference) == image
-    assert count_blobs(registry, sample) == before
+    assert await count_blobs(registry, sample) == before
 
 
 async def test_layers_are_shared_and_a_root_is_written_once(registry: LocalRegistry, shop: Shop) -> None:
     first = make_sample(busybox_layers())
     second = make_sample(busybox_layers(), {"Cmd": ["/bin/busybox", "true"]})
     one = await shop.pull(registry.put(first, "one"))
-    before = count_blobs(registry, second)
+    await count_blobs(registry, first, len(first.blobs))
+    before = await count_blobs(registry, second)
     two = await shop.pull(registry.put(second, "two"))
-    assert count_blobs(registry, second) - before == 1  # the config alone is new
+    assert await count_blobs(registry, second, before + 1) - before == 1  # the config alone is new
     assert shop.images.root_path(one).samefile(shop.images.root_path(two))
     assert two.entry.argv == ("/bin/busybox", "true")
 
@@ -251,12 +257,13 @@ async def test_a_layer_that_is_cut_off_is_gone_on_with(registry: LocalRegistry, 
     assert line.breaks == 0
     assert image.oci and image.oci.manifest == sample.digest
     layer = next(key for key in sample.blobs if len(sample.blobs[key]) > 1 << 20)
-    statuses = [
-        line.split('" ')[1].split()[0]
-        for line in registry.log.splitlines()
-        if f"/blobs/{layer} HTTP" in line and '"GET' in line
-    ]
-    assert statuses == ["200", "206", "206"]
+
+    def statuses() -> list[str]:
+        lines = [line for line in registry.log.splitlines() if f"/blobs/{layer} HTTP" in line and '"GET' in line]
+        return sorted(line.split('" ')[1].split()[0] for line in lines)
+
+    await wait_until(lambda: len(statuses()) >= 3)
+    assert statuses() == ["200", "206", "206"]
 
 
 async def test_a_pull_that_failed_goes_on_later(registry: LocalRegistry, shop: Shop) -> None:
@@ -271,7 +278,8 @@ async def test_a_pull_that_failed_goes_on_later(registry: LocalRegistry, shop: S
     assert 0 < partial.stat().st_size < 4 << 20
     again = Shop(shop.home)
     assert await again.pull(f"{registry.host}/{path}")
-    assert any('" 206 ' in line for line in registry.log.splitlines() if partial.name.removeprefix("sha256-") in line)
+    layer = partial.name.removeprefix("sha256-")
+    await wait_until(lambda: any('" 206 ' in line for line in registry.log.splitlines() if layer in line))
     assert not list((shop.blobs.folder / "partial").iterdir())
 
 
@@ -291,7 +299,7 @@ async def test_two_pulls_at_once_fetch_each_layer_once(registry: LocalRegistry, 
     reference = registry.put(sample, "twice")
     first, second = await asyncio.gather(shop.pull(reference), shop.pull(reference))
     assert first.digest == second.digest
-    assert count_blobs(registry, sample) == len(sample.blobs)
+    assert await count_blobs(registry, sample, len(sample.blobs)) == len(sample.blobs)
 
 
 async def test_a_pull_that_is_cancelled_leaves_no_image(registry: LocalRegistry, shop: Shop) -> None:
@@ -517,6 +525,7 @@ async def test_push(registry: LocalRegistry, shop: Shop) -> None:
     seen = json.loads(skopeo("inspect", "--tls-verify=false", f"docker://{registry.host}/to/there:2"))
     assert seen["Digest"] == sample.digest
     assert await shop.push(image, f"{registry.host}/to/there:3") == sample.digest
+    await wait_until(lambda: "/to/there/manifests/3" in registry.log)
     uploads = [line for line in registry.log.splitlines() if '"PUT /v2/to/there/blobs' in line]
     assert len(uploads) == len(sample.blobs)
     with pytest.raises(Invalid, match="gets a tag"):

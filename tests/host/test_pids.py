@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from tests.host.waiting import wait_until
+from tests.host.waiting import PATIENCE, wait_until
 
 from weft.host.pids import ProcessId, stop_processes, watch_exit
 from weft.host.process import Latched, start_latched
@@ -53,7 +53,7 @@ async def test_a_callback_is_told_of_the_exit():
     ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
     latched.watch.on_exit(ended.set_result)
     latched.process.send(signal.SIGKILL)
-    assert await asyncio.wait_for(ended, 5) == -signal.SIGKILL
+    assert await asyncio.wait_for(ended, PATIENCE) == -signal.SIGKILL
 
 
 async def test_a_process_of_somebody_else_is_watched_too():
@@ -65,7 +65,7 @@ async def test_a_process_of_somebody_else_is_watched_too():
     await stop_processes([shell.process])
     assert grandchild.alive()
     grandchild.send(signal.SIGKILL)
-    assert await asyncio.wait_for(watch.wait(), 5) is None
+    assert await asyncio.wait_for(watch.wait(), PATIENCE) is None
 
 
 async def test_a_stopped_process_is_told_from_a_running_one():

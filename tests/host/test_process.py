@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.host.waiting import is_program, wait_until
+from tests.host.waiting import PATIENCE, is_program, wait_until
 
 from weft.host.pids import ProcessId, stop_processes
 from weft.host.process import ProcessFailed, ProcessTimedOut, run, start_latched
@@ -113,7 +113,7 @@ async def test_pid_and_start_time_are_the_programs():
 async def test_an_abandoned_latch_ends():
     latched = start_latched(["sleep", "60"])
     latched.abandon()
-    assert await asyncio.wait_for(latched.watch.wait(), 5) == 1
+    assert await asyncio.wait_for(latched.watch.wait(), PATIENCE) == 1
     latched.release()  # too late, and harmless
 
 
@@ -151,10 +151,10 @@ def test_a_daemon_killed_before_the_release_leaves_nothing():
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(main())\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=20, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode == -signal.SIGKILL
     held = ProcessId(*json.loads(done.stdout))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while held.alive():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from tests.host.waiting import PATIENCE
 
 from weft.host.pids import stop_processes
 from weft.host.process import Latched, start_latched
@@ -89,24 +90,25 @@ async def test_events_come_until_qemu_goes(qmp: Qmp, emulator: tuple[Latched, Pa
         first = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0)
         await qmp.resume()
-        assert (await asyncio.wait_for(first, 5))[0] == "RESUME"
+        assert (await asyncio.wait_for(first, PATIENCE))[0] == "RESUME"
         emulator[0].process.send(signal.SIGKILL)
         with pytest.raises(StopAsyncIteration):
-            await asyncio.wait_for(anext(events), 5)
+            await asyncio.wait_for(anext(events), PATIENCE)
 
 
 async def test_quitting_ends_qemu(qmp: Qmp, emulator: tuple[Latched, Path]):
     await qmp.quit()
-    assert await asyncio.wait_for(emulator[0].watch.wait(), 5) == 0
+    assert await asyncio.wait_for(emulator[0].watch.wait(), PATIENCE) == 0
     with pytest.raises(Unavailable):
         await qmp.status()
     await qmp.quit()
 
 
 async def test_a_stopped_qemu_is_given_up(emulator: tuple[Latched, Path]):
-    qmp = await open_qmp(emulator[1], timeout=0.2)
+    await (await open_qmp(emulator[1], timeout=PATIENCE)).close()  # it is up
+    qmp = await open_qmp(emulator[1], timeout=1)
     emulator[0].process.send(signal.SIGSTOP)
-    with pytest.raises(Unavailable, match=r"within 0\.2 s"):
+    with pytest.raises(Unavailable, match=r"within 1 s"):
         await qmp.status()
     emulator[0].process.send(signal.SIGCONT)
     await qmp.close()

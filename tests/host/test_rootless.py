@@ -19,6 +19,6 @@ def test_everything_works_as_an_ordinary_user(tmp_path: Path):
     test += ["--ignore=tests/host/test_rootless.py", "--ignore-glob=tests/host/test_image_*"]
     argv = [*private_mounts(tmp_path / "stage"), *BECOME, *test]
     env = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG")} | {"HOME": "/nonexistent"}
-    done = subprocess.run(argv, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(argv, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert "closed" not in done.stdout, "the tests with taps were skipped"

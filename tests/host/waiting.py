@@ -5,8 +5,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+PATIENCE = 60.0
+"""Seconds that anything may take on a busy host before it counts as never."""
 
-async def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+
+async def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Return as soon as the condition holds; fail when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

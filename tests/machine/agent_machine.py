@@ -24,7 +24,7 @@ from weft.image.store import KernelStore
 
 GUEST = Path(__file__).parents[2] / "guest"
 ACCELERATOR = "tcg,tb-size=16"
-READY_TIMEOUT = 60.0
+READY_TIMEOUT = 120.0
 
 Profile = Literal["microvm", "q35"]
 
@@ -135,7 +135,7 @@ class Machine:
         """What came out of the serial port, byte for byte."""
         return (self.directory / "serial.log").read_bytes().decode(errors="replace")
 
-    async def wait_exit(self, timeout: float = 30.0) -> int:
+    async def wait_exit(self, timeout: float = READY_TIMEOUT) -> int:
         async with asyncio.timeout(timeout):
             return await self.process.wait()
 
@@ -239,7 +239,7 @@ async def boot_agent(directory: Path, config: GuestConfig, **options: Any) -> As
         yield machine, agent
 
 
-async def wait_until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
+async def wait_until(condition: Callable[[], bool], timeout: float = READY_TIMEOUT) -> None:
     """For what nobody announces: a line in a log, a file."""
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110

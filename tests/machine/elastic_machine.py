@@ -66,7 +66,7 @@ class Elastic:
     def start_hog(self, hog: Path, *args: str, wait: bool = True) -> None:
         """Have a program use memory, until it is killed; waits until it does."""
         self.fabric.run("cp", str(hog), f"{self.name}:{HOG}")
-        self.exec("sh", "-c", f"rm -f /tmp/said; {HOG} {' '.join(args)} >/tmp/said 2>&1 </dev/null &")
+        self.exec("sh", "-c", f": >/tmp/said; {HOG} {' '.join(args)} >/tmp/said 2>&1 </dev/null &")
         if wait:
             wait_for(lambda: self.exec("cat", "/tmp/said"), "it has done its work")
             assert self.exec("cat", "/tmp/said") == " ".join(args[:2]) + "\n"

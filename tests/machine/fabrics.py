@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.client import Client
+from weft.client.starting import is_answering
 
 WEFT = Path(sys.executable).parent / "weft"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "weft"
@@ -20,7 +22,7 @@ PREPARED = Path(os.environ.get("WEFT_TEST_HOME", CACHE / "test-home"))
 """A home with a kernel, all images and their templates; `make prepare` makes it."""
 _IGNORED = shutil.ignore_patterns(".lock")
 """A lock is each store's own."""
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds any single command may take: machines under emulation on a loaded host can be five times slower."""
 
 # Each fabric is a new one, and would try it out anew beside its machines. Tests of that say otherwise.
@@ -89,6 +91,11 @@ class TestFabric:
     def daemon_pid(self) -> int:
         """The process that serves this fabric."""
         return int(self.client.version()["pid"])
+
+    def kill_daemon(self) -> None:
+        """End the daemon with no time to say anything; while it dies it would still take what it is asked."""
+        os.kill(self.daemon_pid(), signal.SIGKILL)
+        wait_for(lambda: not is_answering(self.home), "the daemon is dead")
 
     def close(self) -> None:
         """Take everything down."""

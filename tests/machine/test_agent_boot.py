@@ -100,7 +100,7 @@ async def test_nics_are_found_by_mac_address(tmp_path: Path, profile: Profile) -
 )
 async def test_what_cannot_boot_says_why_and_ends(tmp_path: Path, root: Path, config: GuestConfig, reason: str) -> None:
     async with boot(tmp_path, config, drives={"root": root}) as machine:
-        assert await machine.wait_exit(60) == 0
+        assert await machine.wait_exit() == 0
     assert f"weft-init: {reason}" in machine.log()
     assert "Kernel panic" not in machine.log()
 
@@ -109,7 +109,7 @@ async def test_what_cannot_boot_says_why_and_ends(tmp_path: Path, root: Path, co
 async def test_power_off_ends_qemu(tmp_path: Path, profile: Profile) -> None:
     async with boot_agent(tmp_path, GuestConfig(), profile=profile) as (machine, agent):
         agent.shutdown("poweroff")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_TIMEOUT):
             await agent.closed
         assert await machine.wait_exit() == 0
 
@@ -121,7 +121,7 @@ async def test_processes_are_asked_before_they_are_killed(tmp_path: Path) -> Non
         process = await agent.exec(["/bin/sh", "-c", script + "; echo"], stdin=False)
         await wait_until(lambda: "on\n" in machine.log())
         assert process.pid
-        agent.shutdown("reboot", grace=1.0)
+        agent.shutdown("reboot", grace=5.0)
         await machine.wait_exit()
     assert "asked" in machine.log()
 

@@ -23,7 +23,7 @@ async def end_of(machine: Machine) -> list[EntryStatus]:
     seen: list[EntryStatus] = []
     async with open_agent(machine.agent, timeout=READY_TIMEOUT, on_entry=seen.append) as agent:
         seen.insert(0, agent.entry)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_TIMEOUT):
             await agent.closed
     await machine.wait_exit()
     return seen
@@ -36,9 +36,13 @@ async def test_output_reaches_the_log_unchanged(tmp_path: Path) -> None:
 
 
 async def test_the_machine_ends_with_its_entry_point(tmp_path: Path) -> None:
-    async with boot(tmp_path, shell("sleep 1; exit 7")) as machine:
+    """It waits for a file that is written once it was seen running."""
+    script = "until test -e go; do sleep 0.1; done; exit 7"
+    async with boot(tmp_path, shell(script)) as machine:
+        async with open_agent(machine.agent, timeout=READY_TIMEOUT) as agent:
+            assert agent.entry.state == "running" and agent.entry.pid
+            await agent.exec(["/bin/sh", "-c", "echo > /tmp/go"], detached=True)
         seen = await end_of(machine)
-    assert seen[0].state == "running" and seen[0].pid
     assert seen[-1] == EntryStatus("exited", ExitStatus(code=7))
 
 

@@ -37,7 +37,7 @@ async def end_of(machine: Machine) -> list[EntryStatus]:
     seen: list[EntryStatus] = []
     async with open_agent(machine.agent, timeout=READY_TIMEOUT, on_entry=seen.append) as agent:
         seen.insert(0, agent.entry)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_TIMEOUT):
             await agent.closed
     await machine.wait_exit()
     return seen
@@ -63,7 +63,7 @@ async def test_services_start_in_their_order_and_end_in_the_other(tmp_path: Path
         await wait_until(lambda: "= entry\n" in machine.log() and "= last\n" in machine.log())
         assert lines_of(machine)[:3] == ["= first", "= prepare machine", "= late"]
         agent.shutdown(grace=20)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_TIMEOUT):
             await agent.closed
         assert agent.entry.last == ExitStatus(code=0)
         await machine.wait_exit()
@@ -87,7 +87,7 @@ async def test_a_service_is_started_again_and_its_own_settings_hold(tmp_path: Pa
 async def test_a_service_that_must_succeed_and_does_not_ends_the_machine(tmp_path: Path) -> None:
     config = GuestConfig(services=(service("check", "exit 5", once=True), service("never", "echo = no", "check")))
     async with boot(tmp_path, config) as machine:
-        await machine.wait_exit(60)
+        await machine.wait_exit()
     assert "weft-init: service check: ended with status 5" in machine.log()
     assert not lines_of(machine)
 
@@ -102,7 +102,7 @@ async def test_the_stop_signal_is_the_entry_point_s_alone(tmp_path: Path) -> Non
     async with boot_agent(tmp_path, config) as (machine, agent):
         await wait_until(lambda: "= up" in machine.log())
         agent.shutdown(grace=20)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_TIMEOUT):
             await agent.closed
         assert agent.entry.last == ExitStatus(code=9)
     assert lines_of(machine) == ["= up", "= quit"]
@@ -113,7 +113,7 @@ async def test_who_does_not_listen_is_killed_after_the_grace(tmp_path: Path) -> 
     async with boot_agent(tmp_path, config) as (machine, agent):
         await wait_until(lambda: "= up" in machine.log())
         agent.shutdown(grace=0.5)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_TIMEOUT):
             await agent.closed
         assert agent.entry.last == ExitStatus(signal=9)
         await machine.wait_exit()

@@ -1,8 +1,6 @@
 """Settings of a real appliance: told at boot, applied live, committed from inside, kept over a pulled plug."""
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,7 +75,7 @@ def test_a_program_in_the_machine_commits(gate: TestFabric) -> None:
 
 
 def test_settings_outlive_daemon_and_machine(gate: TestFabric) -> None:
-    os.kill(gate.daemon_pid(), signal.SIGKILL)
+    gate.kill_daemon()
     gate.run("config", "set", "gate", "lan.mtu=1250")
     gate.run("kill", "gate")
     gate.run("config", "set", "gate", "mode=open")

@@ -135,7 +135,7 @@ def scheduled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def begin(machine: Elastic, program: Path, *args: str, says: str) -> None:
     machine.fabric.run("cp", str(program), "m:/usr/bin/scheduled")
-    machine.sh(f"scheduled {' '.join(args)} >/tmp/said 2>&1 &")
+    machine.sh(f": >/tmp/said; scheduled {' '.join(args)} >/tmp/said 2>&1 &")
     wait_for(lambda: machine.sh("cat /tmp/said") == says, says)
 
 
@@ -229,7 +229,7 @@ def test_a_daemon_that_dies_on_the_way(make: Maker, fabric: TestFabric) -> None:
     """The next one goes on with it."""
     machine = make()
     fabric.client.scale_machine("m", cpus=4, wait=False)
-    os.kill(fabric.daemon_pid(), signal.SIGKILL)
+    fabric.kill_daemon()
     wait_for(lambda: machine.view["request"]["state"] == "applied", "it has what was asked for")
     assert machine.sizes == (4, 4)
     assert machine.quota in (4.5, None)

@@ -5,14 +5,6 @@ import signal
 
 from tests.machine.fabrics import TestFabric, wait_for
 
-from weft.client.starting import is_answering
-
-
-def kill_daemon(fabric: TestFabric) -> None:
-    pid = fabric.daemon_pid()
-    os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not is_answering(fabric.home), "the daemon is dead")
-
 
 def test_machines_wiring_and_names_survive_the_daemon(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "web", "web")
@@ -22,7 +14,7 @@ def test_machines_wiring_and_names_survive_the_daemon(fabric: TestFabric) -> Non
     pinging = fabric.client.open_exec("client", ["sh", "-c", "ping -c 100 -i 0.05 web > /tmp/ping 2>&1 &"])
     with pinging as session:
         list(session)
-    kill_daemon(fabric)
+    fabric.kill_daemon()
     assert {machine["name"]: machine["pid"] for machine in fabric.json("ps")} == before
     wait_for(lambda: {machine["state"] for machine in fabric.json("ps")} == {"running"}, "all are adopted")
     assert fabric.chain("web") == [("eye", "active")]
@@ -36,12 +28,12 @@ def test_what_was_begun_is_gone_on_with(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "web", "web")
     inserting = fabric.start("insert", "sniffer", "--before", "web", "--name", "eye")
     wait_for(lambda: any(machine["name"] == "eye" and machine["pid"] for machine in fabric.client.machines()), "QEMU")
-    kill_daemon(fabric)
+    fabric.kill_daemon()
     inserting.communicate(timeout=30)
     wait_for(lambda: fabric.chain("web") == [("eye", "active")], "the insert is made after all")
     ejecting = fabric.start("eject", "eye")
     wait_for(lambda: fabric.chain("web") != [("eye", "active")], "the eject is under way")
-    kill_daemon(fabric)
+    fabric.kill_daemon()
     ejecting.communicate(timeout=30)
     wait_for(lambda: [machine["name"] for machine in fabric.json("ps", "-a")] == ["web"], "the sniffer is gone")
     assert fabric.chain("web") == []
@@ -51,7 +43,7 @@ def test_timers_survive_the_daemon(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "web", "web")
     fabric.run("insert", "sniffer", "--before", "web", "--name", "brief", "--for", "1h")
     fabric.client.change_insert("brief", {"lifetime": 3})  # from now on: its start may take longer than that
-    kill_daemon(fabric)
+    fabric.kill_daemon()
     wait_for(lambda: fabric.chain("web") == [], "its time is up")
     assert fabric.events("insert.expired"), "the daemon that came after says so"
 
@@ -60,11 +52,11 @@ def test_a_machine_that_died_meanwhile_is_noticed(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "web", "web")
     fabric.run("insert", "sniffer", "--before", "web", "--name", "eye")
     eye, web = (fabric.client.machine(name)["pid"] for name in ("eye", "web"))
-    kill_daemon(fabric)
+    fabric.kill_daemon()
     os.kill(eye, signal.SIGKILL)
     os.kill(web, signal.SIGKILL)
     wait_for(lambda: fabric.chain("web") == [("eye", "bypassed")], "its policy holds")
-    assert fabric.json("inspect", "web")["state"] in ("failed", "stopped")
+    wait_for(lambda: fabric.json("inspect", "web")["state"] in ("failed", "stopped"), "so is its own machine's end")
     fabric.run("start", "web")
 
 

@@ -87,18 +87,14 @@ def test_a_daemon_that_is_killed_in_the_middle_leaves_it_to_the_next(fabric: Tes
     machine.grow(2 * GIB)
     machine.start_hog(hog, "pin", "512")
     machine.scale(64 * MIB, wait=False)
-    kill_daemon(fabric)
+    fabric.kill_daemon()
     view = machine.settle()
     assert view["request"]["reason"].startswith("its kernel has stopped at ")
     assert 512 * MIB < machine.check_agreed(view) < 2 * GIB
     machine.end_hog()
     for size in (4 * GIB, 64 * MIB):
         machine.scale(size, wait=False)
-        kill_daemon(fabric)
+        fabric.kill_daemon()
         machine.settle()
         machine.check(size)
     fabric.run("rm", "-f", "kept")
-
-
-def kill_daemon(fabric: TestFabric) -> None:
-    os.kill(fabric.daemon_pid(), signal.SIGKILL)

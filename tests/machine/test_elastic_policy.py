@@ -1,7 +1,5 @@
 """Elastic machines that change by themselves: more when they are short, less when they are calm, and they say why."""
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +46,9 @@ def test_busy_programs_get_processors_and_their_end_takes_them(fabric: TestFabri
     machine.exec("sh", "-c", f"{BUSY * 2} sleep 0")
     wait_for(lambda: cpus(machine) >= 2, "a processor for each program", say=lambda: explain(machine))
     wait_for(lambda: int(machine.exec("nproc")) == cpus(machine), "the guest uses them")
-    assert f"it got {cpus(machine)} CPUs" in explain(machine)
+    wait_for(
+        lambda: f"it got {cpus(machine)} CPUs" in explain(machine), "its story says so", say=lambda: explain(machine)
+    )
     assert "programs waited" in explain(machine)
     fabric.run("elastic", "set", "busy", CALM_SOON, "cpu_comfort=0.8")
     machine.exec("killall", "sh")
@@ -91,7 +91,7 @@ def test_a_machine_asks_and_may_refuse_to_shrink(fabric: TestFabric) -> None:
 
 def test_a_new_daemon_goes_on_with_it_and_manual_stops_it(fabric: TestFabric) -> None:
     machine = make(fabric, "kept")
-    os.kill(fabric.daemon_pid(), signal.SIGKILL)
+    fabric.kill_daemon()
     machine.exec("sh", "-c", f"{BUSY * 2} sleep 0")
     wait_for(lambda: cpus(machine) >= 2, "the next daemon sees it", say=lambda: explain(machine))
     fabric.run("elastic", "set", "kept", "--mode", "manual")

@@ -1,8 +1,6 @@
 """The firewall, with real traffic: a router between three networks, and a bridge in front of a machine."""
 
-import os
 import re
-import signal
 import urllib.request
 from collections.abc import Iterator
 
@@ -136,7 +134,7 @@ def test_what_cuts_off_the_way_in_goes_back_unless_it_is_confirmed(room: TestFab
     room.run("config", "set", "fw", OPEN)
     done = room.run("config", "set", "fw", "policies=lan -> dmz drop", "--confirm", "15")
     assert b"weft config confirm fw keeps it" in done.stderr and not page(room, "client", web)
-    os.kill(room.daemon_pid(), signal.SIGKILL)
+    room.kill_daemon()
     wait_for(lambda: page(room, "client", web), "the settings before are back")
     wait_for(lambda: room.client.config("fw")["on_trial_until"] is None, "nothing is on trial")
     room.run("config", "set", "fw", "policies=lan -> dmz drop", "--confirm", "600")

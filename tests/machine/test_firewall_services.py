@@ -195,11 +195,16 @@ def test_rules_connections_and_the_log_say_what_happens(services: TestFabric) ->
     assert texts["rules[1]"] == "accept wg -> lan tcp port 80 name web"
     found = next(one for one in view(services, "connections", "fw") if (one["destination"], one["dport"]) == (WEB, 80))
     assert (found["protocol"], found["source"], found["answered"]) == ("tcp", "10.99.0.2", True)
-    lines = services.text("firewall", "log", "fw", "--format", "json").splitlines()
-    logged = [one for one in map(json.loads, lines) if one["dport"] == 99]
+    logged = wait_for(lambda: drops_of(services, 99), "a line of the log")
     assert {(one["action"], one["rule"], one["zone_in"], one["zone_out"]) for one in logged} == {
         ("drop", "rules[0]", "wg", "lan")
     }
+
+
+def drops_of(fabric: TestFabric, port: int) -> list[dict[str, Any]]:
+    """What the log has of packets to a port."""
+    lines = fabric.text("firewall", "log", "fw", "--format", "json").splitlines()
+    return [one for one in map(json.loads, lines) if one["dport"] == port]
 
 
 def test_the_log_goes_on(services: TestFabric) -> None:

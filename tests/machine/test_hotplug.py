@@ -1,8 +1,6 @@
 """Processors that come by hot-plug, where it works, and the machine that shows whether it does."""
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,7 +46,7 @@ def test_it_is_tried_out_beside_the_first_machine(fabric: TestFabric) -> None:
         assert verdict["reason"].startswith("step ")
         assert (check["ok"], check["detail"]) == (False, verdict["reason"])
     wait_for(lambda: not list((fabric.home / "trial").rglob("*.sock")), "nothing of it is left")
-    assert not [process for process in fabric.leftovers() if "trial.hotplug" in process]
+    wait_for(lambda: not [process for process in fabric.leftovers() if "trial.hotplug" in process], "nor a process")
     fabric.client.restart_machine("m")
     assert look(fabric)["mechanism"] == ("hotplug" if verdict["works"] else "parked")
     written = known.stat().st_mtime_ns
@@ -61,7 +59,7 @@ def test_what_a_daemon_leaves_of_it_is_removed_by_the_next(fabric: TestFabric) -
     fabric.client.create_machine(ELASTIC)
     record = fabric.home / "trial/machines/trial.hotplug/process.json"
     wait_for(record.exists, "it is being tried out")
-    os.kill(fabric.daemon_pid(), signal.SIGKILL)
+    fabric.kill_daemon()
     wait_for(lambda: fabric.client.machine("m")["state"] == "running", "another daemon serves")
     known, log = fabric.home / "run/hotplug.json", fabric.home / "daemon.log"
     wait_for(known.exists, "that one tries it out", say=lambda: log.read_text()[-3000:])

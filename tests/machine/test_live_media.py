@@ -9,7 +9,8 @@ from subprocess import PIPE, Popen
 
 import pytest
 from tests import rfb
-from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
+from tests.machine.captures import read_fields, sniffing
+from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric
 from tests.machine.serial_lines import log_of, type_line, wait_ready, wait_said
 from tests.multiboot.building import TestKernels
 from tests.multiboot.media import make_boot_floppy, make_cd, make_floppy, read_floppy
@@ -155,10 +156,8 @@ def test_its_frames_pass_what_is_in_front_of_it(shared: TestFabric, tmp_path: Pa
     boot = ["--pxe", "--boot-file", str(script), "--nic", "e1000e"]
     shared.run("run", "-d", "--name", "caller", *SMALL, *boot, "foreign")
     shared.run("kill", "caller")
-    with shared.start("sniff", "caller", "--count", "1", "udp", "port", "67") as sniffing:
-        wait_for(lambda: [state for _, state in shared.chain("caller")] == ["active"], "the sniffer is there")
+    with sniffing(shared, tmp_path / "capture", "caller", "--count", "1", "udp", "port", "67"):
         shared.run("start", "caller")
-        seen, _ = sniffing.communicate(timeout=PATIENCE)
     (nic,) = shared.client.machine("caller")["networks"]
-    assert f"BOOTP/DHCP, Request from {nic['mac']}" in seen.decode()
+    assert read_fields((tmp_path / "capture").read_bytes(), "eth.src", "dhcp.type") == [[nic["mac"], "1"]], "a question"
     shared.run("kill", "caller")

@@ -2,13 +2,12 @@
 their user has; and who may not.
 """
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.machine.fabrics import TestFabric, open_fabric, wait_for
+from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
 from tests.multiboot.building import TestKernels
 
 from weft.host.pids import ProcessId
@@ -43,7 +42,7 @@ def fabric(tmp_path_factory: pytest.TempPathFactory, multiboot_kernels: TestKern
         fabric.run("run", "-d", "--pxe", "--name", "deep", "--boot-file", f"amd64/9pc={kernels.elf}", "foreign")
         whole = fabric.start("run", "-d", "--pxe", "--name", "whole", "base")
         fabric.run("run", "-d", "--name", "plain", "base")
-        assert whole.wait(60) == 0, fabric.text("logs", "whole")
+        assert whole.wait(PATIENCE) == 0, fabric.text("logs", "whole")
         yield fabric
 
 
@@ -144,7 +143,7 @@ def test_a_server_that_somebody_ends_comes_back(fabric: TestFabric) -> None:
 
 def test_one_that_ends_without_a_daemon_comes_back_with_the_next(fabric: TestFabric) -> None:
     before = records(fabric)
-    os.kill(fabric.daemon_pid(), signal.SIGKILL)
+    fabric.kill_daemon()
     before["http"].children()[0].send(signal.SIGKILL)
     wait_for(lambda: "http" not in records(fabric), "it has ended")
     assert told(fabric) == ["the server for HTTP"]

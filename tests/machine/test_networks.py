@@ -47,7 +47,7 @@ def lab(room: TestFabric) -> TestFabric:
 
 def reaches(fabric: TestFabric, machine: str, *args: str, count: int = 2) -> bool:
     """Whether every echo request comes back; none must for the answer to be no."""
-    command = ("ping", "-q", "-c", str(count), "-i", "0.05", "-W", "1", *args)
+    command = ("ping", "-q", "-c", str(count), "-i", "0.05", "-W", "3", *args)
     output = fabric.exec(machine, *command, check=False)
     match = re.search(r"(\d+) packets transmitted, (\d+) packets received", output)
     received = int(match[2]) if match else 0

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 
-from weft.client.starting import is_answering
-
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestFabric]:
@@ -117,8 +115,7 @@ def test_a_machine_from_a_pool_is_copied_and_suspended_like_any_other(room: Test
 
 def test_copies_survive_the_daemon_and_are_taken_by_the_next(room: TestFabric) -> None:
     copy = wait_held(room, "sniffer")
-    os.kill(room.daemon_pid(), signal.SIGKILL)
-    wait_for(lambda: not is_answering(room.home), "the daemon is dead")
+    room.kill_daemon()
     assert wait_held(room, "sniffer")["pid"] == copy["pid"]
     room.run("insert", "sniffer", "--before", "web", "--name", "eye")
     assert is_same_process(copy["pid"], room.json("inspect", "eye")["pid"])
@@ -128,7 +125,7 @@ def test_copies_survive_the_daemon_and_are_taken_by_the_next(room: TestFabric) -
 def test_a_copy_that_dies_is_replaced(room: TestFabric) -> None:
     copy = wait_held(room, "sniffer")
     os.kill(copy["pid"], signal.SIGKILL)
-    wait_for(lambda: held(room, "sniffer") and held(room, "sniffer")[0]["pid"] != copy["pid"], "another is ready")
+    wait_for(lambda: [one for one in held(room, "sniffer") if one["pid"] != copy["pid"]], "another is ready")
 
 
 def test_a_machine_that_does_not_fit_boots(room: TestFabric) -> None:

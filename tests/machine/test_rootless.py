@@ -21,7 +21,7 @@ from tests.ordinary import AS_ROOT, BECOME, UID, private_mounts
 
 from weft.client.starting import is_answering
 
-HOLD = ["sh", "-c", "echo ready; exec sleep 600"]
+HOLD = ["sh", "-c", "echo ready; exec sleep 3600"]
 
 
 @pytest.fixture(scope="module")

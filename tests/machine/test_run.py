@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from tests.machine.fabrics import PATIENCE, TestFabric, open_fabric, wait_for
 
-from weft.client.starting import is_answering
 from weft.host.pids import ProcessId
 
 MEGABYTE = 1 << 20
@@ -57,11 +56,6 @@ def drain(sock: socket.socket, size: int | None = None) -> int:
     return count
 
 
-def kill_daemon(fabric: TestFabric) -> None:
-    os.kill(fabric.daemon_pid(), signal.SIGKILL)
-    wait_for(lambda: not is_answering(fabric.home), "the daemon is dead")
-
-
 def kill_qemu(fabric: TestFabric, name: str) -> ProcessId:
     process = ProcessId.find(fabric.client.machine(name)["pid"])
     assert process is not None and process.send(signal.SIGKILL)
@@ -75,7 +69,7 @@ def view(fabric: TestFabric, name: str) -> dict[str, Any]:
 def test_a_transfer_goes_on_when_the_daemon_dies(fabric: TestFabric, server: dict[int, int]) -> None:
     with connect(server[9000]) as sock:
         begun = drain(sock, 10 * MEGABYTE)
-        kill_daemon(fabric)
+        fabric.kill_daemon()
         assert begun + drain(sock) == 100 * MEGABYTE
     record = fabric.home / "machines" / "server" / "ports.json"
     before = record.read_text()
@@ -226,13 +220,13 @@ def test_a_machine_that_died_is_started_again_until_it_is_stopped(fabric: TestFa
     assert "is started again in 1 s" in fabric.events("machine.again")[-1]["text"]
     wait_for(lambda: view(fabric, "phoenix")["state"] == "running", "it runs again")
     ending = view(fabric, "phoenix")["pid"]
-    kill_daemon(fabric)
+    fabric.kill_daemon()
     os.kill(ending, signal.SIGKILL)
     fabric.run("ps")
     wait_for(lambda: view(fabric, "phoenix")["restarts"] == 2, "the next daemon starts it again")
     wait_for(lambda: view(fabric, "phoenix")["state"] == "running", "it runs again")
     fabric.run("stop", "phoenix")
-    kill_daemon(fabric)
+    fabric.kill_daemon()
     fabric.run("ps")
     assert (view(fabric, "phoenix")["state"], view(fabric, "phoenix")["again"]) == ("stopped", None)
     fabric.run("rm", "phoenix")
@@ -242,7 +236,7 @@ def test_a_machine_with_rm_goes_when_it_ends(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--rm", "--name", "brief", "--network", "none", "base")
     process = ProcessId.find(view(fabric, "brief")["pid"])
     assert process is not None
-    kill_daemon(fabric)
+    fabric.kill_daemon()
     process.send(signal.SIGKILL)
     wait_for(lambda: not process.alive(), "it has ended while no daemon was there")
     wait_for(lambda: not fabric.json("ps", "-a", "--filter", "name=brief"), "it is removed")

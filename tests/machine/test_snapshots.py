@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 from tests.machine.talks import open_ticks, serve_ticks
-from tests.machine.test_daemon import kill_daemon
 
 from weft.fabric.snapshots.kept import HEAD
 from weft.host.sealed import read_head
@@ -99,7 +98,7 @@ def test_a_machine_that_is_gone_comes_back_by_another_daemon(snaps: TestFabric) 
     original = identity(snaps, "web")
     snaps.run("rm", "-f", "web")
     snaps.run("volume", "rm", "data")
-    kill_daemon(snaps)
+    snaps.kill_daemon()
     snaps.run("restore", "one")
     assert identity(snaps, "web") == original
     assert snaps.exec("web", "cat", "/srv/word") == "before\n"
@@ -159,7 +158,7 @@ def test_a_suspended_machine_goes_on_with_its_connections(snaps: TestFabric) -> 
     assert "written" not in snaps.text("volume", "ls")
     assert snaps.refusal("volume", "resize", "data", "2G") == "wrong-state"
     assert snaps.refusal("exec", "web", "true") == "wrong-state"
-    kill_daemon(snaps)
+    snaps.kill_daemon()
     assert snaps.json("inspect", "web")["state"] == "suspended"
     assert [name for name, _ in snaps.chain("web")] == ["eye"]
     snaps.run("resume", "web")
@@ -199,7 +198,7 @@ def test_a_daemon_that_dies_while_it_suspends_a_machine_loses_nothing(snaps: Tes
     folder_of_web = snaps.home / "machines" / "web"
     suspending = snaps.start("suspend", "web")
     wait_for(lambda: (folder_of_web / "moment.draft").exists() or suspending.poll() is not None, "it is being saved")
-    kill_daemon(snaps)
+    snaps.kill_daemon()
     suspending.communicate(timeout=30)
     if snaps.json("inspect", "web")["state"] == "suspended":  # it had been saved by then
         snaps.run("resume", "web")

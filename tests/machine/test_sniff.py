@@ -14,8 +14,8 @@ import pytest
 from tests.machine.captures import read_fields, sniffing
 from tests.machine.fabrics import PATIENCE, TestFabric, wait_for
 
-SOON = 1.0
-CLOCKS_APART = 0.1
+SOON = 5.0
+CLOCKS_APART = 0.5
 """Seconds by which a guest's time stamps may be off; emulation on a busy host delays the guest's own reading."""
 
 
@@ -88,7 +88,7 @@ def test_a_packet_is_here_soon_after_the_time_it_is_stamped_with(room: TestFabri
 
 
 def test_every_packet_arrives_while_the_sniff_runs(room: TestFabric) -> None:
-    sniff = room.start("sniff", "web", "-w", "-", "--count", "8", "icmp")
+    sniff = room.start("sniff", "web", "-w", "-", "--count", "20", "icmp")
     assert sniff.stdout is not None
     with pinging(room):
         times = arrivals(sniff.stdout)
@@ -191,4 +191,5 @@ def test_what_is_wrong_is_told_before_anything_is_inserted(room: TestFabric, tmp
     ):
         assert room.refusal("sniff", *args) == code, args
     assert file.read_text() == "precious"
-    assert list(room.client.events(since=newest)) == []
+    since = [event["kind"] for event in room.client.events(since=newest)]
+    assert not [kind for kind in since if kind.startswith("insert.") or kind == "machine.created"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from benchmarks.harness.appliance import add_appliance
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
+from tests.machine.pings import pinging
 
 WHO = """
 cat /etc/hostname /etc/machine-id /proc/sys/kernel/random/boot_id /sys/class/net/eth0/address
@@ -83,17 +84,16 @@ def test_each_start_goes_on_from_the_template(fabric: TestFabric) -> None:
 def test_an_insert_goes_on_from_one_and_carries_what_flows(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "site", "web")
     fabric.run("run", "-d", "--name", "user", "base")
-    pinging = fabric.start("exec", "user", "--", "ping", "-c", "100", "-i", "0.05", "-W", "2", "site")
-    fabric.run("insert", "sniffer", "--before", "site", "--name", "eye")
-    assert origin(fabric, "eye") == f"template {key_of(fabric, 'sniffer')}"
 
     def through() -> int:
         return int(fabric.exec("eye", "cat", "/sys/class/net/eth1/statistics/rx_packets"))
 
-    before = through()
-    wait_for(lambda: through() > before + 5, "frames go through the sniffer")
-    output = pinging.communicate(timeout=60)[0].decode()
-    assert "100 packets transmitted, 100 packets received" in output, output
+    with pinging(fabric, "user", "site") as echoes:
+        fabric.run("insert", "sniffer", "--before", "site", "--name", "eye")
+        assert origin(fabric, "eye") == f"template {key_of(fabric, 'sniffer')}"
+        before = through()
+        wait_for(lambda: through() > before + 5, "frames go through the sniffer")
+    echoes.check_all()
     fabric.run("eject", "eye")
 
 
@@ -125,7 +125,7 @@ def test_an_appliances_first_machine_boots_and_its_second_goes_on(fabric: TestFa
     wait_for(lambda: len(fabric.json("template", "ls")) and _has(fabric, "shop"), "a template is made beside")
     fabric.run("run", "-d", "--name", "shop-2", "--memory", "72M", "shop")
     assert origin(fabric, "shop-2").startswith("template ")
-    assert [view["name"] for view in fabric.json("ps", "-a") if "mould" in view["name"]] == []
+    wait_for(lambda: not any("mould" in view["name"] for view in fabric.json("ps", "-a")), "its mould is gone")
 
 
 def _has(fabric: TestFabric, image: str) -> bool:
@@ -208,15 +208,13 @@ def find_memory(fabric: TestFabric, machine: str) -> int:
 
 
 def test_a_mould_that_a_daemon_left_is_ended(fabric: TestFabric) -> None:
-    import os
-    import signal
 
     making = fabric.start("template", "create", "base", "--memory", "96M")
     record = fabric.home / "mould" / "machines" / "template.mould" / "process.json"
     wait_for(record.exists, "its mould runs")
-    os.kill(fabric.daemon_pid(), signal.SIGKILL)
+    fabric.kill_daemon()
     making.communicate(timeout=60)
     wait_for(lambda: fabric.json("template", "ls"), "the next daemon is there")
-    assert not record.exists()
-    assert not [line for line in fabric.leftovers() if "template.mould" in line]
+    wait_for(lambda: not record.exists(), "its record is gone")
+    wait_for(lambda: not [line for line in fabric.leftovers() if "template.mould" in line], "its processes are gone")
     assert not any(view["memory"] == 96 << 20 for view in fabric.json("template", "ls"))

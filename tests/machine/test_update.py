@@ -1,7 +1,5 @@
 """Machines that are changed while they run, or between two runs; also when the daemon is killed in the middle."""
 
-import os
-import signal
 from typing import Any
 
 from tests.machine.fabrics import TestFabric, wait_for
@@ -32,8 +30,8 @@ def test_a_machine_is_changed_live_or_by_a_restart_and_keeps_its_place(room: Tes
 def test_a_daemon_that_dies_in_the_middle_of_a_change_leaves_it_to_the_next_one(room: TestFabric) -> None:
     before = place(room)
     changing = room.start("update", "--cpus", "2", "--restart-now", "web")
-    wait_for(lambda: room.json("inspect", "web")["state"] != "running", "the machine is on its way down")
-    os.kill(room.daemon_pid(), signal.SIGKILL)
+    wait_for(lambda: room.client.machine("web")["state"] != "running", "the machine is on its way down")
+    room.kill_daemon()
     changing.wait()
     wait_for(lambda: is_changed(room), "the next daemon makes the change whole", say=lambda: room.text("ps", "-a"))
     assert place(room) == before

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 
-from weft.client.starting import is_answering
 from weft.host.pids import ProcessId
 from weft.model.errors import Invalid, WrongState
 
@@ -35,18 +34,13 @@ def kill_qemu(fabric: TestFabric, name: str) -> None:
     wait_for(lambda: fabric.client.machine(name)["pid"] is None, "its death is noticed")
 
 
-def kill_daemon(fabric: TestFabric) -> None:
-    os.kill(fabric.daemon_pid(), signal.SIGKILL)
-    wait_for(lambda: not is_answering(fabric.home), "the daemon is dead")
-
-
 def test_what_was_flushed_survives_and_one_machine_writes(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "one", "--network", "none", "-v", "data:/srv/www:size=64M", "web")
     disk = fabric.home / "volumes" / "data" / "disk.img"
     assert (disk.stat().st_size, disk.stat().st_blocks * 512 < 8 << 20) == (64 << 20, True)
     assert "index.html" in fabric.exec("one", "ls", "/srv/www")  # the image's content is copied
     fabric.exec("one", "sh", "-c", "mkdir /srv/www/d; head -c 4000000 /dev/zero | dd of=/srv/www/d/f conv=fsync")
-    kill_daemon(fabric)
+    fabric.kill_daemon()
     fabric.exec("one", "sh", "-c", "echo after >> /srv/www/d/g; sync")
     kill_qemu(fabric, "one")
     # Its journal has not been written back: a reader could not mount it as it is.
@@ -177,7 +171,7 @@ def test_files_are_flushed_and_live_as_long_as_they_are_open(shared: tuple[TestF
 def test_file_servers_outlive_the_daemon_and_end_with_their_machine(shared: tuple[TestFabric, Path]) -> None:
     fabric, _ = shared
     before = find_servers(fabric, "small")
-    kill_daemon(fabric)
+    fabric.kill_daemon()
     assert fabric.exec("small", "cat", "/open/host") == "from the host\n"
     assert find_servers(fabric, "small") == before
     kill_qemu(fabric, "small")

@@ -4,6 +4,7 @@ iPXE waits for one some 16 s before it loads anything, whatever DHCP has said. A
 none (RFC 4861, 4.2: a lifetime of zero), without a prefix, is all that it needs.
 """
 
+import errno
 import socket
 import struct
 from collections.abc import Callable
@@ -59,8 +60,18 @@ def answer_for_ever(sock: socket.socket, knows: Callable[[str], bool]) -> None:
     """Answer whoever asks on the link that a packet socket is bound to, and is known."""
     own = sock.getsockname()[4]
     while True:
-        if (answer := answer_solicitation(sock.recv(2048), own, knows)) is not None:
+        if (answer := answer_solicitation(_hear(sock), own, knows)) is not None:
             try:
                 sock.send(answer)
             except OSError:  # its queue is full, or the link is down: the machine asks again
                 continue
+
+
+def _hear(sock: socket.socket) -> bytes:
+    """The next frame. A link that goes down says so once (packet(7)), and is heard again when it is back."""
+    while True:
+        try:
+            return sock.recv(2048)
+        except OSError as err:
+            if err.errno != errno.ENETDOWN:
+                raise

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import shutil
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from weft.fabric.ports import Ports
 from weft.fabric.records.machine import MachineRecord
+from weft.fabric.reviving import Reviving
 from weft.fabric.roots.finding import RootFiles, find_home
 from weft.fabric.roots.porters import Porters
 from weft.fabric.site import FORWARDERS, Site
@@ -19,16 +21,13 @@ from weft.host.root_server import (
     start_root_server,
 )
 from weft.host.sandbox import Identity
-from weft.host.servants import Servant, end_servant, find_servant
+from weft.host.servants import end_servant, find_servant
 from weft.model.errors import Invalid, WeftError
 from weft.model.foreign import Changes
 from weft.model.machine import MachineSpec, NicSpec
 from weft.plan.callers import GatewayPort
 
 log = logging.getLogger(__name__)
-
-RETRY = 1.0
-"""Seconds before a server that somebody ended is started again."""
 
 
 class Roots:
@@ -38,7 +37,8 @@ class Roots:
         self._site = site
         self._shelf = site.shelves.machines
         self._porters = Porters(site)
-        self._keeping: dict[str, asyncio.Task[None]] = {}
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._reviving = Reviving(site.tasks, "root", self._locks, self._revive)
         ports.callers.wants[GatewayPort.ROOT] = lambda machine: machine.spec.served_root is not None
 
     def check(self, spec: MachineSpec, _nics: Sequence[NicSpec]) -> None:
@@ -52,26 +52,32 @@ class Roots:
     async def open(self, machine: MachineRecord) -> None:
         """Serve a machine its root; it need not run yet. Raises Invalid, NotFound, Unavailable."""
         if machine.spec.served_root is not None:
-            await self.close(machine)
-            await self._serve(machine)
+            async with self._locks[machine.name]:
+                await self._close(machine)
+                await self._serve(machine)
 
     async def adopt(self, machine: MachineRecord) -> None:
         """A machine runs: its server is kept, or started where it does not serve any more."""
-        if (home := find_home(self._site, machine)) is None or machine.name in self._keeping:
+        if (home := find_home(self._site, machine)) is None:
             return
-        try:
-            if server := find_servant(self._record(machine)):
-                await self._porters.ensure(home.network)
-                self._keep(machine.name, server)
-            else:
-                await self._serve(machine)
-        except WeftError as err:
-            log.warning("the root of %s: %s", machine.name, err)
+        async with self._locks[machine.name]:
+            try:
+                if server := find_servant(self._record(machine)):
+                    await self._porters.ensure(home.network)
+                    self._reviving.watch(machine.name, [server])
+                else:
+                    await self._serve(machine)
+            except WeftError as err:
+                log.warning("the root of %s: %s", machine.name, err)
+                self._reviving.revive(machine.name)
 
     async def close(self, machine: MachineRecord) -> None:
         """Withdraw a machine's root. Nothing happens when it has none."""
-        if keeping := self._keeping.pop(machine.name, None):
-            keeping.cancel()
+        async with self._locks[machine.name]:
+            await self._close(machine)
+
+    async def _close(self, machine: MachineRecord) -> None:
+        self._reviving.leave(machine.name)
         await end_servant(self._record(machine), patience=WRITE_BACK)
         if home := find_home(self._site, machine):
             self._porters.door(home.network.name, str(home.nic.address)).unlink(missing_ok=True)
@@ -95,7 +101,7 @@ class Roots:
             self._site.identity(FORWARDERS),
             self._site.service_doors(),
         )
-        self._keep(machine.name, server)
+        self._reviving.watch(machine.name, [server])
 
     def _find(self, machine: MachineRecord) -> SharedRoot | FolderRoot:
         """What is to be served: the folder that it was given, or its image's root."""
@@ -110,22 +116,15 @@ class Roots:
         limit, root = self._site.settings.root_changes, self._site.images.root_path(image)
         return SharedRoot(root, files.pack, files.changes, limit, plan9.root_read_only, owner)
 
-    def _keep(self, name: str, server: Servant) -> None:
-        self._keeping[name] = self._site.tasks.start(self._replace(name, server), f"root-{name}")
-
-    async def _replace(self, name: str, server: Servant) -> None:
-        """Start another server when this one has been ended, until one can be started."""
-        await server.wait_end()
-        text = f"the root server of {name} ended; another one is started"
-        self._site.events.publish("machine.root", name, text)
-        del self._keeping[name]
-        while (machine := self._shelf.find(name)) and machine.state.is_live and name not in self._keeping:
-            try:
-                await self._serve(machine)
+    async def _revive(self, name: str) -> None:
+        """Somebody has ended a machine's server, and it is not known to have been withdrawn."""
+        async with self._locks[name]:
+            machine = self._shelf.find(name)
+            if machine is None or not machine.state.is_live or find_servant(self._record(machine)):
                 return
-            except WeftError as err:
-                log.warning("the root of %s: %s", name, err)
-                await asyncio.sleep(RETRY)
+            await self._serve(machine)
+            text = f"the root server of {name} ended; another one is started, to which the machine has to attach anew"
+            self._site.events.publish("machine.root", name, text)
 
     def _record(self, machine: MachineRecord) -> Path:
         return self._site.layout.machine(machine.name).root_server

@@ -19,7 +19,11 @@ from weft.client.starting import is_answering
 
 MANY = 25
 COUNTER = "n=0; while sleep 0.5; do n=$((n+1)); echo $n >>/tmp/n; done"
-HOOK = "head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \\n' >/tmp/first; tail -n 1 /tmp/n >/tmp/n-then"
+HOOK = (
+    "read -r id </proc/sys/kernel/random/uuid; echo $id >/tmp/first; "
+    "while read -r n; do last=$n; done </tmp/n; echo $last >/tmp/n-then"
+)
+"""Without any other program: a hook has ten seconds, which are few where so many begin at once."""
 WHO = (
     "hostname; cat /etc/machine-id; cat /sys/class/net/eth0/address; ip -4 -o addr show dev eth0 | awk '{print $4}'; "
     "cat /tmp/first; echo; head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \\n'; echo; cat /tmp/n-then"

@@ -1,5 +1,7 @@
 """Plan 9 machines: multiboot kernels that are told by plan9.ini how to boot, and how they end."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,13 +123,35 @@ def test_one_that_does_not_end_is_ended_at_the_deadline(fabric: TestFabric) -> N
     assert "% echo bye\nbye\n" in log_of(fabric, "deaf")
 
 
-@pytest.mark.parametrize("word", ["halt", "reboot"])
-def test_it_may_end_itself_by_switching_off_or_by_a_reboot(fabric: TestFabric, word: str) -> None:
+@pytest.mark.parametrize(("word", "reason"), [("halt", "powered off"), ("reboot", "rebooted")])
+def test_it_may_end_itself_by_switching_off_or_by_a_reboot(fabric: TestFabric, word: str, reason: str) -> None:
     fabric.run("run", "-d", "--name", word, "--kernel", "9pc", "plan9")
     wait_said(fabric, word, "\nready\n")
     type_line(fabric, word, word)
-    assert wait_state(fabric, word, "stopped")["exit"] is not None
+    view = wait_state(fabric, word, "stopped")
+    assert (view["reason"], view["exit"]) == (reason, {"code": None, "signal": None, "reason": reason, "oom": False})
+    assert fabric.events("machine.ended")[-1]["text"] == f"machine {word} ended: {reason}"
     assert "the machine does not" not in log_of(fabric, word)
+
+
+def test_how_it_ends_is_known_to_the_next_daemon_too(fabric: TestFabric) -> None:
+    fabric.run("run", "-d", "--name", "later", "--kernel", "9pc", "plan9")
+    wait_said(fabric, "later", "\nready\n")
+    daemon = fabric.daemon_pid()
+    fabric.client.shutdown()
+    wait_for(lambda: not Path(f"/proc/{daemon}").exists(), "the daemon is gone")
+    assert fabric.daemon_pid() != daemon
+    type_line(fabric, "later", "reboot")
+    assert wait_state(fabric, "later", "stopped")["reason"] == "rebooted"
+
+
+def test_a_qemu_that_is_ended_by_somebody_else_has_failed(fabric: TestFabric) -> None:
+    fabric.run("run", "-d", "--name", "victim", "--kernel", "9pc", "plan9")
+    wait_said(fabric, "victim", "\nready\n")
+    pid = fabric.client.machine("victim")["pid"]
+    assert isinstance(pid, int)
+    os.kill(pid, signal.SIGTERM)
+    assert wait_state(fabric, "victim", "failed")["reason"] == "its QEMU was ended by a signal"
 
 
 def test_a_restart_policy_holds_for_a_reboot(fabric: TestFabric) -> None:

@@ -24,6 +24,7 @@ BARE = ForeignBoot(
     serial_log="/machine/serial.log",
     qmp_fd=11,
     serial_fd=12,
+    events_fd=13,
     nics=(BootNic("52:57:00:00:00:01", 14),),
 )
 KERNEL = replace(BARE, kernel="/machine/kernel", modules=("/machine/plan9.ini",), words="sysname=cat")

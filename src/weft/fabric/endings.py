@@ -16,7 +16,10 @@ from weft.model.machine import Exit, State
 
 GROUP_TRIES, GROUP_PAUSE = 200, 0.01
 POWERED_OFF = "powered off"
+REBOOTED = "rebooted"
 STOPPED_BY_US = "stopped"
+_ENDS = {"guest-reset": REBOOTED, "host-signal": "its QEMU was ended by a signal"}
+"""By the causes of which QEMU's exit status says nothing."""
 UNSEEN = "it ended while no daemon was running"
 PANIC = b"Kernel panic - not syncing"
 NO_MEMORY = (b"Out of memory", b"deadlocked on memory")
@@ -35,7 +38,7 @@ def entry_exit(entry: EntryStatus, last: ExitStatus) -> Exit:
 def end_of_run(machine: MachineRecord, exit: Exit) -> MachineRecord:
     """What is on record of a machine whose run is over, or never came to be."""
     asked = machine.state is State.STOPPING
-    clean = asked or exit.code is not None or exit.reason == POWERED_OFF
+    clean = asked or exit.code is not None or exit.reason in (POWERED_OFF, REBOOTED)
     gone: dict[str, object] = {"monitor": None, "qemu": None, "servers": (), "capture": None}
     gone |= {"held": None, "group": "", "suspending": False, "resuming": False}
     if machine.suspending or (machine.resuming and not asked):
@@ -46,8 +49,11 @@ def end_of_run(machine: MachineRecord, exit: Exit) -> MachineRecord:
     return ended
 
 
-def exit_of(machine: MachineRecord, status: int | None, log: bytes) -> Exit:
-    """What the end of a machine's process says. After a restart of the daemon its status is nobody's to know."""
+def exit_of(machine: MachineRecord, status: int | None, log: bytes, cause: str) -> Exit:
+    """What the end of a machine's process says. After a restart of the daemon its status is nobody's to know.
+
+    `cause` is what QEMU said of it as `ShutdownCause`, if somebody heard it.
+    """
     if machine.state is State.STOPPING:
         return Exit(reason=STOPPED_BY_US)
     if PANIC in log:  # the kernel then resets the machine, which to QEMU is an end like any other
@@ -55,7 +61,7 @@ def exit_of(machine: MachineRecord, status: int | None, log: bytes) -> Exit:
         oom = any(words in last_words for words in NO_MEMORY)
         return Exit(reason="its kernel panicked" + ": out of memory" * oom, oom=oom)
     if status == 0 or status is None:
-        return Exit(reason=POWERED_OFF)
+        return Exit(reason=_ENDS.get(cause, POWERED_OFF))
     return Exit(reason=f"QEMU ended with status {status}")
 
 
@@ -101,5 +107,5 @@ def remove_moment(files: MachineFiles) -> None:
 
 
 def remove_sockets(files: MachineFiles) -> None:
-    for path in (files.qmp, files.serial, files.agent):
+    for path in (files.qmp, files.serial, files.events, files.agent):
         path.unlink(missing_ok=True)

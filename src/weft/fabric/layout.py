@@ -161,5 +161,10 @@ class MachineFiles:
         return self.folder / "serial.sock"
 
     @property
+    def events(self) -> Path:
+        """Where QEMU tells how a machine with a system of its own ends."""
+        return self.folder / "events.sock"
+
+    @property
     def agent(self) -> Path:
         return self.folder / "agent.sock"

@@ -38,5 +38,7 @@ class Live:
     entry: Exit | None = None
     broken: str = ""
     """Why its entry point could not be started."""
+    cause: str = ""
+    """Why it ended, as its QEMU says; only those with a system of their own are asked."""
     stuck: str = ""
     """Why it did not become ready."""

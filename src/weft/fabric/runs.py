@@ -145,7 +145,8 @@ class Runs:
             await self.boot_instead(machine, live)
             return
         files = self._site.layout.machine(name)
-        machine = await self._settling.settle(machine, live.entry or exit_of(machine, status, read_tail(files.log)))
+        exit = live.entry or exit_of(machine, status, read_tail(files.log), live.cause)
+        machine = await self._settling.settle(machine, exit)
         del self._live[name]
         if not live.ready.done():
             sign = "its processors ran" if machine.spec.is_foreign else "its agent answered"

@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 
 from weft.fabric.endings import entry_exit, explain_unready, processes_of
-from weft.fabric.foreign.running import wait_running
+from weft.fabric.foreign.running import wait_cause, wait_running
 from weft.fabric.hooks import Hooks
 from weft.fabric.live import Live, Waking
 from weft.fabric.moments.waking import wake
@@ -67,13 +67,18 @@ class Serving:
             live.agent = None
 
     async def _serve_foreign(self, machine: MachineRecord, live: Live) -> None:
-        """Nobody inside says that it is ready: it is as soon as its processors run."""
+        """Nobody inside says that it is ready: it is as soon as its processors run. Nor does anybody say how it ended:
+        its QEMU is listened to from the start.
+        """
+        files, timeout = self._site.layout.machine(machine.name), self._site.settings.boot_timeout
+        listening = self._site.tasks.start(wait_cause(files.events, timeout), f"events-{machine.name}")
         try:
-            await wait_running(self._site.layout.machine(machine.name).qmp, self._site.settings.boot_timeout)
+            await wait_running(files.qmp, timeout)
             await self._note_ready(machine.name)
             live.ready.set_result(None)
         except WeftError as err:
             await self._on_silence(machine, live, err)
+        live.cause = await listening
 
     async def _wake(self, machine: MachineRecord, live: Live, device: bytes | None) -> None:
         """Let a machine go on from its moment; one that cannot is ended."""

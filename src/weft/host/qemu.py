@@ -170,6 +170,13 @@ class Qmp:
             while (message := await self._next_event(listener)) is not None:
                 yield message["event"], message.get("data", {})
 
+    async def wait_shutdown(self) -> str:
+        """Until QEMU is about to end: its `ShutdownCause`, like `guest-reset`; empty: it is gone without a word."""
+        async for name, data in self.events():
+            if name == "SHUTDOWN":
+                return str(data["reason"])
+        return ""
+
     async def close(self) -> None:
         """Hang up; QEMU goes on."""
         from qemu.qmp import QMPError
@@ -183,7 +190,7 @@ class Qmp:
         ended = asyncio.ensure_future(self._client.runstate_changed())
         try:
             await asyncio.wait([arrived, ended], return_when=asyncio.FIRST_COMPLETED)
-            return dict(arrived.result()) if arrived.done() else None
+            return dict(await arrived) if arrived.done() or not listener.empty() else None
         finally:
             arrived.cancel()
             ended.cancel()

@@ -39,7 +39,8 @@ class ForeignBoot:
 
     `kernel` is a multiboot kernel with its `modules` and the `words` of its command line; without one it boots from
     the network of its first NIC if it is to, else from the first CD or disk, or the floppy. `flash` is firmware in
-    place of the board's own. `screen`: it has one.
+    place of the board's own. `screen`: it has one. `events_fd` is the socket of a second monitor, at which somebody
+    listens while the first one is asked.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ForeignBoot:
     serial_log: str
     qmp_fd: int
     serial_fd: int
+    events_fd: int
     nics: tuple[BootNic, ...] = ()
     nic_model: NicModel = NicModel.VIRTIO
     kernel: str | None = None
@@ -89,6 +91,8 @@ def plan_foreign_boot(boot: ForeignBoot) -> list[str]:
         *_board(boot),
         *_kernel(boot),
         *channel_arguments(boot.qmp_fd, boot.serial_fd, boot.serial_log),
+        *("-chardev", f"socket,id=events,fd={boot.events_fd},server=on,wait=off"),
+        *("-mon", "chardev=events,mode=control"),
         *_nics(boot),
         *_media(boot),
     ]

@@ -31,7 +31,8 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
     kernel = BootKernel() if machine.spec.pxe else find_kernel(site, machine, files)
     with ExitStack() as stack:
         errors = stack.enter_context(open_logs(files, identity.uid if identity else None)).fileno()
-        qmp, serial = (stack.enter_context(listen_unix(path)).fileno() for path in (files.qmp, files.serial))
+        sockets = (files.qmp, files.serial, files.events)
+        qmp, serial, events = (stack.enter_context(listen_unix(path)).fileno() for path in sockets)
         taps = await open_taps(stack, site, machine)
         media = open_media(stack, site, machine)
         flash = await asyncio.to_thread(open_firmware, stack, site, machine)
@@ -46,6 +47,7 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
             serial_log=str(log.inside),
             qmp_fd=qmp,
             serial_fd=serial,
+            events_fd=events,
             nics=tuple(BootNic(nic.mac, tap) for nic, tap in zip(machine.nics, taps, strict=True)),
             nic_model=foreign.nic_model,
             kernel=kernel.path,
@@ -63,7 +65,7 @@ async def hold_foreign(site: Site, machine: MachineRecord) -> Held:
             machine,
             [site.facts.qemu, *plan_foreign_boot(boot)],
             binds=[*kernel.binds, log],
-            fds=[qmp, serial, *taps, *media.fds, *(flash.fds if flash else ())],
+            fds=[qmp, serial, events, *taps, *media.fds, *(flash.fds if flash else ())],
             errors=errors,
             own_filter=boot.own_filter,
             disks=boot.has_media,

@@ -23,6 +23,19 @@ async def wait_running(qmp: Path, timeout: float) -> None:
         await monitor.close()
 
 
+async def wait_cause(events: Path, timeout: float) -> str:
+    """How a machine ends, in the words of QEMU's `ShutdownCause`; empty: its QEMU went without a word, or is one that
+    has no such socket.
+    """
+    with suppress(Unavailable):
+        monitor = await open_qmp(events, timeout=timeout)
+        try:
+            return await monitor.wait_shutdown()
+        finally:
+            await monitor.close()
+    return ""
+
+
 def has_to_end(machine: MachineRecord) -> bool:
     """Whether something could be lost if it were just switched off, or somebody said how it is to end."""
     foreign = machine.spec.foreign

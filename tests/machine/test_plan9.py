@@ -154,6 +154,23 @@ def test_a_qemu_that_is_ended_by_somebody_else_has_failed(fabric: TestFabric) ->
     assert wait_state(fabric, "victim", "failed")["reason"] == "its QEMU was ended by a signal"
 
 
+def test_what_ends_it_does_not_become_part_of_a_line_that_somebody_types(fabric: TestFabric, tmp_path: Path) -> None:
+    """Neither while they are there, nor when they have left it half typed."""
+    disk = tmp_path / "root.img"
+    disk.write_bytes(bytes(DISK_BYTES))
+    for name in ("left", "there"):
+        fabric.run("run", "-d", "--name", name, "--kernel", "9pc", "--disk", str(disk), "plan9")
+        wait_said(fabric, name, "\nready\n")
+        with fabric.client.open_console(name) as console:
+            console.send_input(b"echo half")
+            wait_said(fabric, name, "% echo half")
+            if name == "there":
+                fabric.run("stop", name)
+        fabric.run("stop", name)
+        assert "fshalt\nhalting file systems\ndone halting\n" in log_of(fabric, name)
+        assert "half" not in log_of(fabric, name).partition("halting")[2]
+
+
 def test_a_restart_policy_holds_for_a_reboot(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "again", "--kernel", "9pc", "--restart", "always", "plan9")
     wait_said(fabric, "again", "\nready\n")

@@ -2,7 +2,7 @@
 #include "net.h"
 #include "ninep.h"
 
-enum { LINE_ROOM = 256 };
+enum { LINE_ROOM = 256, KILL_LINE = 0x15 };
 
 struct command {
 	const char *name;
@@ -131,7 +131,7 @@ static void run(const char *line)
 		say("%s: not a command\n", line);
 }
 
-/* Whole lines; what was typed is shown, as a terminal expects it. */
+/* Whole lines; what was typed is shown, as a terminal expects it. Ctrl-U takes it back. */
 static void take(char c)
 {
 	static char line[LINE_ROOM];
@@ -143,6 +143,9 @@ static void take(char c)
 		length = 0;
 		run(line);
 		say("%% ");
+	} else if (c == KILL_LINE) {
+		for (; length > 0; length--)
+			say("\b \b");
 	} else if (c >= ' ' && length < LINE_ROOM - 1) {
 		serial_put(c);
 		line[length++] = c;

@@ -10,6 +10,8 @@ from weft.host.sockets import connect_unix
 from weft.model.errors import Unavailable, WrongState
 
 _READ_BYTES = 1 << 14
+KILL_LINE = "\x15"
+"""Ctrl-U: Plan 9's consoles and the terminals of Unix forget by it what has been typed of a line."""
 
 
 class Console:
@@ -73,10 +75,12 @@ class Consoles:
             del self._open[name]
 
     async def type_last_line(self, name: str, text: str) -> None:
-        """Type a line that ends the machine, beside a visitor if there is one. Returns when it has ended: what its
-        serial line has not taken yet would be lost if we hung up. Raises NotFound, WrongState, Unavailable.
+        """Type a line that ends the machine, beside a visitor if there is one, and in place of what has been typed of
+        another. Returns when it has ended: what its serial line has not taken yet would be lost if we hung up.
+
+        Raises NotFound, WrongState, Unavailable.
         """
-        line = f"{text}\n".encode()
+        line = f"{KILL_LINE}{text}\n".encode()
         if visitor := self._open.get(name):
             await visitor.write(line)
             return

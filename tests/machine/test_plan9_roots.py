@@ -85,6 +85,10 @@ def test_a_server_that_is_killed_is_replaced(fabric: TestFabric) -> None:
     os.kill(server, signal.SIGKILL)
     wait_for(lambda: find_server(fabric, "one") not in (0, server), "there is another one")
     assert [event["subject"] for event in fabric.events("machine.root")] == ["one"]
+    assert "from one" not in ask(fabric, "one", "cat /lib/hello")
+    gateway = fabric.json("network", "inspect", "default")["gateway"]
+    assert ask(fabric, "one", f"mount {gateway} 564") == "mounted\n", "the next server is there"
+    assert ask(fabric, "one", "cat /lib/hello").startswith("from one")
     record = fabric.home / "run" / "roots" / "default" / "porter.json"
     porter = pid_on(record)
     assert porter, "0 would be all of us"

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 from tests.multiboot.building import TestKernels
 from tests.multiboot.media import make_cd
+
+from weft.image.multiboot_header import MAGIC
 
 DISK_BYTES = 1 << 20
 OVERHEAD = 64 << 20
@@ -41,6 +44,12 @@ def type_line(fabric: TestFabric, name: str, line: str) -> None:
 def wait_state(fabric: TestFabric, name: str, state: str) -> dict[str, object]:
     wait_for(lambda: fabric.client.machine(name)["state"] == state, f"{name} is {state}")
     return fabric.client.machine(name)
+
+
+def reach_up_to(end: int, kernel: bytes) -> bytes:
+    """A kernel that says that it needs memory up to there."""
+    at = kernel.index(struct.pack("<I", MAGIC)) + 24
+    return kernel[:at] + struct.pack("<I", end) + kernel[at + 4 :]
 
 
 def test_a_kernel_with_everything_in_it(fabric: TestFabric, tmp_path: Path) -> None:
@@ -181,13 +190,18 @@ def test_a_restart_policy_holds_for_a_reboot(fabric: TestFabric) -> None:
     wait_state(fabric, "again", "stopped")
 
 
-def test_what_cannot_boot_is_refused(fabric: TestFabric, tmp_path: Path) -> None:
+def test_what_cannot_boot_is_refused(fabric: TestFabric, multiboot_kernels: TestKernels, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(reach_up_to(100 << 20, multiboot_kernels.aout.read_bytes()))
     ini = tmp_path / "plan9.ini"
     ini.write_text("user=glenda\n[menu]\n")
     for args in (
         ("--kernel", "9pc", "--ini", str(ini), "plan9"),
         ("--kernel", "default", "plan9"),
         ("--kernel", "9pc", "base"),
+        ("--kernel", str(ini), "plan9"),
+        ("--kernel", str(large), "plan9"),
+        ("--kernel", "9pc", "--changes", "discard", "plan9"),
         ("--cdrom", str(ini), "-o", "user=bob", "plan9"),
         ("--kernel", "9pc", "--network", "none", "--root", str(tmp_path), "plan9"),
         ("plan9",),

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.image.importing import import_kernel
-from weft.image.multiboot_header import HAS_ADDRESSES, MAGIC, Header, check_multiboot, describe_multiboot, find_header
+from weft.image.multiboot_header import (
+    HAS_ADDRESSES,
+    MAGIC,
+    Header,
+    check_multiboot,
+    describe_multiboot,
+    find_header,
+    find_top,
+)
 from weft.image.store import KernelStore
 from weft.model.errors import Invalid, WeftError
 
@@ -26,11 +34,14 @@ def make_kernel(
     return front + (header + addresses).ljust(SIZE, b"\x90")
 
 
-def make_elf(bits: int) -> bytes:
+def make_elf(bits: int, segments: int = 1) -> bytes:
     """The front of an ELF file with a header that leaves everything to it."""
     head = b"\x7fELF" + bytes([1 if bits == 32 else 2, 1, 1])
     machine = struct.pack("<HH", 2, 3 if bits == 32 else 62)
-    return (head.ljust(16, b"\0") + machine).ljust(64, b"\0") + make_kernel(flags=3)
+    table = struct.pack("<HHH", 52, 32, segments)
+    ident = (head.ljust(16, b"\0") + machine).ljust(28, b"\0") + struct.pack("<I", 52)
+    segment = struct.pack("<IIIIIIII", 1, 0, 0xF0100000, LOAD, SIZE, 2 * SIZE, 7, 4)
+    return ident.ljust(40, b"\0") + table.ljust(12, b"\0") + segment + make_kernel(flags=3)
 
 
 def check(data: bytes) -> None:
@@ -62,6 +73,8 @@ def test_what_qemu_loads_is_taken() -> None:
     ("data", "why"),
     [
         (make_elf(64), "not for 32 bits"),
+        (make_elf(32, segments=0), "nothing is loaded"),
+        (make_elf(32, segments=200), "cut short"),
         (make_kernel(flags=3), "no ELF file"),
         (make_kernel(own=LOAD - 8), "says that it is at"),
         (make_kernel(own=LOAD + 64), "says that it is at"),
@@ -88,6 +101,21 @@ def test_no_file_makes_it_stumble(junk: bytes, cut: int, flags: int) -> None:
             assert isinstance(err, Invalid)
 
 
+def test_it_is_known_up_to_where_it_reaches() -> None:
+    for data, top in (
+        (make_kernel(), LOAD + SIZE),
+        (make_kernel(end=LOAD + 2 * SIZE), LOAD + 2 * SIZE),
+        (make_elf(32), LOAD + 2 * SIZE),
+    ):
+        header = find_header(data)
+        assert header is not None
+        assert find_top(data, header) == top
+    bare = make_kernel(front=bytes(40)).replace(struct.pack("<I", LOAD + SIZE), bytes(4))  # all of the file
+    header = find_header(bare)
+    assert header is not None
+    assert find_top(bare, header) == LOAD + SIZE
+
+
 def test_plan_9_is_called_so() -> None:
     assert describe_multiboot(make_kernel(front=b"\0\0\x8a\x97".ljust(40, b"\0"))) == "Plan 9 amd64"
     assert describe_multiboot(make_kernel()) == "multiboot"
@@ -98,7 +126,7 @@ async def test_one_is_kept_as_it_is_and_unpacked(pack: type[bytes], tmp_path: Pa
     file = tmp_path / "9pc"
     file.write_bytes(pack(make_kernel(front=b"\0\0\x01\xeb".ljust(32, b"\0"))))
     info = await import_kernel(file, tmp_path / "home", name="9pc")
-    assert (info.format, info.release) == ("multiboot", "Plan 9 386")
+    assert (info.format, info.release, info.least_memory) == ("multiboot", "Plan 9 386", LOAD + SIZE)
     store = KernelStore(tmp_path / "home")
     assert find_header(store.vmlinux_path(store.get("9pc")).read_bytes()) == Header(32, HAS_ADDRESSES)
 

@@ -29,6 +29,7 @@ def test_it_has_a_bus_for_its_devices_unless_it_wants_an_older_one() -> None:
         ({"foreign": {}, "hostname": "cat", "env": {"A": "b"}}, "can have no env, hostname"),
         ({"foreign": {"cdroms": ["a.iso"]}}, "absolute path"),
         ({"foreign": {"plan9": {"root": "here"}}}, "absolute path"),
+        ({"foreign": {"plan9": {"ini": "#" * 24_001}}}, "24000 characters at most, and this one 24001"),
         ({"foreign": {"end": "halt\nnow"}}, "one line"),
         ({"foreign": {"disks": ["/d.img", "/d.img"]}}, "/d.img is in two drives"),
         ({"foreign": {"cdroms": ["/d.img"], "disks": ["/d.img"]}}, "/d.img is in two drives"),

@@ -11,7 +11,8 @@ from weft.plan.foreign import complete_foreign
 
 
 def complete(image: str, **said: Any) -> MachineSpec:
-    return complete_foreign(MachineSpec.model_validate({"name": "fred", "image": image, **said}), BUILT_IN[image])
+    spec = MachineSpec.model_validate({"name": "fred", "image": image, **said})
+    return complete_foreign(spec, BUILT_IN.get(image, BUILT_IN["plan9"]))
 
 
 def test_an_image_of_plan_9_makes_a_plan_9_machine() -> None:
@@ -26,6 +27,11 @@ def test_its_parameters_may_come_from_the_network() -> None:
     assert spec.pxe
 
 
+def test_an_image_s_root_may_be_read_only_or_forget_its_changes() -> None:
+    spec = complete("nine", kernel="9pc", foreign={"plan9": {"root_read_only": True, "changes": "discard"}})
+    assert spec.served_root is not None
+
+
 @pytest.mark.parametrize(
     ("image", "said", "why"),
     [
@@ -34,6 +40,10 @@ def test_its_parameters_may_come_from_the_network() -> None:
         ("plan9", {"foreign": {"cdroms": ["/a.iso"], "plan9": {"ini": "user=a"}}}, "could be told"),
         ("plan9", {"kernel": "9pc", "nics": [], "foreign": {"plan9": {"root": "/srv"}}}, "reach its root"),
         ("foreign", {"memory": 32 << 20, "foreign": {"firmware": "uefi"}}, "needs 64M of memory to boot by UEFI"),
+        ("plan9", {"kernel": "9pc", "foreign": {"plan9": {"changes": "discard"}}}, "could be discarded"),
+        ("plan9", {"foreign": {"plan9": {"root": "/srv", "changes": "discard"}}}, "could be discarded"),
+        ("plan9", {"kernel": "9pc", "foreign": {"plan9": {"root_read_only": True}}}, "read-only"),
+        ("nine", {"kernel": "9pc", "foreign": {"plan9": {"root": "/srv"}}}, "two roots"),
     ],
 )
 def test_what_cannot_boot_is_refused(image: str, said: dict[str, Any], why: str) -> None:

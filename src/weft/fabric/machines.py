@@ -176,7 +176,8 @@ class Machines:
             spec = spec.model_copy(update={"image": image.name})
         spec = complete_foreign(spec, image)
         if spec.is_foreign:
-            kernel, memory = check_foreign(self._site, spec), spec.memory or image.memory
+            memory = spec.memory or image.memory
+            kernel = check_foreign(self._site, spec, memory)
             return Checked(spec, kernel, memory, _wanted_nics(spec, image))
         await check_floppy(self._site, spec, image)
         refuse_shared(spec, self._other_floppies(spec.name))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from weft.image.multiboot_header import check_multiboot, describe_multiboot, find_header
+from weft.image.multiboot_header import check_multiboot, describe_multiboot, find_header, find_top
 from weft.image.pack import pack_vmlinux
 from weft.image.store import KernelStore
 from weft.image.vmlinux import MAX_VMLINUX, Vmlinux, load_vmlinux
@@ -36,6 +36,7 @@ async def import_kernel(file: Path, home: Path, *, name: str = DEFAULT_KERNEL) -
     if name == DEFAULT_KERNEL:
         raise Invalid(f"{file} is a multiboot kernel, which cannot be the default one", hint="give it a --name")
     info = _describe(name, describe_multiboot(data), origin="imported", format="multiboot")
+    info = info.model_copy(update={"least_memory": find_top(data, header)})
     return await asyncio.to_thread(_write_kernel, home, info, data)
 
 

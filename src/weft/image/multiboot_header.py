@@ -6,6 +6,7 @@ itself what goes where; without it the file is an ELF file. QEMU loads the first
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from weft.image.elf import ELF_MAGIC
@@ -18,7 +19,8 @@ HAS_ADDRESSES = 1 << 16
 
 _START = struct.Struct("<III")
 _ADDRESSES = struct.Struct("<IIIII")
-_ELFCLASS32, _EM_386 = 1, 3
+_SEGMENT = struct.Struct("<IIIIII")
+_ELFCLASS32, _EM_386, _PT_LOAD = 1, 3, 1
 _PLAN9 = {0x000001EB: "Plan 9 386", 0x00008A97: "Plan 9 amd64"}
 """The magic numbers of Plan 9's executables, big endian, and what their kernels are called here (its a.out(6))."""
 
@@ -51,6 +53,14 @@ def check_multiboot(data: bytes, header: Header, what: str) -> None:
         raise Invalid(f"{what} is cut short: {err}") from err
 
 
+def find_top(data: bytes, header: Header) -> int:
+    """The address behind all that a kernel which was checked is loaded to."""
+    if not header.flags & HAS_ADDRESSES:
+        return max((place + size for place, size in _list_segments(data)), default=0)
+    own, _load, load_end, end, _entry = _ADDRESSES.unpack_from(data, header.offset + _START.size)
+    return int(end or load_end or len(data) - header.offset + own)
+
+
 def describe_multiboot(data: bytes) -> str:
     """What there is to say of it in a word or two."""
     magic = int.from_bytes(data[:4], "big")
@@ -72,6 +82,15 @@ def _check_addresses(data: bytes, header: Header, what: str) -> None:
         raise Invalid(f"{what}: its entry {entry:#x} is outside of what is loaded")
 
 
+def _list_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Physical address and size in memory of what is loaded of a 32-bit ELF file."""
+    (table,), (size, count) = struct.unpack_from("<I", data, 0x1C), struct.unpack_from("<HH", data, 0x2A)
+    for number in range(count):
+        kind, _offset, _virtual, place, _stored, memory = _SEGMENT.unpack_from(data, table + number * size)
+        if kind == _PT_LOAD:
+            yield place, memory
+
+
 def _check_elf(data: bytes, what: str) -> None:
     if not data.startswith(ELF_MAGIC):
         raise Invalid(f"{what}: its multiboot header gives no addresses, and it is no ELF file")
@@ -81,3 +100,5 @@ def _check_elf(data: bytes, what: str) -> None:
             f"{what} is a multiboot kernel in an ELF file that is not for 32 bits, which QEMU does not load",
             hint="objcopy -O elf32-i386 makes one that is; the kernel in it may have 64 bits",
         )
+    if not sum(memory for _, memory in _list_segments(data)):
+        raise Invalid(f"{what} is an ELF file of which nothing is loaded")

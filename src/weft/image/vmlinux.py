@@ -53,7 +53,7 @@ async def load_vmlinux(data: bytes, what: str) -> Vmlinux:
 def find_payload(data: bytes, what: str) -> bytes:
     """The compressed kernel inside a bzImage. Raises Invalid."""
     if len(data) < 0x260 or data[0x202:0x206] != b"HdrS":
-        raise Invalid(f"{what} is neither a vmlinux (ELF) nor a bzImage")
+        raise Invalid(f"{what} is no kernel: neither a vmlinux (ELF) nor a bzImage, and not for multiboot")
     (version,) = struct.unpack_from("<H", data, 0x206)
     if version < 0x208:
         raise Invalid(f"{what}: boot protocol {version:#x} is too old, the payload's place is not given")

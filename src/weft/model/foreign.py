@@ -57,11 +57,18 @@ class Changes(StrEnum):
 class Plan9Spec(_Part):
     """How a Plan 9 kernel is to boot. `options` go over `ini`, and both over what the fabric would say."""
 
-    ini: str = Field(default="", max_length=MAX_INI, description="the text of a plan9.ini")
+    ini: str = Field(default="", description="the text of a plan9.ini")
     options: dict[str, str] = Field(default_factory=dict, description="boot parameters by name")
     root: str | None = Field(default=None, description="a folder of the host to serve as its root, at its gateway")
     root_read_only: bool = False
     changes: Changes = Field(default=Changes.KEEP, description="of an image's root: whether they are kept")
+
+    @field_validator("ini")
+    @classmethod
+    def _check_ini(cls, ini: str) -> str:
+        if len(ini) > MAX_INI:
+            raise Invalid(f"a plan9.ini has {MAX_INI} characters at most, and this one {len(ini)}")
+        return ini
 
     @field_validator("root")
     @classmethod

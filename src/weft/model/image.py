@@ -211,5 +211,6 @@ class KernelInfo(_Record):
     size: int = Field(ge=0)
     origin: Literal["built", "imported"]
     format: Literal["linux", "multiboot"] = Field(default="linux", description="how it is started")
+    least_memory: int = Field(default=0, ge=0, description="bytes of memory that it is loaded to, if it says so itself")
     key: str = Field(default="", description="source, fragment and compiler, when it was built here")
     created: datetime

@@ -1,8 +1,8 @@
 """What a machine's image says of its system: whether it brings one of its own. Pure."""
 
 from weft.model.errors import Invalid
-from weft.model.foreign import Firmware, ForeignSpec, Plan9Spec
-from weft.model.image import ImageKind, ImageManifest
+from weft.model.foreign import Changes, Firmware, ForeignSpec, Plan9Spec
+from weft.model.image import BUILT_IN, ImageKind, ImageManifest
 from weft.model.machine import MachineSpec
 from weft.model.units import dump_size
 from weft.plan.plan9 import Plan9Machine, plan_ini
@@ -43,5 +43,23 @@ def _check_plan9(spec: MachineSpec, plan9: Plan9Spec) -> None:
             f"machine {spec.name!r} has no kernel that could be told boot parameters",
             hint="what it boots from a medium has a plan9.ini of its own",
         )
+    _check_root(spec, plan9)
+
+
+def _check_root(spec: MachineSpec, plan9: Plan9Spec) -> None:
+    """It has one root or none, and only who has one can say what may be changed in it."""
+    from_image = spec.image not in BUILT_IN
+    if plan9.root is not None and from_image:
+        raise Invalid(
+            f"machine {spec.name!r} has two roots: that of image {spec.image!r}, and {plan9.root}",
+            hint="image plan9 has none",
+        )
+    if plan9.changes is Changes.DISCARD and not from_image:
+        raise Invalid(
+            f"machine {spec.name!r} has no image with a root: no changes to it could be discarded",
+            hint="a folder is changed in place",
+        )
+    if plan9.root_read_only and plan9.root is None and not from_image:
+        raise Invalid(f"machine {spec.name!r} is served no root that could be read-only")
     if plan9.root is not None and spec.nics == ():
         raise Invalid(f"machine {spec.name!r} has no network by which it could reach its root")

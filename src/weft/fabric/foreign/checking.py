@@ -7,10 +7,13 @@ from weft.model.boot_files import find_loader
 from weft.model.errors import Invalid
 from weft.model.foreign import Firmware
 from weft.model.machine import MachineSpec
+from weft.model.units import dump_size
 
 
-def check_foreign(site: Site, spec: MachineSpec) -> str:
-    """The name of its kernel; empty: it has none. Raises NotFound (kernel, file), Unavailable, Invalid."""
+def check_foreign(site: Site, spec: MachineSpec, memory: int) -> str:
+    """The name of its kernel; empty: it has none. `memory`: bytes that it will have. Raises NotFound (kernel, file),
+    Unavailable, Invalid.
+    """
     foreign = spec.foreign
     assert foreign is not None, "it is foreign"
     check_media(site.home, foreign)
@@ -21,6 +24,11 @@ def check_foreign(site: Site, spec: MachineSpec) -> str:
             raise Invalid(
                 f"kernel {kernel.name!r} is Linux, which machine {spec.name!r} cannot boot by itself",
                 hint="weft kernel import takes multiboot kernels",
+            )
+        if kernel.least_memory > memory:
+            raise Invalid(
+                f"kernel {kernel.name!r} does not fit into the {dump_size(memory)} of memory of machine {spec.name!r}",
+                hint=f"it reaches up to {dump_size(-(-kernel.least_memory >> 20) << 20)}",
             )
         return kernel.name
     if spec.pxe and find_loader(foreign.boot_files) is None:

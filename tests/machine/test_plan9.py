@@ -78,6 +78,18 @@ def test_a_kernel_with_everything_in_it(fabric: TestFabric, tmp_path: Path) -> N
     assert "halting" not in log_of(fabric, "fred"), "it has nothing to lose"
 
 
+def test_it_boots_otherwise_after_a_change(fabric: TestFabric) -> None:
+    fabric.run("run", "-d", "--name", "other", "--kernel", "9pc", "-o", "user=bob", "-o", "*nomp=1", "plan9")
+    wait_said(fabric, "other", "\nready\n")
+    assert fabric.refusal("update", "-o", "user=eve", "other") == "wrong-state"
+    fabric.run("update", "-o", "user=eve", "--restart-now", "other")
+    wait_said(fabric, "other", "\nuser=eve\n")
+    told = (fabric.home / "machines" / "other" / "plan9.ini").read_text()
+    assert "*nomp" not in told, "they are in place of those it had"
+    assert fabric.refusal("update", "--root", "/", "--changes", "discard", "--restart-now", "other") == "invalid"
+    fabric.run("stop", "other")
+
+
 def test_one_with_a_disk_is_halted_first(fabric: TestFabric, multiboot_kernels: TestKernels, tmp_path: Path) -> None:
     """An ELF kernel, given by its file, on an old board."""
     disk = tmp_path / "root.img"

@@ -1,5 +1,6 @@
 """Machines that bring their own system, on the command line: what is asked for, and what is changed."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,32 @@ def test_a_change_names_the_drives_that_it_is_about(
     fake.on("PATCH", "/v1/machines/web", {"machine": MACHINE, "live": [], "restart": []})
     assert weft("update", *options, "web") == (0, "web\n", "")
     assert fake.last().body["changes"] == {"foreign": foreign}
+
+
+@pytest.mark.parametrize(
+    ("options", "plan9"),
+    [
+        (("-o", "user=bob", "-o", "nobootprompt=local!/dev/sdF0/fs -A"),
+         {"options": {"user": "bob", "nobootprompt": "local!/dev/sdF0/fs -A"}}),
+        (("-o", "none", "--ini", "none", "--root", "none"), {"options": {}, "ini": "", "root": None}),
+        (("--root", "share", "--changes", "discard"), {"root": "/usr/share", "changes": "discard"}),
+    ],
+)  # fmt: skip
+def test_a_change_may_be_about_how_plan_9_boots(
+    options: tuple[str, ...], plan9: dict[str, Any], fake: FakeDaemon, weft: Weft
+) -> None:
+    fake.on("PATCH", "/v1/machines/web", {"machine": MACHINE, "live": [], "restart": []})
+    assert weft("update", *options, "web") == (0, "web\n", "")
+    assert fake.last().body["changes"] == {"foreign": {"plan9": plan9}}
+
+
+def test_a_plan9_ini_is_read_here(fake: FakeDaemon, weft: Weft, tmp_path: Path) -> None:
+    fake.on("PATCH", "/v1/machines/web", {"machine": MACHINE, "live": [], "restart": []})
+    (tmp_path / "plan9.ini").write_text("user=bob\n")
+    weft("update", "--ini", str(tmp_path / "plan9.ini"), "web")
+    assert fake.last().body["changes"] == {"foreign": {"plan9": {"ini": "user=bob\n"}}}
+    failed = weft("update", "--ini", str(tmp_path / "nothing.ini"), "web")
+    assert (failed.status, "No such file" in failed.err) == (1, True)
 
 
 def test_other_changes_leave_drives_alone(fake: FakeDaemon, weft: Weft) -> None:

@@ -198,6 +198,8 @@ def test_links_where_lines_cannot_be_drawn(fake: FakeDaemon, env: dict[str, str]
         ("weft run --profile ", {"microvm", "q35", "pc"}),
         ("weft run -v da", {"data:"}),
         ("weft volume rm ", {"data", "logs"}),
+        ("weft run -o no", {"nobootprompt=", "nora6="}),
+        ("weft update -o us", {"user="}),
     ],
 )
 def test_the_shell_completes(fake: FakeDaemon, env: dict[str, str], line: str, expected: set[str]) -> None:

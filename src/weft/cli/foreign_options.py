@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from weft.cli.params import Parsed, ParsedFile
-from weft.model.errors import Invalid, NotFound
+from weft.cli.params import ParsedFile
+from weft.cli.plan9_options import BootOption, parse_option, read_ini
 from weft.model.names import BARE, PLAN9
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -16,13 +16,6 @@ _KEYS = (
     "cdroms", "floppy_drive", "disks", "firmware", "nic_model", "display", "boot_files", "end", "ini", "options",
     "root", "root_read_only", "changes",
 )  # fmt: skip
-
-
-def _parse_option(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise Invalid(f"{text!r} is not like name=value")
-    return name, value
 
 
 def _parse_boot_file(text: str) -> str:
@@ -48,7 +41,7 @@ _OPTIONS = (
                       "that is in it."),
     click.option("--end", metavar="TEXT", help="What is typed on its console to end it. Default: its power button."),
     click.option("--ini", type=_FILE, metavar="FILE", help="Of a Plan 9 machine: its plan9.ini."),
-    click.option("-o", "options", type=Parsed("option", _parse_option), multiple=True, metavar="NAME=VALUE",
+    click.option("-o", "options", type=BootOption("option", parse_option), multiple=True, metavar="NAME=VALUE",
                  help="Of a Plan 9 machine: a boot parameter, over that file's."),
     click.option("--root", type=click.Path(file_okay=False), metavar="DIR",
                  help="Of a Plan 9 machine: a folder to serve it as its root."),
@@ -84,7 +77,7 @@ def take_foreign(wanted: dict[str, Any]) -> dict[str, Any] | None:
 def _take_plan9(said: dict[str, Any]) -> dict[str, Any]:
     plan9: dict[str, Any] = {}
     if file := said.pop("ini", None):
-        plan9["ini"] = _read_text(file)
+        plan9["ini"] = read_ini(file)
     if options := said.pop("options", None):
         plan9["options"] = dict(options)
     if root := said.pop("root", None):
@@ -94,12 +87,3 @@ def _take_plan9(said: dict[str, Any]) -> dict[str, Any]:
 
 def _absolute(file: str) -> str:
     return str(Path.cwd() / file)
-
-
-def _read_text(file: str) -> str:
-    try:
-        return Path(file).read_text()
-    except OSError as err:
-        raise NotFound(f"cannot read {file}: {err.strerror}") from err
-    except UnicodeDecodeError as err:
-        raise Invalid(f"{file} is not text") from err

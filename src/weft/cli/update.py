@@ -10,6 +10,7 @@ from weft.cli.lifecycle import for_each
 from weft.cli.limit_options import limit_options, make_limits, take_limits
 from weft.cli.media_options import media_options, take_media
 from weft.cli.params import DURATION, IMAGE, KERNEL, MACHINE, Parsed
+from weft.cli.plan9_options import plan9_changes, take_plan9_changes
 from weft.cli.size_options import size_options
 from weft.model.options import parse_expose, parse_label, parse_restart
 from weft.model.ranges import change_sizes
@@ -32,6 +33,7 @@ def _parse_part(text: str) -> dict[str, Any] | None:
 @click.option("--expose", multiple=True, type=Parsed("part", _parse_part), metavar="PART[:ro]",
               help="What it finds of the file tree at its gateway, in place of what it has; `none`.")  # fmt: skip
 @media_options
+@plan9_changes
 @limit_options
 @click.option("--restart-now", is_flag=True, help="Stop and start those that run, where a change needs that.")
 @click.argument("names", nargs=-1, required=True, type=MACHINE, metavar="NAME...")
@@ -55,18 +57,20 @@ def update(
 
     Labels, limits, what it sees of the file tree, the restart policy, the time of a stop, which CD or floppy is in a
     drive and whether it grows and shrinks by itself change at once; `none` takes a limit away. Memory, CPUs, their
-    ranges, image, kernel, disks, drives and firmware need a start: of a machine that runs they are refused without
-    --restart-now; on a terminal it asks. A range makes the machine elastic, a size alone fixes it. Within its range
-    `weft scale` gives a machine that runs more or less.
+    ranges, image, kernel, disks, drives, firmware and how Plan 9 boots need a start: of a machine that runs they are
+    refused without --restart-now; on a terminal it asks. A range makes the machine elastic, a size alone fixes it.
+    Within its range `weft scale` gives a machine that runs more or less.
     """
     client = face.client()
     limits = take_limits(wanted)
-    media = take_media(wanted)
+    system = take_media(wanted)
+    if plan9 := take_plan9_changes(wanted):
+        system["plan9"] = plan9
     changes = change_sizes(*(wanted.pop(key) for key in ("cpus", "memory", "elastic")))
     changes |= {key: value for key, value in wanted.items() if value is not None}
     changes |= {"expose": list(filter(None, expose))} if expose else {}
     changes |= {"max_restarts": None, **policy} if policy else {}
-    changes |= {"foreign": media} if media else {}
+    changes |= {"foreign": system} if system else {}
 
     def collect(name: str) -> dict[str, Any]:
         before = client.machine(name) if labels or unlabel or limits else {}

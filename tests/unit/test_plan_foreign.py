@@ -7,6 +7,7 @@ import pytest
 from weft.model.errors import Invalid
 from weft.model.image import BUILT_IN
 from weft.model.machine import MachineSpec, Profile
+from weft.plan.changes.words import compare
 from weft.plan.foreign import complete_foreign
 
 
@@ -30,6 +31,16 @@ def test_its_parameters_may_come_from_the_network() -> None:
 def test_an_image_s_root_may_be_read_only_or_forget_its_changes() -> None:
     spec = complete("nine", kernel="9pc", foreign={"plan9": {"root_read_only": True, "changes": "discard"}})
     assert spec.served_root is not None
+
+
+def test_what_changes_of_its_boot_is_said_line_by_line() -> None:
+    before = complete("plan9", kernel="9pc", foreign={"plan9": {"ini": "user=a\n*nomp=1\n", "options": {"fs": "1"}}})
+    after = complete("plan9", kernel="9pc", foreign={"plan9": {"ini": "user=b\n*nomp=1\n", "root": "/srv"}})
+    assert compare(before, after, ["foreign"]) == [
+        *("ini: -user=a, +user=b", "options: -fs=1", "root default → /srv"),
+    ]
+    other = complete("plan9", kernel="9pc", foreign={"plan9": {"ini": "*nomp=1\nuser=b\n", "root": "/srv"}})
+    assert compare(after, other, ["foreign"]) == ["ini: in another order"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from weft.model.elastic import MANUAL
 from weft.model.expose import ExposeSpec
-from weft.model.foreign import ForeignSpec
+from weft.model.foreign import ForeignSpec, Plan9Spec
 from weft.model.limits import LimitsSpec
 from weft.model.limits_file import RATES
 from weft.model.machine import MachineSpec, NicSpec, Spec
@@ -55,7 +55,20 @@ def compare_part(before: MachineSpec, after: MachineSpec, part: str) -> list[str
 
 def _compare_foreign(before: ForeignSpec, after: ForeignSpec) -> list[str]:
     """A system of its own has many parts, few of which differ."""
-    pairs = {part: (getattr(before, part), getattr(after, part)) for part in ForeignSpec.model_fields}
+    parts = [part for part in ForeignSpec.model_fields if part != "plan9"]
+    return [*_compare_fields(before, after, parts), *_compare_plan9(before.plan9, after.plan9)]
+
+
+def _compare_plan9(before: Plan9Spec | None, after: Plan9Spec | None) -> list[str]:
+    """Of its plan9.ini the lines that differ."""
+    one, other = before or Plan9Spec(), after or Plan9Spec()
+    items = _compare_items(one.ini.splitlines(), other.ini.splitlines())
+    ini = [] if one.ini == other.ini else [f"ini: {items or 'in another order'}"]
+    return [*ini, *_compare_fields(one, other, [part for part in Plan9Spec.model_fields if part != "ini"])]
+
+
+def _compare_fields(before: BaseModel, after: BaseModel, parts: Iterable[str]) -> list[str]:
+    pairs = {part: (getattr(before, part), getattr(after, part)) for part in parts}
     return [_compare(part, one, other) for part, (one, other) in pairs.items() if one != other]
 
 

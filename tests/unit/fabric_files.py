@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from weft.firewall.model import FirewallModel
-from weft.model.errors import NotFound
-from weft.model.foreign import ForeignSpec
+from weft.model.errors import NotFound, Unavailable
+from weft.model.foreign import Firmware, ForeignSpec
 from weft.model.image import BUILT_IN, ImageKind, ImageManifest, ImageNic, NicRole
+from weft.model.machine import MachineSpec, Profile
 from weft.model.schema import Setting, SettingsSchema
 from weft.model.settings_model import SettingsModel
 
@@ -71,6 +72,10 @@ class World:
     def check_media(self, foreign: ForeignSpec) -> None:
         if "/missing" in (*foreign.cdroms, *foreign.writes):
             raise NotFound("there is no /missing")
+
+    def check_firmware(self, spec: MachineSpec) -> None:
+        if spec.profile is Profile.PC and spec.foreign is not None and spec.foreign.firmware is Firmware.UEFI:
+            raise Unavailable("there is no UEFI firmware for old boards")
 
     def find_model(self, schema: SettingsSchema) -> SettingsModel | None:
         return FirewallModel() if schema.model == "firewall" else None

@@ -149,6 +149,8 @@ def test_what_is_no_fabric_file(text: str, problem: str) -> None:
         # Systems of their own.
         ("machines: { m: { image: foreign, foreign: { cdroms: /missing } } }",
          "3:47: rooms.acme.machines.m.foreign: there is no /missing"),
+        ("machines: { m: { image: foreign, profile: pc, foreign: { firmware: uefi } } }",
+         "3:60: rooms.acme.machines.m.foreign: there is no UEFI firmware for old boards"),
         ("machines: { m: { image: foreign, foreign: { cdrom: /a.iso } } }",
          "3:49: rooms.acme.machines.m.foreign.cdrom: unknown key 'cdrom'; did you mean 'cdroms'?"),
         ("machines: { m: { image: plan9, foreign: { plan9: { ini_file: /missing } } } }",

@@ -50,14 +50,15 @@ def test_a_recipe_has_an_end_that_is_none_of_its_lines(part: dict[str, Any]) -> 
 
 def test_a_machine_with_its_own_system() -> None:
     draft: dict[str, Any] = {}
-    text = "image plan9\nprofile pc\nforeign.plan9.ini 'a=b\nc=d\n'\nforeign.plan9.options user=glenda\npxe yes\n"
+    text = "image plan9\nprofile pc\nforeign.firmware uefi\nforeign.plan9.ini 'a=b\nc=d\n'\n"
+    text += "foreign.plan9.options user=glenda\npxe yes\n"
     for words in split_commands(text):
         add_line(draft, words)
     assert make_request("p", draft)[0] == {
         "name": "p",
         "image": "plan9",
         "profile": "pc",
-        "foreign": {"plan9": {"ini": "a=b\nc=d\n", "options": {"user": "glenda"}}},
+        "foreign": {"firmware": "uefi", "plan9": {"ini": "a=b\nc=d\n", "options": {"user": "glenda"}}},
         "pxe": True,
     }
 

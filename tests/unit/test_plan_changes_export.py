@@ -153,6 +153,7 @@ rooms:
           cdroms:
             - /media/live.iso
           floppy_drive: /media/config.img
+          firmware: uefi
           nic_model: e1000e
           end: halt
       old:
@@ -161,7 +162,6 @@ rooms:
         foreign:
           disks:
             - /media/old.qcow2
-          firmware: uefi
           display: vnc
 """
 

@@ -17,7 +17,7 @@ def check_foreign(site: Site, spec: MachineSpec, memory: int) -> str:
     foreign = spec.foreign
     assert foreign is not None, "it is foreign"
     check_media(site.home, foreign)
-    check_firmware(site, spec)
+    check_firmware(site.facts, spec)
     if spec.kernel is not None:
         kernel = site.kernels.get(spec.kernel)
         if kernel.format != "multiboot":

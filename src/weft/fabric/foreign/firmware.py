@@ -9,6 +9,7 @@ from weft.fabric.layout import MachineFiles
 from weft.fabric.records.machine import MachineRecord
 from weft.fabric.site import Site
 from weft.host.durable import put_in_place
+from weft.host.facts import HostFacts
 from weft.host.firmware import PACKAGE, FlashFile, UefiFirmware, choose_firmware, list_firmware
 from weft.model.errors import Unavailable
 from weft.model.foreign import DiskFormat, Firmware
@@ -18,10 +19,10 @@ from weft.plan.foreign_boot import Flash, Medium
 _FORMATS: tuple[DiskFormat, ...] = get_args(DiskFormat)
 
 
-def check_firmware(site: Site, spec: MachineSpec) -> None:
+def check_firmware(facts: HostFacts, spec: MachineSpec) -> None:
     """Whether the host has the firmware that a machine is to boot with. Raises Unavailable."""
     if _wants_uefi(spec):
-        _list_firmware(site, spec)
+        _list_firmware(facts, spec)
 
 
 def open_firmware(stack: ExitStack, site: Site, machine: MachineRecord) -> Flash | None:
@@ -33,7 +34,7 @@ def open_firmware(stack: ExitStack, site: Site, machine: MachineRecord) -> Flash
     files = site.layout.machine(machine.name)
     try:
         kept = _find_variables(files)
-        firmware = choose_firmware(_list_firmware(site, machine.spec), kept)
+        firmware = choose_firmware(_list_firmware(site.facts, machine.spec), kept)
         if firmware is None:
             raise Unavailable(
                 f"no UEFI firmware on this host can go on with the variables of machine {machine.name!r}",
@@ -50,8 +51,8 @@ def _wants_uefi(spec: MachineSpec) -> bool:
     return spec.foreign is not None and spec.foreign.firmware is Firmware.UEFI
 
 
-def _list_firmware(site: Site, spec: MachineSpec) -> list[UefiFirmware]:
-    if not (found := list_firmware(spec.profile, site.facts.qemu_version)):
+def _list_firmware(facts: HostFacts, spec: MachineSpec) -> list[UefiFirmware]:
+    if not (found := list_firmware(spec.profile, facts.qemu_version)):
         raise Unavailable(
             f"there is no UEFI firmware on this host for machine {spec.name!r}",
             hint=f"install {PACKAGE}, which other distributions call edk2-ovmf",

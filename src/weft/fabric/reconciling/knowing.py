@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from weft.fabric.foreign.firmware import check_firmware
 from weft.fabric.foreign.media import check_media
 from weft.fabric.settings.models import find_model
 from weft.fabric.shared import Shared
@@ -10,6 +11,7 @@ from weft.image.build import preview_image
 from weft.model.errors import Invalid, NotFound
 from weft.model.foreign import ForeignSpec
 from weft.model.image import ImageManifest
+from weft.model.machine import MachineSpec
 from weft.model.schema import SettingsSchema
 from weft.model.settings_model import SettingsModel
 
@@ -62,6 +64,9 @@ class HostKnowledge:
 
     def check_media(self, foreign: ForeignSpec) -> None:
         check_media(self._shared.layout.home, foreign)
+
+    def check_firmware(self, spec: MachineSpec) -> None:
+        check_firmware(self._shared.facts, spec)
 
     def find_model(self, schema: SettingsSchema) -> SettingsModel | None:
         return find_model(schema)

@@ -76,7 +76,7 @@ def _check_spec(scene: Scene, name: str, machine: MachineFile) -> Iterator[Findi
         if image is not None:
             spec = complete_foreign(spec, image)
         if spec.foreign is not None:
-            yield from _check_media(scene, path, spec.foreign)
+            yield from _check_system(scene, path, spec, spec.foreign)
         elif image is not None:
             yield from _check_growth(path, spec, image)
             yield from _check_devices(scene, name, machine, image)
@@ -114,9 +114,10 @@ def _check_devices(scene: Scene, name: str, machine: MachineFile, image: ImageMa
             yield from _check_folder(scene, scene.path("machines", name, "volumes", number), mount.source)
 
 
-def _check_media(scene: Scene, path: Path, foreign: ForeignSpec) -> Iterator[Finding]:
+def _check_system(scene: Scene, path: Path, spec: MachineSpec, foreign: ForeignSpec) -> Iterator[Finding]:
     try:
         scene.knowledge.check_media(foreign)
+        scene.knowledge.check_firmware(spec)
     except WeftError as err:
         yield Finding((*path, "foreign"), str(err))
 

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from weft.model.foreign import ForeignSpec
 from weft.model.image import ImageManifest
+from weft.model.machine import MachineSpec
 from weft.model.schema import SettingsSchema
 from weft.model.settings_model import SettingsModel
 
@@ -38,6 +39,10 @@ class Knowledge(Protocol):
 
     def check_media(self, foreign: ForeignSpec) -> None:
         """Raises NotFound, Unavailable, Invalid for a file that no machine could have in a drive."""
+        ...
+
+    def check_firmware(self, spec: MachineSpec) -> None:
+        """Raises Unavailable when the host lacks what a machine with a system of its own is to boot with."""
         ...
 
     def find_model(self, schema: SettingsSchema) -> SettingsModel | None:

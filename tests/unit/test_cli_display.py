@@ -42,6 +42,9 @@ def test_viewers_come_and_go_until_the_machine_ends(
 
     fake.on_session("/v1/machines/web/display", shout)
     fake.on("GET", "/v1/machines/web/wait", wait)
+    if "{folder}" in listen:
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(str(tmp_path / "screen"))  # as one leaves it that was killed
     with start_weft(env, "display", "--listen", listen.format(folder=tmp_path), "web") as shown:
         assert shown.stdout is not None
         address = shown.stdout.readline().decode().strip()

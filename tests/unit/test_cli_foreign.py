@@ -45,6 +45,7 @@ def test_a_machine_has_in_its_drives_what_was_said(
         (("--cdrom", "a.iso"), {"cdroms": ["/usr/a.iso"]}),
         (("--firmware", "bios"), {"firmware": "bios"}),
         (("--cdrom", "none", "--floppy-drive", "none"), {"cdroms": [], "floppy_drive": None}),
+        (("--boot-file", "a.ipxe", "--boot-file", "t/"), {"boot_files": ["/usr/a.ipxe", "/usr/t/"]}),
         (("--disk", "./none", "--disk", "/d.img"), {"disks": ["/usr/none", "/d.img"]}),
     ],
 )

@@ -76,7 +76,8 @@ def test_of_a_system_of_its_own_stays_what_is_not_named() -> None:
     cat = MachineSpec(name="cat", image="plan9", foreign=foreign)
     other = change(cat, foreign={"cdroms": [], "plan9": {"options": {"c": "3"}}})
     assert other.foreign == ForeignSpec(floppy_drive="/f.img", plan9=Plan9Spec(ini="a=1", options={"c": "3"}))
-    assert plan_update(cat, other) == SpecChange(restart=("foreign",))
+    assert plan_update(cat, other) == SpecChange(restart=("foreign",), system="CD, way to boot")
+    assert name_parts(("cpus", "foreign"), system="CD, way to boot") == "cpus, CD, way to boot"
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,10 @@ def _listen(stack: ExitStack, address: Address) -> socket.socket:
 
 
 def _listen_unix(stack: ExitStack, path: Path) -> socket.socket:
-    """For its owner only."""
+    """For its owner only. What one has left there that was killed goes."""
+    from weft.ninep.listening import remove_dead
+
+    remove_dead(str(path))
     listening = stack.enter_context(socket.socket(socket.AF_UNIX))
     listening.bind(str(path))
     stack.callback(path.unlink, missing_ok=True)

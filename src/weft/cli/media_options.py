@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from weft.cli.foreign_options import BOOT_FILE
 from weft.cli.params import ParsedFile
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -25,6 +26,8 @@ _OPTIONS = (
     click.option("--floppy-drive", type=_FILE, metavar="FILE", help="The floppy in its drive; `none`."),
     click.option("--disk", "disks", type=_FILE, multiple=True, metavar="FILE",
                  help="Its disks, in place of those it has; `none`."),
+    click.option("--boot-file", "boot_files", type=BOOT_FILE, multiple=True, metavar="[NAME=]FILE",
+                 help="What it boots from its network, in place of what it has."),
     click.option("--firmware", type=click.Choice(["bios", "uefi"]), help="By what it boots."),
 )  # fmt: skip
 
@@ -42,6 +45,8 @@ def take_media(wanted: dict[str, Any]) -> dict[str, Any]:
     for name in ("cdroms", "disks"):
         if files := wanted.pop(name):
             media[name] = list(filter(None, files))
+    if files := wanted.pop("boot_files"):
+        media["boot_files"] = list(files)
     if (floppy := wanted.pop("floppy_drive")) is not None:
         media["floppy_drive"] = floppy or None
     if firmware := wanted.pop("firmware"):

@@ -57,9 +57,9 @@ def update(
 
     Labels, limits, what it sees of the file tree, the restart policy, the time of a stop, which CD or floppy is in a
     drive and whether it grows and shrinks by itself change at once; `none` takes a limit away. Memory, CPUs, their
-    ranges, image, kernel, disks, drives, firmware and how Plan 9 boots need a start: of a machine that runs they are
-    refused without --restart-now; on a terminal it asks. A range makes the machine elastic, a size alone fixes it.
-    Within its range `weft scale` gives a machine that runs more or less.
+    ranges, image, kernel, disks, drives, boot files, firmware and how Plan 9 boots need a start: of a machine that runs
+    they are refused without --restart-now; on a terminal it asks. A range makes the machine elastic, a size alone fixes
+    it. Within its range `weft scale` gives a machine that runs more or less.
     """
     client = face.client()
     limits = take_limits(wanted)

@@ -158,7 +158,7 @@ class Updates:
         return give_nics(self._site, machine.name, wanted, places)
 
     def _check_running(self, machine: MachineRecord, change: SpecChange, *, restart: bool) -> None:
-        parts = name_parts(change.restart)
+        parts = name_parts(change.restart, system=change.system)
         if machine.state is State.SUSPENDED:
             what = f"machine {machine.name!r} is suspended, and could not go on with another {parts}"
             raise WrongState(what, hint="weft stop discards what it was")
@@ -187,7 +187,7 @@ class Updates:
         return {"again_at": self._site.clock(), "wanted": True} if update.start else {"again_at": machine.again_at}
 
     def _tell(self, name: str, change: SpecChange) -> None:
-        parts = [name_parts(change.live, "policy"), name_parts(change.restart)]
+        parts = [name_parts(names, "policy", change.system) for names in (change.live, change.restart)]
         text = f"machine {name} has another {', '.join(filter(None, parts))}"
         self._site.events.publish("machine.changed", name, text, parts=list(change.parts))
 

@@ -16,13 +16,24 @@ LIVE = frozenset(
 told to it at its start, or are what it is started with. Of `elastic` only the policy is like that, of `foreign` what is
 in its drives."""
 
+_SYSTEM = {
+    "cdroms": "CD",
+    "floppy_drive": "floppy",
+    "disks": "disk",
+    "nic_model": "kind of NIC",
+    "boot_files": "boot file",
+    "plan9": "way to boot",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class SpecChange:
-    """The parts of a spec that change, by their names: at once, or with a start of the machine."""
+    """The parts of a spec that change, by their names: at once, or with a start of the machine. `system`: what of a
+    system of its own does, in words."""
 
     live: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
+    system: str = "system"
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -30,9 +41,10 @@ class SpecChange:
         return self.live + self.restart
 
 
-def name_parts(parts: Iterable[str], elastic: str = "range") -> str:
-    """Parts of a spec in a sentence, like `another memory, range`. `elastic`: which part of that changes."""
-    return ", ".join(elastic if part == "elastic" else part for part in parts)
+def name_parts(parts: Iterable[str], elastic: str = "range", system: str = "system") -> str:
+    """Parts of a spec in a sentence, like `another memory, range`. `elastic`, `system`: which part of that changes."""
+    words = {"elastic": elastic, "foreign": system}
+    return ", ".join(words.get(part, part) for part in parts)
 
 
 def plan_update(before: MachineSpec, after: MachineSpec) -> SpecChange:
@@ -45,6 +57,7 @@ def plan_update(before: MachineSpec, after: MachineSpec) -> SpecChange:
     return SpecChange(
         live=tuple(part for part in changed if part in live),
         restart=tuple(part for part in changed if part not in live),
+        system=_name_system(before.foreign, after.foreign),
     )
 
 
@@ -62,6 +75,13 @@ def has_same_drives(before: ForeignSpec | None, after: ForeignSpec | None) -> bo
     emptied = [one.model_copy(update={"cdroms": (), "floppy_drive": None}) for one in (before, after)]
     drives = [(len(one.cdroms), one.floppy_drive is None) for one in (before, after)]
     return emptied[0] == emptied[1] and drives[0] == drives[1]
+
+
+def _name_system(before: ForeignSpec | None, after: ForeignSpec | None) -> str:
+    if before is None or after is None:
+        return "system"
+    changed = [part for part in ForeignSpec.model_fields if getattr(before, part) != getattr(after, part)]
+    return ", ".join(_SYSTEM.get(part, part) for part in changed)
 
 
 def change_spec(spec: MachineSpec, changes: Mapping[str, Any]) -> dict[str, Any]:

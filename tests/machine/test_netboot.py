@@ -124,7 +124,7 @@ def records(fabric: TestFabric) -> dict[str, ProcessId]:
 
 
 def told(fabric: TestFabric) -> list[str]:
-    return sorted(event["text"].split(" of ")[0] for event in fabric.events("network.boot"))
+    return [event["text"].split(" of ")[0] for event in fabric.events("network.boot")]
 
 
 def test_a_server_that_somebody_ends_comes_back(fabric: TestFabric) -> None:
@@ -137,8 +137,20 @@ def test_a_server_that_somebody_ends_comes_back(fabric: TestFabric) -> None:
     before["http"].send(signal.SIGKILL)  # its walls alone: what is in them goes with them
     wait_for(lambda: records(fabric).get("http") not in (None, before["http"]), "there is another one")
     assert not program.alive()
-    assert told(fabric) == ["the server for DHCP and TFTP", "the server for HTTP"]
+    assert sorted(told(fabric)) == ["the server for DHCP and TFTP", "the server for HTTP"]
     assert "#!ipxe" in fabric.exec("whole", "timeout", "9", "wget", "-qO-", "http://10.87.0.1/boot.ipxe")
+
+
+def test_an_image_is_loaded_again_whose_server_ends_meanwhile(fabric: TestFabric) -> None:
+    fabric.run("kill", "whole")
+    (fabric.home / "machines" / "whole" / "serial.log").write_text("")
+    before = records(fabric)["http"]
+    (program,) = before.children()
+    with fabric.start("start", "whole") as starting:
+        wait_said(fabric, "whole", "initrd... ")
+        program.send(signal.SIGKILL)
+        assert starting.wait(60) == 0, fabric.text("logs", "whole")
+    assert records(fabric)["http"] != before
 
 
 def test_one_that_ends_without_a_daemon_comes_back_with_the_next(fabric: TestFabric) -> None:

@@ -66,10 +66,10 @@ def test_who_has_booted_otherwise_is_told_no_file():
 
 
 def test_scripts_load_what_is_beside_them():
-    assert plan_script("console=ttyS0 quiet", ["initrd"]) == (
-        "#!ipxe\nkernel kernel console=ttyS0 quiet\nmodule initrd\nboot\n"
-    )
-    assert plan_script("", []) == "#!ipxe\nkernel kernel\nboot\n"
+    again = ":again\nimgfree\ninc tries\niseq ${tries} 4 && exit 1 ||\nsleep 2\ngoto load\n"
+    loads = "kernel kernel console=ttyS0 quiet || goto again\nmodule initrd || goto again\nboot || goto again\n"
+    assert plan_script("console=ttyS0 quiet", ["initrd"]) == f"#!ipxe\n:load\n{loads}{again}"
+    assert plan_script("", []) == f"#!ipxe\n:load\nkernel kernel || goto again\nboot || goto again\n{again}"
 
 
 def test_plan_9_finds_its_file_by_hardware_address():

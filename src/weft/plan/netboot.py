@@ -4,7 +4,7 @@ Pure. dnsmasq reads what it is told from folders, and a file that is new there b
 dnsmasq(8). iPXE's commands are from https://ipxe.org/cmd; what 9boot asks for is in Plan 9's 9boot(8).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePath
@@ -12,6 +12,8 @@ from pathlib import PurePath
 SCRIPT, KERNEL = "boot.ipxe", "kernel"
 """Names of a machine's files: what iPXE does, and what it loads for that."""
 
+_TRIES, _PAUSE = 4, 2
+"""How often iPXE loads what it is to boot before it gives up, and seconds in between."""
 _SCRIPTS = ".ipxe"
 """What the names of scripts end with."""
 _BESIDE = 16 << 20
@@ -93,8 +95,13 @@ def dump_options(network: BootNetwork, clients: Iterable[BootClient]) -> dict[st
 
 
 def plan_script(words: str, modules: Sequence[str]) -> str:
-    """What iPXE is to do: load the kernel and its modules from beside the script, and start it."""
-    return "\n".join(["#!ipxe", *_load(words, modules), "boot", ""])
+    """What iPXE is to do: load the kernel and its modules from beside the script, and start it.
+
+    A server may have ended just then, and comes back: it tries again, but not for ever, since a file may be too large.
+    """
+    loads = [f"kernel {KERNEL} {words}".rstrip(), *(f"module {name}" for name in modules), "boot"]
+    again = ["imgfree", "inc tries", f"iseq ${{tries}} {_TRIES} && exit 1 ||", f"sleep {_PAUSE}", "goto load"]
+    return "\n".join(["#!ipxe", ":load", *(f"{load} || goto again" for load in loads), ":again", *again, ""])
 
 
 def plan_least_memory(kernel: int, root: int) -> int:
@@ -124,8 +131,3 @@ def plan_boot_file(gateway: IPv4Address, loader: str | None = None) -> str:
 def config_name(mac: str) -> str:
     """The file in which 9boot, when a machine with this hardware address runs it, looks for its plan9.ini."""
     return f"cfg/pxe/{mac.replace(':', '')}"
-
-
-def _load(words: str, modules: Sequence[str]) -> Iterator[str]:
-    yield f"kernel {KERNEL} {words}".rstrip()
-    yield from (f"module {name}" for name in modules)

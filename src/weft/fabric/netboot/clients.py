@@ -76,7 +76,8 @@ def check_place(site: Site, spec: MachineSpec, nics: Sequence[NicSpec]) -> None:
     if not spec.pxe:
         return
     if not nics or nics[0].network is None:
-        raise Invalid(f"machine {spec.name!r} cannot boot from its network: its first NIC is on none")
+        what = f"machine {spec.name!r} cannot boot from its network: its first NIC is on none"
+        raise Invalid(what, hint="--network")
     network = site.shelves.networks.find(nics[0].network)  # the default one is made when it is wanted
     if network is not None and not network.has_gateway_port:
         raise Invalid(f"machine {spec.name!r} cannot boot from network {network.name!r}: a machine is its gateway")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
 from tests.machine.roots import make_root
-from tests.machine.serial_lines import ask, wait_ready
+from tests.machine.serial_lines import ask, log_of, wait_ready
 from tests.multiboot.building import TestKernels
 
 from weft.host.records import find_record
@@ -98,6 +98,16 @@ def test_a_server_that_is_killed_is_replaced(fabric: TestFabric) -> None:
     fabric.run("rm", "-f", "one", "two")
     assert not (fabric.home / "run" / "roots" / "default").exists()
     fabric.run("image", "rm", "nine")
+
+
+def test_it_reaches_its_root_by_the_network_whose_gateway_has_it(fabric: TestFabric, tmp_path: Path) -> None:
+    """The gateway of its first network is a machine, which has no roots to serve."""
+    fabric.run("network", "create", "behind", "--gateway", "router")
+    networks = ("--network", "behind", "--network", "default")
+    start(fabric, "between", *networks, "--root", str(tmp_path), "plan9")
+    assert "root: mounted" in log_of(fabric, "between")
+    assert fabric.refusal("run", "-d", "--kernel", "9pc", *networks[:2], "--root", str(tmp_path), "plan9") == "invalid"
+    fabric.run("rm", "-f", "between")
 
 
 def test_a_folder_of_the_host_and_what_may_be_none(fabric: TestFabric, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ static bool there;
 
 void disk_start(void)
 {
-	uint16_t ports = virtio_open(VIRTIO_BLOCK);
+	uint16_t ports = virtio_open(VIRTIO_BLOCK, 0);
 	if (!ports || !queue_open(&requests, ports, 0))
 		return;
 	virtio_ready(ports);

@@ -65,8 +65,8 @@ void multiboot_read(uint32_t magic, uint32_t info);
 /* pci.c: the bus. A device is bus << 8 | slot << 3 | function. */
 uint32_t pci_read(uint16_t device, uint8_t offset);
 void pci_write(uint16_t device, uint8_t offset, uint32_t value);
-/* The first device of this vendor and kind, or -1. */
-int pci_find(uint16_t vendor, uint16_t id);
+/* One of the devices of this vendor and kind, from 0; or -1. */
+int pci_find(uint16_t vendor, uint16_t id, uint32_t number);
 void pci_show(void);
 
 /* Bytes of a sector, of disks and floppies alike. */

@@ -1,4 +1,4 @@
-/* The first virtio NIC. Each request is two descriptors: the header of virtio, and a frame. */
+/* One virtio NIC. Each request is two descriptors: the header of virtio, and a frame. */
 #include "net.h"
 #include "virtio.h"
 
@@ -15,9 +15,9 @@ static void offer_buffer(uint16_t number)
 	queue_offer(&queues[RECEIVED], (uint16_t)(2 * number));
 }
 
-bool net_start(void)
+bool net_start(uint32_t number)
 {
-	uint16_t ports = virtio_open(VIRTIO_NET);
+	uint16_t ports = virtio_open(VIRTIO_NET, number);
 	if (!ports || !queue_open(&queues[RECEIVED], ports, RECEIVED) || !queue_open(&queues[SENT], ports, SENT))
 		return false;
 	for (uint16_t i = 0; i < ETHERNET_ADDRESS; i++)

@@ -5,9 +5,9 @@
 
 enum { ETHERNET_ADDRESS = 6, FRAME_MOST = 1514 };
 
-/* net.c: frames. */
+/* net.c: frames of one of the NICs, from 0. */
 extern uint8_t net_address[ETHERNET_ADDRESS];
-bool net_start(void);
+bool net_start(uint32_t number);
 void net_send(const void *frame, uint32_t length);
 /* The length of the next frame, which is copied to `frame`; 0 if there is none. */
 uint32_t net_receive(uint8_t frame[FRAME_MOST]);

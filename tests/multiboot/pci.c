@@ -47,10 +47,10 @@ static int next_device(int device)
 	return -1;
 }
 
-int pci_find(uint16_t vendor, uint16_t id)
+int pci_find(uint16_t vendor, uint16_t id, uint32_t number)
 {
 	for (int device = next_device(-1); device >= 0; device = next_device(device))
-		if (pci_read((uint16_t)device, ID) == ((uint32_t)id << 16 | vendor))
+		if (pci_read((uint16_t)device, ID) == ((uint32_t)id << 16 | vendor) && !number--)
 			return device;
 	return -1;
 }

@@ -16,7 +16,8 @@ static const char *skip_word(const char *text)
 	return text;
 }
 
-static bool configure(const char *arguments)
+/* The NIC whose device the arguments name, and the addresses that they give. */
+static bool configure(const char *arguments, uint32_t *nic)
 {
 	struct ip_addresses given = {0};
 	const char *at = after(arguments, "-g ");
@@ -24,7 +25,10 @@ static bool configure(const char *arguments)
 	if (at && !(at = ip_parse(at, &given.gateway)))
 		return false;
 	at = at ? skip_word(at) : arguments;
-	at = skip_word(skip_word(at));	/* the kind of network, and its device */
+	at = skip_word(at);	/* the kind of network */
+	const char *number = after(at, "/net/ether");
+	*nic = number && *number >= '0' && *number <= '9' ? (uint32_t)(*number - '0') : 0;
+	at = skip_word(at);
 	if (!(at = ip_parse(at, &given.own)) || !ip_parse(skip_word(at), &given.mask))
 		return false;
 	ip_start(given);
@@ -54,11 +58,12 @@ bool root_mount(const char *address, uint16_t port)
 
 void root_start(void)
 {
+	uint32_t nic;
 	const char *method = config_find("nobootprompt"), *arguments = method ? after(method, "tcp!") : NULL;
 
 	if (!arguments)
 		return;
-	if (!configure(arguments) || !net_start()) {
+	if (!configure(arguments, &nic) || !net_start(nic)) {
 		say("root: no network\n");
 		return;
 	}

@@ -23,9 +23,9 @@ enum {
 	PORTS_AND_MASTER = 5,
 };
 
-uint16_t virtio_open(uint16_t pci_id)
+uint16_t virtio_open(uint16_t pci_id, uint32_t number)
 {
-	int device = pci_find(VIRTIO_VENDOR, pci_id);
+	int device = pci_find(VIRTIO_VENDOR, pci_id, number);
 	if (device < 0)
 		return 0;
 	uint32_t bar = pci_read((uint16_t)device, FIRST_BAR);

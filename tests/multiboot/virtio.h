@@ -38,8 +38,8 @@ struct queue {
 	uint8_t memory[4 * 4096] __attribute__((aligned(4096)));
 };
 
-/* The ports of the first device of this kind, which is reset then; 0 if there is none. */
-uint16_t virtio_open(uint16_t pci_id);
+/* The ports of one of the devices of this kind, from 0, which is reset then; 0 if there is none. */
+uint16_t virtio_open(uint16_t pci_id, uint32_t number);
 /* Between opening a device and saying that it may begin. */
 bool queue_open(struct queue *queue, uint16_t ports, uint16_t number);
 void virtio_ready(uint16_t ports);

@@ -39,6 +39,11 @@ def test_a_root_over_the_network_is_found_without_a_question() -> None:
     )
 
 
+def test_the_way_to_a_root_is_the_nic_on_whose_network_it_is() -> None:
+    root = Plan9Root(IPv4Interface("10.0.0.5/8"), IPv4Address("10.0.0.1"), nic=1)
+    assert "ether /net/ether1 10.0.0.5 255.0.0.0\n" in plan_ini(Plan9Machine("fred", ("virtio",) * 2, root), "", {})
+
+
 def test_the_file_goes_before_the_fabric_and_options_before_both() -> None:
     ini = "# mine\r\nuser=bootes\n\nSERVICE=cpu\nvgasize=1024x768\n"
     text = plan_ini(GLENDA, ini, {"service": "terminal", "*nomp": "1"})

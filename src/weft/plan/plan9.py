@@ -21,10 +21,11 @@ ETHER_TYPES = {"virtio": "virtio", "e1000e": "igbepcie"}
 
 @dataclass(frozen=True, slots=True)
 class Plan9Root:
-    """A root that is served over the network: where, to a machine with which address."""
+    """A root that is served over the network: where, to a machine with which address, by which of its NICs."""
 
     address: IPv4Interface
     server: IPv4Address
+    nic: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _rooted(root: Plan9Root) -> Iterator[tuple[str, str]]:
     address, mask = root.address.ip, root.address.netmask
     yield "fs", str(root.server)
     yield "auth", str(root.server)
-    yield "nobootprompt", f"tcp!-g {root.server} ether /net/ether0 {address} {mask}"
+    yield "nobootprompt", f"tcp!-g {root.server} ether /net/ether{root.nic} {address} {mask}"
 
 
 def _check_size(lines: list[str]) -> str:

@@ -54,4 +54,5 @@ def _find_root(site: Site, machine: MachineRecord) -> Plan9Root | None:
     """Where it is served, to a machine that has one."""
     if (home := find_home(site, machine)) is None or home.nic.address is None:
         return None
-    return Plan9Root(IPv4Interface((home.nic.address, home.network.subnet.prefixlen)), home.network.gateway)
+    address = IPv4Interface((home.nic.address, home.network.subnet.prefixlen))
+    return Plan9Root(address, home.network.gateway, home.number)

@@ -12,9 +12,10 @@ from weft.image.store import folder_name
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The NIC by which a machine reaches its root, and the network whose gateway has it."""
+    """The NIC by which a machine reaches its root, which of its NICs that is, and the network whose gateway has it."""
 
     nic: NicRecord
+    number: int
     network: NetworkRecord
 
 
@@ -43,8 +44,8 @@ def find_home(site: Site, machine: MachineRecord) -> Home | None:
     """The first of its networks whose gateway is the fabric; None: there is none, or it needs no root."""
     if machine.spec.served_root is None:
         return None
-    for nic in machine.nics:
+    for number, nic in enumerate(machine.nics):
         network = site.shelves.networks.find(nic.network) if nic.network else None
         if network is not None and network.has_gateway_port and nic.address is not None:
-            return Home(nic, network)
+            return Home(nic, number, network)
     return None

@@ -39,7 +39,8 @@ _OPTIONS = (
     click.option("--boot-file", "boot_files", type=BOOT_FILE, multiple=True, metavar="[NAME=]FILE",
                  help="With --pxe: a boot loader or a script for iPXE; further ones are what that loads. FOLDER/: all "
                       "that is in it."),
-    click.option("--end", metavar="TEXT", help="What is typed on its console to end it. Default: its power button."),
+    click.option("--end", metavar="TEXT",
+                 help="What is typed on its console to end it. Default: `fshalt` for Plan 9, else its power button."),
     click.option("--ini", type=_FILE, metavar="FILE", help="Of a Plan 9 machine: its plan9.ini."),
     click.option("-o", "options", type=BootOption("option", parse_option), multiple=True, metavar="NAME=VALUE",
                  help="Of a Plan 9 machine: a boot parameter, over that file's."),

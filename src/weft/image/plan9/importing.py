@@ -59,7 +59,11 @@ def _receive(feed: Feed, draft: Path) -> Received | ReceivedTar:
         while piece := feed.read(PIECE):
             file.write(piece)
             digest.update(piece)
-    (layer,) = open_layers([path], draft, Budget())
+    try:
+        (layer,) = open_layers([path], draft, Budget())
+    except Invalid as err:
+        why = err.message.removeprefix(f"layer {path.name}: ").removeprefix(f"layer {path.name} is damaged: ")
+        raise Invalid(f"this is no tar, or a damaged one: {why}", hint="plain, or packed by gzip, xz or zstd") from err
     try:
         if not _is_archive(layer):
             return ReceivedTar(path, digest.hexdigest(), draft)

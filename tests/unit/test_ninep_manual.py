@@ -138,6 +138,14 @@ async def test_what_is_appended_to_is_not_emptied(wire: Wire) -> None:
     assert await wire.call(m.Tread(2, 0, 100)) == m.Rread(b"onetwo")
 
 
+@pytest.mark.parametrize("mode", [READ, WRITE, READ_WRITE, READ | TRUNCATE, WRITE | TRUNCATE])
+async def test_a_file_is_used_as_it_was_opened(wire: Wire, mode: int) -> None:
+    await walk(wire, 1, "a")
+    assert isinstance(await wire.call(m.Topen(1, mode)), m.Ropen)
+    assert isinstance(await wire.call(m.Tread(1, 0, 5)), m.Rread) == (mode & 3 != WRITE)
+    assert isinstance(await wire.call(m.Twrite(1, 0, b"x")), m.Rwrite) == (mode & 3 != READ)
+
+
 async def test_removing_clunks_whatever_comes_of_it(wire: Wire) -> None:
     for name, works in (("d", False), ("a", True)):
         await walk(wire, 1, name)

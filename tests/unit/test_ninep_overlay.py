@@ -434,11 +434,8 @@ def test_what_the_owner_may_not_is_refused(root: Root) -> None:
     ("change", "what"),
     [
         (StatChange(name="ls", length=0), "file already exists"),
-        (StatChange(name="a/b"), "bad file name"),
-        (StatChange(name=".."), "bad file name"),
         (StatChange(name="x" * 256), "more than 255 bytes"),
         (StatChange(gid="ä" * 128, name="new"), "more than 255 bytes"),
-        (StatChange(mode=Mode.DIR | 0o755, length=0), "cannot become a directory"),
         (StatChange(length=1 << 40, name="new"), "No space left"),
     ],
 )

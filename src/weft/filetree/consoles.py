@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from contextlib import suppress
 
 from weft.client.transport import quote_name
 from weft.filetree.api import Api, Session, translated
@@ -12,6 +11,7 @@ from weft.filetree.grammar import Grammar
 from weft.filetree.nodes import READ_WRITE, WRITE, Entry, Make
 from weft.filetree.pipes import Pipe
 from weft.filetree.streams import OpenWaiting
+from weft.filetree.tasks import end_task, refuse
 from weft.model.signals import parse_signal, signal_number
 from weft.ninep.tree import OpenFile
 from weft.ninep.words import NinepError, OpenMode
@@ -67,9 +67,7 @@ class Console:
         self._readers.discard(pipe)
         if not self._users and self._task is not None:
             task, self._task = self._task, None  # who joins meanwhile opens it anew
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
 
     async def _run(self, opened: "asyncio.Future[Session]") -> None:
         try:
@@ -78,9 +76,7 @@ class Console:
                 while (message := await session.recv()) is not None:
                     await self._spread(message)
         except NinepError as err:
-            if not opened.done():
-                opened.set_exception(err)
-                opened.exception()  # who waits for it may have gone
+            refuse(opened, err)
         for pipe in list(self._readers):
             await pipe.close()
 

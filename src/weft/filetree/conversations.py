@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from weft.filetree.files import OpenCommands, commands, opened
+from weft.filetree.files import OpenCommands, commands, opened, says
 from weft.filetree.nodes import CHANGE, READ_WRITE, Entry, Fixed, Listed, Make
 from weft.ninep.tree import OpenFile
 from weft.ninep.words import OpenMode
@@ -63,8 +63,5 @@ class Conversations:
     def _make(self, parent: Entry, name: str) -> Entry:
         conversation = self._going_on[name]
 
-        async def show() -> str:
-            return f"{name}\n"
-
-        files = {"ctl": commands(conversation.run, show), **conversation.files()}
+        files = {"ctl": commands(conversation.run, says(name)), **conversation.files()}
         return Fixed(parent, name, files, CHANGE, lambda: self.remove(name))

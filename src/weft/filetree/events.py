@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from weft.client.events import parse_events
 from weft.filetree.api import Api
 from weft.filetree.nodes import Make
 from weft.filetree.streams import stream
+from weft.filetree.tasks import end_task, refuse
 from weft.filetree.views import dump_event
 from weft.ninep.words import NinepError
 
@@ -78,9 +79,7 @@ class Events:
     async def _end(self) -> None:
         if self._task is not None:
             task, self._task = self._task, None  # who listens meanwhile begins anew
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
 
     async def _run(self, begun: "asyncio.Future[None]") -> None:
         try:
@@ -92,9 +91,7 @@ class Events:
                     for listener in self._listeners:
                         listener.tell(line)
         except NinepError as err:
-            if not begun.done():
-                begun.set_exception(err)
-                begun.exception()  # who waits for it may have gone
+            refuse(begun, err)
         for listener in self._listeners:
             listener.end()
 

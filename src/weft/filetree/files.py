@@ -93,6 +93,15 @@ class OpenQuestion(OpenFile):
         return piece
 
 
+def says(content: str) -> Show:
+    """Always the same line."""
+
+    async def show() -> str:
+        return f"{content}\n"
+
+    return show
+
+
 def text(show: Show, save: Save | None = None) -> Make:
     """A text that is made when it is opened for reading; with `save` it can be written, too."""
 

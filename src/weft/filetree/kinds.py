@@ -15,7 +15,7 @@ from typing import Any
 from weft.client.client import Client
 from weft.filetree.api import Api
 from weft.filetree.commands import Command, ask, find, runs
-from weft.filetree.files import commands, opened, text, write_commands
+from weft.filetree.files import commands, opened, says, text, write_commands
 from weft.filetree.nodes import CHANGE, READ_WRITE, Entry, Fixed, Listed, Make
 from weft.filetree.views import View, dump_json
 from weft.ninep.tree import OpenFile
@@ -81,16 +81,13 @@ def remover(api: Api, kind: Kind, name: str) -> Callable[[], Any]:
 
 
 def _files(api: Api, kind: Kind, name: str) -> Mapping[str, Make]:
-    async def show_name() -> str:
-        return f"{name}\n"
-
     async def show_row() -> str:
         return kind.row(await kind.find(api, name))
 
     async def show_all() -> str:
         return dump_json(await kind.find(api, name))
 
-    own = {"ctl": commands(runs(api, kind.each, name), show_name), "status": text(show_row), "view": text(show_all)}
+    own = {"ctl": commands(runs(api, kind.each, name), says(name)), "status": text(show_row), "view": text(show_all)}
     return {**own, **kind.more(api, name)}
 
 

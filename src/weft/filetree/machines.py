@@ -11,7 +11,7 @@ from weft.filetree.commands import ask, runs, shows
 from weft.filetree.consoles import console_control, console_file
 from weft.filetree.drafts import Draft
 from weft.filetree.events import event_file
-from weft.filetree.files import OpenCommands, Run, Show, commands, opened, text
+from weft.filetree.files import OpenCommands, Run, commands, opened, says, text
 from weft.filetree.floppies import firewall_folder, floppy_folder
 from weft.filetree.machine_commands import MACHINE
 from weft.filetree.nodes import CHANGE, READ_WRITE, Entry, Fixed, Listed, Make
@@ -58,7 +58,7 @@ def machine_files(room: Room, name: str) -> Mapping[str, Make]:
         return dump_wait(view)
 
     return {
-        "ctl": commands(runs(api, MACHINE, name), _shows(name)),
+        "ctl": commands(runs(api, MACHINE, name), says(name)),
         "status": shows(api, lambda client: client.machine(name), dump_status),
         "view": shows(api, lambda client: client.machine(name)),
         "config": text(lambda: _show_config(room, name)),
@@ -93,14 +93,7 @@ def _draft_files(room: Room, draft: Draft) -> Mapping[str, Make]:
     async def show() -> str:
         return draft.show()
 
-    return {"ctl": commands(_draft_run(room, draft), _shows(draft.name)), "config": text(show)}
-
-
-def _shows(name: str) -> Show:
-    async def show() -> str:
-        return f"{name}\n"
-
-    return show
+    return {"ctl": commands(_draft_run(room, draft), says(draft.name)), "config": text(show)}
 
 
 async def _show_config(room: Room, name: str) -> str:

@@ -60,7 +60,7 @@ class Entry(Node):
 
     def refuse(self, mode: OpenMode) -> None:
         """Raises NinepError if its mode is against opening it so."""
-        wanted = (READ if mode.reads else 0) | (WRITE if mode.writes else 0)
+        wanted = (READ if mode.reads else 0) | (WRITE if mode.writes or mode.truncate else 0)
         wanted |= EXECUTE if mode.access is Access.EXEC else 0
         if wanted & ~self.mode or mode.remove_on_close:
             raise NinepError(PERMISSION)

@@ -6,7 +6,7 @@ from typing import Any
 from weft.client.telling import Call
 from weft.filetree.api import Api
 from weft.filetree.commands import ask, runs
-from weft.filetree.files import commands, text
+from weft.filetree.files import commands, says, text
 from weft.filetree.machine_commands import PORT
 from weft.filetree.nodes import Entry, Fixed, Listed, Make
 from weft.filetree.streams import stream
@@ -47,11 +47,8 @@ def port_files(api: Api, port: str, ask_ports: Call, sniff: Call) -> Mapping[str
 
         return text(show)
 
-    async def name() -> str:
-        return f"{port}\n"
-
     return {
-        "ctl": commands(runs(api, PORT, port), name),
+        "ctl": commands(runs(api, PORT, port), says(port)),
         "status": shows(dump_port),
         "chain": shows(dump_chain),
         "pcap": stream(lambda: api.open(sniff)),

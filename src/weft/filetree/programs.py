@@ -10,7 +10,6 @@ wait    the same, once it has ended
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from weft.client.session import STDIN, STDOUT, ExitStatus
@@ -23,6 +22,7 @@ from weft.filetree.grammar import Grammar
 from weft.filetree.nodes import READ, READ_WRITE, Entry, Make
 from weft.filetree.pipes import Pipe
 from weft.filetree.streams import OpenWaiting, awaited
+from weft.filetree.tasks import end_task, refuse
 from weft.filetree.words import join_words
 from weft.model.errors import error_from_dict
 from weft.ninep.tree import OpenFile
@@ -120,9 +120,7 @@ class Program:
     async def end(self) -> None:
         """Ends it if it runs."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     async def _start(self, argv: list[str]) -> None:
         if self._task is not None:
@@ -140,9 +138,7 @@ class Program:
             self._outcome = self._outcome or "failed 'the machine or the daemon ended before the program did'"
         except NinepError as err:
             self._outcome = join_words(["failed", err.text])
-            if not self._started.done():
-                self._started.set_exception(err)
-                self._started.exception()  # who waits for it may have gone
+            refuse(self._started, err)
         finally:
             self.ended.set()
             await self.out.close()

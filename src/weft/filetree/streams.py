@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from weft.filetree.files import Show, opened
 from weft.filetree.nodes import READ, Entry, Make
+from weft.filetree.tasks import end_task, refuse
 from weft.ninep.tree import OpenFile
 from weft.ninep.words import NinepError, OpenMode
 
@@ -49,9 +50,7 @@ class Pump:
 
     async def close(self) -> None:
         """End the source."""
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await end_task(self._task)
 
     async def _next(self) -> bytes:
         piece = await self._pieces.get()
@@ -70,9 +69,7 @@ class Pump:
                         await self._pieces.put(piece)
         except NinepError as err:
             self._failure = err
-            if not self._began.done():
-                self._began.set_exception(err)
-                self._began.exception()  # who waits for it may have gone
+            refuse(self._began, err)
         await self._pieces.put(None)
 
 

@@ -64,6 +64,18 @@ class Fid:
         if self._uses:
             raise NinepError(FID_IN_USE)
 
+    def want_reading(self) -> OpenFile | Listing:
+        """What is read. Raises NinepError unless it is open for that."""
+        if self.file is None or self.mode is None or not self.mode.reads:
+            raise NinepError("fid is not open for reading")
+        return self.listing or self.file
+
+    def want_writing(self) -> OpenFile:
+        """What is written to. Raises NinepError unless it is open for that."""
+        if self.file is None or self.mode is None or not self.mode.writes:
+            raise NinepError("fid is not open for writing")
+        return self.file
+
     def become(self, hold: Hold) -> None:
         """Within a use: from now on it is at this node. Who uses the one before has it until the last use ends."""
         self._before, self.hold = self.hold, hold

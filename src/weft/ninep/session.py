@@ -157,21 +157,17 @@ class Session:
 
     async def _carry_read(self, request: Tread) -> Reply:
         fid = self._fids.get(request.fid)
-        if fid.file is None or fid.mode is None or not fid.mode.reads:
-            raise NinepError("fid is not open for reading")
+        file = fid.want_reading()
         count, offset = min(request.count, self.iounit), checked_offset(request.offset)
         async with fid:
-            if fid.listing is not None:
-                return Rread(await fid.listing.read(offset, count))
-            return Rread(await fid.file.read(offset, count))
+            return Rread(await file.read(offset, count))
 
     async def _carry_write(self, request: Twrite) -> Reply:
         fid = self._fids.get(request.fid)
-        if fid.file is None or fid.mode is None or fid.mode.access not in (Access.WRITE, Access.READ_WRITE):
-            raise NinepError("fid is not open for writing")
+        file = fid.want_writing()
         offset = checked_offset(request.offset)
         async with fid:
-            return Rwrite(await fid.file.write(offset, request.data))
+            return Rwrite(await file.write(offset, request.data))
 
     async def _carry_clunk(self, request: Tclunk) -> Reply:
         async with self._fids.take(request.fid):
@@ -243,7 +239,7 @@ def refuse_creating(folder: Node, request: Tcreate, mode: OpenMode) -> None:
 
 def refuse_changing(mode: OpenMode) -> None:
     """A directory is only ever read. Raises NinepError."""
-    if mode.writes or mode.remove_on_close:
+    if mode.changes:
         raise NinepError(IS_DIR)
 
 

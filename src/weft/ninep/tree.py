@@ -23,8 +23,8 @@ from weft.ninep.words import (
 
 
 class OpenFile:
-    """A file that a fid has open. `node` is what it is a file of, which need not be what was walked to: opening
-    `clone` opens another file (open(5) lets the qid change).
+    """A file that a fid has open: only read, or written, if opened for that. `node` is what it is a file of, which
+    need not be what was walked to: opening `clone` opens another file (open(5) lets the qid change).
     """
 
     def __init__(self, node: "Node") -> None:
@@ -76,7 +76,9 @@ class Node(ABC):
         """
 
     async def create(self, name: str, perm: int, mode: OpenMode) -> OpenFile:
-        """Make a file, or with `Mode.DIR` in `perm` a directory, and open it. It must not be there yet."""
+        """Make a file, or with `Mode.DIR` in `perm` a directory, and open it. It must not be there yet. `name` is never
+        `.`, `..` or one with a slash.
+        """
         raise NinepError(NOT_DIR if not self.qid.is_dir else PERMISSION)
 
     async def remove(self) -> None:
@@ -84,7 +86,9 @@ class Node(ABC):
         raise NinepError(PERMISSION)
 
     async def wstat(self, change: StatChange) -> None:
-        """Change what is about it: all of it or, with an error, nothing."""
+        """Change what is about it: all of it or, with an error, nothing. Never to what nobody can be called, nor from a
+        directory to a file: the server has seen to that.
+        """
         raise NinepError(PERMISSION)
 
     async def close(self) -> None:

@@ -67,8 +67,12 @@ class OpenMode:
 
     @property
     def writes(self) -> bool:
-        """Whether it may change the file: emptying it is a change, too."""
-        return self.access in (Access.WRITE, Access.READ_WRITE) or self.truncate
+        return self.access in (Access.WRITE, Access.READ_WRITE)
+
+    @property
+    def changes(self) -> bool:
+        """Whether the file can become another by it, or none."""
+        return self.writes or self.truncate or self.remove_on_close
 
     @property
     def code(self) -> int:

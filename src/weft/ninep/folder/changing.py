@@ -12,7 +12,7 @@ from weft.ninep.folder.errors import translating
 from weft.ninep.folder.facts import LAST_OFFSET, PERMISSIONS, Facts, read_facts
 from weft.ninep.folder.places import Place, parse_name
 from weft.ninep.folder.root import Root
-from weft.ninep.words import BAD_OFFSET, IS_DIR, NOT_FOUND, PERMISSION, Mode, NinepError, StatChange
+from weft.ninep.words import BAD_OFFSET, IS_DIR, NOT_FOUND, PERMISSION, NinepError, StatChange
 
 Step = tuple[Callable[[], None], Callable[[], None]]
 """What is to be done, and what undoes it."""
@@ -50,8 +50,6 @@ def check_change(facts: Facts, change: StatChange) -> None:
     """Raises NinepError for what no file can become."""
     if not facts.is_served:
         raise NinepError(NOT_FOUND)
-    if change.mode is not None and bool(change.mode & Mode.DIR) != facts.is_dir:
-        raise NinepError(PERMISSION)
     if change.length and facts.is_dir:
         raise NinepError(IS_DIR)
     if change.length and change.length > LAST_OFFSET:

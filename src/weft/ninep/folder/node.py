@@ -68,7 +68,7 @@ class FolderNode(Node):
         facts = self._root.look(self._place)
         if facts.is_dir:
             return self._open_listing(mode)
-        if mode.writes or mode.remove_on_close:
+        if mode.changes:
             self._root.refuse_changes()
         if mode.remove_on_close:
             self._refuse_unless_removable()
@@ -106,7 +106,7 @@ class FolderNode(Node):
 
     def _open_listing(self, mode: OpenMode) -> FolderListing:
         """Reads nothing yet: sees only whether one may."""
-        if mode.writes or mode.remove_on_close:
+        if mode.changes:  # it has come in a file's place
             raise NinepError(IS_DIR)
         with self._root.directory(self._place, READ_DIRECTORY):
             return FolderListing(self, self._root, self._place)

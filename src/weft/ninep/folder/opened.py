@@ -12,7 +12,7 @@ from weft.ninep.folder.facts import LAST_OFFSET, Facts, read_facts
 from weft.ninep.folder.places import Place, find_name
 from weft.ninep.folder.root import Root, look_served
 from weft.ninep.tree import Node, OpenDir, OpenFile
-from weft.ninep.words import BAD_OFFSET, NOT_FOUND, PERMISSION, Access, Mode, NinepError, OpenMode, Stat
+from weft.ninep.words import BAD_OFFSET, NOT_FOUND, Mode, NinepError, OpenMode, Stat
 
 Done = TypeVar("Done")
 
@@ -24,7 +24,7 @@ _AT_A_TIME = 256
 def plan_flags(mode: OpenMode, marks: int) -> int:
     """How to open a file of the host. A pipe that has come in its place must not make the server wait."""
     access = os.O_RDONLY
-    if mode.writes:
+    if mode.writes or mode.truncate:
         access = os.O_RDWR if mode.reads else os.O_WRONLY
     return access | os.O_NONBLOCK | os.O_NOCTTY | (os.O_APPEND if marks & Mode.APPEND else 0)
 
@@ -68,8 +68,6 @@ class FolderFile(OpenFile):
         return facts
 
     async def read(self, offset: int, count: int) -> bytes:
-        if not self._mode.reads:
-            raise NinepError(PERMISSION)
         if offset > LAST_OFFSET:
             return b""
         count = min(count, LAST_OFFSET - offset)
@@ -80,8 +78,6 @@ class FolderFile(OpenFile):
             return data
 
     async def write(self, offset: int, data: bytes) -> int:
-        if self._mode.access not in (Access.WRITE, Access.READ_WRITE):
-            raise NinepError(PERMISSION)
         if offset + len(data) > LAST_OFFSET:
             raise NinepError(BAD_OFFSET)
         with translating:

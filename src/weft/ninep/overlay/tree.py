@@ -18,7 +18,6 @@ from weft.ninep.words import (
     EXISTS,
     IS_DIR,
     MAX_NAME,
-    MODE_BITS,
     NOT_DIR,
     NOT_FOUND,
     PERMISSION,
@@ -84,7 +83,7 @@ class RootNode(Node):
     async def open(self, mode: OpenMode) -> OpenFile:
         with explained():
             record = self._get()
-            if mode.writes or mode.remove_on_close:
+            if mode.changes:
                 self._check_writable()
             _check(record, _NEEDED[mode.access] | (_WRITE if mode.truncate else 0))
             if mode.remove_on_close:
@@ -97,10 +96,10 @@ class RootNode(Node):
         with explained():
             folder = self._get_folder(_WRITE)
             self._check_writable()
-            check_name(name)
-            asked, shared = perm & MODE_BITS, 0o777 if perm & Mode.DIR else 0o666
+            check_text(name)
+            shared = 0o777 if perm & Mode.DIR else 0o666
             # open(5): a new file has no permission, of those that it shares with folders, that its folder lacks.
-            allowed = asked & (~shared | (folder.mode & shared))
+            allowed = perm & (~shared | (folder.mode & shared))
             record = self._overlay.create(folder, name, allowed, self.user)
             node = self._at(record.id)
             return RootDir(node) if record.is_dir else node._open(record)
@@ -130,15 +129,13 @@ class RootNode(Node):
         """What is to be on record; raises NinepError for what may not be."""
         changed = record
         if change.name is not None and change.name != record.name:
-            check_name(change.name)
+            check_text(change.name)
             self._check_parent(record)
             if self._overlay.find_child(self._overlay.get(record.parent), change.name) is not None:
                 raise NinepError(EXISTS)
             changed = replace(changed, name=change.name)
         if change.mode is not None:
-            if (change.mode ^ record.mode) & Mode.DIR:
-                raise NinepError("a file cannot become a directory, or the other way round")
-            changed = replace(changed, mode=change.mode & MODE_BITS)
+            changed = replace(changed, mode=change.mode)
         if change.length is not None:
             if record.is_dir and change.length:
                 raise NinepError(IS_DIR)
@@ -235,13 +232,6 @@ def explained() -> Iterator[None]:
         raise NinepError(err.strerror or _BROKEN) from err
     except sqlite3.Error as err:
         raise NinepError(_BROKEN) from err
-
-
-def check_name(name: str) -> None:
-    """Whether a file can be called so."""
-    if name in ("", ".", "..") or "/" in name:
-        raise NinepError("bad file name")
-    check_text(name)
 
 
 def check_text(text: str) -> None:

@@ -70,6 +70,20 @@ def test_a_machine_that_dies_while_it_starts_is_an_error_with_its_last_words(fab
     assert not list((fabric.home / "machines").iterdir())
 
 
+def test_a_start_that_lacks_something_of_the_host_is_over(fabric: TestFabric) -> None:
+    fabric.run("run", "-d", "--name", "box", "base")
+    fabric.run("stop", "box")
+    initrd = fabric.home / "machines" / "box" / "initrd"
+    initrd.unlink()
+    initrd.mkdir()
+    done = fabric.run("start", "box", check=False)
+    told = f"weft: unavailable: machine 'box' cannot be started: {initrd}: Is a directory\n"
+    assert (done.returncode, done.stderr.decode()) == (1, told)
+    assert fabric.json("inspect", "box")["state"] == "failed"
+    initrd.rmdir()
+    fabric.run("start", "box")
+
+
 def test_qemu_has_no_rights_and_sees_only_its_files(fabric: TestFabric) -> None:
     fabric.run("run", "-d", "--name", "box", "base")
     machine = fabric.json("inspect", "box")

@@ -21,7 +21,7 @@ from weft.fabric.settling import Settling
 from weft.fabric.site import Site
 from weft.fabric.volumes import Volumes
 from weft.host.pids import stop_processes, watch_exit
-from weft.model.errors import NoRoom, Unavailable, WeftError
+from weft.model.errors import Internal, NoRoom, Unavailable, WeftError
 from weft.model.machine import Exit, State
 
 log = logging.getLogger(__name__)
@@ -93,9 +93,12 @@ class Starting:
                         moment = await self._hooks.find_template(machine)
                         machine = machine.with_(origin=moment.origin if moment else "")
                     held = await hold(self._site, self._volumes, machine, moment, settings)
-            except WeftError as err:
-                await self._settling.settle(machine, Exit(reason=err.message))
-                raise
+            except Exception as err:  # whatever it is, this run is over
+                failure = _explain(machine.name, err)
+                await self._settling.settle(machine, Exit(reason=failure.message))
+                if failure is err:
+                    raise
+                raise failure from err
         monitor = Stamp.of(held.latched.process)
         servers = tuple(Stamp.of(server.process) for server in held.servers)
         noted = {"monitor": monitor, "servers": servers, "limits": held.limits, "booted": held.booted, **held.settings}
@@ -148,3 +151,14 @@ class Starting:
                 await self._settling.tell_end(machine)
                 return
         await self._runs.wait_end(name)
+
+
+def _explain(name: str, err: Exception) -> WeftError:
+    """Why a machine could not be started. What nobody has thought of is in the log, too."""
+    if isinstance(err, WeftError):
+        return err
+    if isinstance(err, OSError):  # a disk that is full, or whatever else a host can lack
+        what = f"{err.filename}: " if err.filename else ""
+        return Unavailable(f"machine {name!r} cannot be started: {what}{err.strerror or err}")
+    log.error("machine %s cannot be started", name, exc_info=err)
+    return Internal(f"machine {name!r} cannot be started: {err!r}")

@@ -116,6 +116,20 @@ def test_what_cannot_be_is_said(fabric: TestFabric, args: tuple[str, ...]) -> No
     assert "no" not in {machine["name"] for machine in fabric.json("ps", "-a")}
 
 
+def test_servers_go_with_a_machine_that_moves(fabric: TestFabric, tmp_path: Path) -> None:
+    (tmp_path / "x.ipxe").write_text("#!ipxe\nexit\n")
+    for network in ("here", "there"):
+        fabric.run("network", "create", network)
+    boot = ("--pxe", "--boot-file", str(tmp_path / "x.ipxe"), "--network", "here", "foreign")
+    fabric.run("run", "-d", "--name", "mover", *boot)
+    fabric.client.update_machine("mover", {"nics": [{"network": "there"}]}, restart=True)
+    assert not (fabric.home / "netboot" / "here").exists()
+    assert (fabric.home / "netboot" / "there" / "dhcp.json").exists()
+    fabric.run("rm", "-f", "mover")
+    assert not (fabric.home / "netboot" / "there").exists()
+    fabric.run("network", "rm", "here", "there")
+
+
 def records(fabric: TestFabric) -> dict[str, ProcessId]:
     """Those of them that are there, by what they are."""
     folder = fabric.home / "netboot" / "default"

@@ -31,6 +31,7 @@ class NetBoot:
         self._networks = site.shelves.networks
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._reviving = Reviving(site.tasks, "boot servers", self._locks, self._revive)
+        ports.callers.on_sync.append(self._withdraw)
         ports.callers.wants |= {GatewayPort.DHCP: asks} | dict.fromkeys(_FILES, lambda machine: machine.spec.pxe)
 
     def check(self, spec: MachineSpec, nics: Sequence[NicSpec]) -> None:
@@ -54,6 +55,12 @@ class NetBoot:
     async def tidy(self, machine: MachineRecord) -> None:
         """A machine's run is over: what it has booted from goes."""
         remove_files(self._site, machine)
+
+    async def _withdraw(self) -> None:
+        """Machines are where the records say: where none is any more that asks, as when it has moved, servers go."""
+        for network in self._networks:
+            if self._site.layout.netboot(network.name).exists() and not any(find_clients(self._site, network)):
+                await self._settle(network)
 
     async def adopt(self) -> None:
         """Make the servers what the records say. Those that cannot be started are tried again."""

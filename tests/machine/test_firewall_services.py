@@ -45,6 +45,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestFabric]:
             "web", "sh", "-c", "printf '#!/bin/sh\\n[ -z \"$ip\" ] || echo $ip $router $dns >/tmp/got\\n' >/tmp/told"
         )
         fabric.exec("web", "chmod", "+x", "/tmp/told")
+        wait_for(lambda: resolve(fabric, "web.lan") == WEB, "the firewall has been told of the machine")
         yield fabric
 
 

@@ -27,7 +27,7 @@ demo: bootstrap images ## Slip a sniffer in front of a running web server, and w
 .PHONY: test
 test: bootstrap check prepare ## Run everything that CI runs
 	@$(VENV)/pytest -n auto --dist worksteal --cov --cov-report= tests/unit
-	@$(VENV)/coverage report --include='src/weft/model/*,src/weft/plan/*' --fail-under=95
+	@$(VENV)/coverage report --fail-under=95
 	@$(VENV)/pytest -n auto --dist loadfile tests/contract tests/host tests/machine
 
 .PHONY: unit

@@ -100,6 +100,15 @@ def test_a_server_that_is_killed_is_replaced(fabric: TestFabric) -> None:
     fabric.run("image", "rm", "nine")
 
 
+def test_a_root_that_cannot_be_written_to(fabric: TestFabric, tmp_path: Path) -> None:
+    (tmp_path / "hello").write_text("from the host\n")
+    start(fabric, "reader", "--root", str(tmp_path), "--root-ro", "plan9")
+    for name in ("hello", "new"):
+        assert "read only file system" in ask(fabric, "reader", f"write /{name} text")
+    assert ask(fabric, "reader", "cat /hello") == "from the host\n"
+    fabric.run("rm", "-f", "reader")
+
+
 def test_it_reaches_its_root_by_the_network_whose_gateway_has_it(fabric: TestFabric, tmp_path: Path) -> None:
     """The gateway of its first network is a machine, which has no roots to serve."""
     fabric.run("network", "create", "behind", "--gateway", "router")

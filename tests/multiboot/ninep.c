@@ -143,12 +143,21 @@ static bool end_with(uint8_t type)
 	return ask();
 }
 
+/* Whether the file that was asked for is open; it is let go of if not. */
+static bool opened(void)
+{
+	if (ask())
+		return true;
+	end_with(CLUNK);
+	return false;
+}
+
 static bool open(uint8_t mode, bool *is_directory)
 {
 	begin(OPEN, 0);
 	add(FILE, 4);
 	add(mode, 1);
-	if (!ask())
+	if (!opened())
 		return false;
 	*is_directory = take(1) == DIRECTORY;
 	return true;
@@ -185,9 +194,10 @@ void ninep_show(const char *path)
 
 	if (!walk(path, length_of(path)))
 		return;
-	if (open(TO_READ, &is_directory))
-		for (uint32_t offset = 0; (count = read_part(offset)) > 0; offset += (uint32_t)count)
-			show_part(is_directory, (uint32_t)count);
+	if (!open(TO_READ, &is_directory))
+		return;
+	for (uint32_t offset = 0; (count = read_part(offset)) > 0; offset += (uint32_t)count)
+		show_part(is_directory, (uint32_t)count);
 	end_with(CLUNK);
 }
 
@@ -203,7 +213,7 @@ static bool create(const char *path)
 	add_text(path + folder, length - folder);
 	add(0644, 4);
 	add(TO_WRITE, 1);
-	return ask();
+	return opened();
 }
 
 void ninep_write(const char *path, const char *text)

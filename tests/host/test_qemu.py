@@ -86,7 +86,7 @@ async def test_a_refusal_carries_qemus_words(qmp: Qmp):
 
 
 async def test_events_come_until_qemu_goes(qmp: Qmp, emulator: tuple[Latched, Path]):
-    async with aclosing(qmp.events()) as events:  # type: ignore[type-var]
+    async with aclosing(qmp.events()) as events:
         first = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0)
         await qmp.resume()
@@ -94,6 +94,16 @@ async def test_events_come_until_qemu_goes(qmp: Qmp, emulator: tuple[Latched, Pa
         emulator[0].process.send(signal.SIGKILL)
         with pytest.raises(StopAsyncIteration):
             await asyncio.wait_for(anext(events), PATIENCE)
+
+
+@pytest.mark.parametrize(("ended_by", "cause"), [(signal.SIGTERM, "host-signal"), (signal.SIGKILL, "")])
+async def test_it_says_why_it_ends_if_it_can(
+    ended_by: signal.Signals, cause: str, qmp: Qmp, emulator: tuple[Latched, Path]
+) -> None:
+    told = asyncio.ensure_future(qmp.wait_shutdown())
+    await asyncio.sleep(0)
+    emulator[0].process.send(ended_by)
+    assert await asyncio.wait_for(told, PATIENCE) == cause
 
 
 async def test_quitting_ends_qemu(qmp: Qmp, emulator: tuple[Latched, Path]):

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,7 +161,7 @@ class Qmp:
         """Make the machine of a QEMU that was started with `-preconfig`."""
         await self.execute("x-exit-preconfig")
 
-    async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    async def events(self) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
         """Name and data of each event from the first step of the iteration on, until QEMU goes."""
         from qemu.qmp import EventListener
 
@@ -172,9 +172,10 @@ class Qmp:
 
     async def wait_shutdown(self) -> str:
         """Until QEMU is about to end: its `ShutdownCause`, like `guest-reset`; empty: it is gone without a word."""
-        async for name, data in self.events():
-            if name == "SHUTDOWN":
-                return str(data["reason"])
+        async with contextlib.aclosing(self.events()) as events:
+            async for name, data in events:
+                if name == "SHUTDOWN":
+                    return str(data["reason"])
         return ""
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,6 +193,24 @@ def test_serving_until_it_is_enough(tmp_path: Path, env: dict[str, str], number:
         process.communicate(timeout=LIMIT)
     assert process.returncode == (130 if number is signal.SIGINT else 0)
     assert not (tmp_path / "socket").exists()
+
+
+def test_the_tree_of_the_guide_is_served(tmp_path: Path, env: dict[str, str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "9p.md").read_text()
+    lines = page.partition("### A tree of your own")[2].partition("\n## ")[0].splitlines(keepends=True)
+    program = "".join(line[4:] or line for line in lines if line.startswith("    ") or not line.strip())
+    with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path) as process:
+        try:
+            while not (tmp_path / "clock.9p").exists():
+                assert process.poll() is None
+                time.sleep(0.01)
+            address = ["-a", f"unix!{tmp_path}/clock.9p"]
+            assert run_weft(env, "9p", "ls", *address).stdout == b"ctl\ntime\n"
+            assert run_weft(env, "9p", "write", *address, "ctl", stdin=b"call Greenwich\n").returncode == 0
+            assert run_weft(env, "9p", "read", *address, "time").stdout.endswith(b" Greenwich\n")
+            assert b"what there is: call NAME" in run_weft(env, "9p", "write", *address, "ctl", stdin=b"stop").stderr
+        finally:
+            process.kill()
 
 
 def test_a_socket_that_was_left_behind_is_in_nobodys_way(tmp_path: Path, env: dict[str, str]) -> None:

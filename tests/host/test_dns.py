@@ -8,9 +8,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.host.waiting import PATIENCE
+from tests.host.waiting import PATIENCE, wait_until
 
-from weft.host.dns import NameServer, dump_hosts, dump_servers, find_name_server, plan_name_server, start_name_server
+from weft.host.dns import (
+    NameServer,
+    dump_hosts,
+    dump_servers,
+    find_name_server,
+    has_ended,
+    plan_name_server,
+    start_name_server,
+)
 from weft.host.kernel_links import KernelLinks
 from weft.host.namespace import Namespace
 from weft.host.records import write_record
@@ -126,11 +134,28 @@ async def test_stopping_leaves_nothing(server: NameServer):
     assert find_name_server(server.directory) is None
 
 
-async def test_its_death_is_told(server: NameServer):
-    watch = server.watch()
+async def test_its_death_is_told(namespace: Namespace, server: NameServer):
     for child in server.process.children():
         child.send(signal.SIGKILL)
-    await asyncio.wait_for(watch.wait(), PATIENCE)
+    await asyncio.wait_for(server.servant.wait_end(), PATIENCE)
+    assert has_ended(server.directory, namespace)
+    assert server.servant.on_record
+
+
+async def test_another_takes_the_place_of_one_whose_walls_were_killed(
+    namespace: Namespace, server: NameServer, identity: Identity | None
+):
+    (program,) = server.process.children()
+    ending = asyncio.create_task(server.servant.wait_end())
+    record = server.directory / "dns.json"
+    await wait_until(lambda: "program" in record.read_text(), PATIENCE)
+    server.process.send(signal.SIGKILL)
+    await asyncio.wait_for(ending, PATIENCE)
+    assert program.alive()
+    other = await start(namespace, server.directory, identity, web=["10.66.0.9"])
+    assert not program.alive()
+    assert await look_up(namespace, "web") == "10.66.0.9"
+    await other.stop()
 
 
 async def test_a_server_that_does_not_answer_is_told_and_goes(

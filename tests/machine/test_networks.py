@@ -1,6 +1,7 @@
 """Networks: names and addresses on them, nothing between them, and whatever frames there are through an insert."""
 
 import re
+import signal
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.machine.raw_frames import open_wiretap
 
 from weft.host.dns import find_name_server
 from weft.host.namespace import find_keeper
+from weft.host.uplink import find_uplink
 
 BODY = bytes(range(46))
 SOMEBODY = bytes.fromhex("020000000001")
@@ -81,6 +83,15 @@ def test_names_of_the_room_resolve_on_all_its_networks(lab: TestFabric) -> None:
         assert address in lab.exec(asker, "nslookup", "both"), "the own network's comes first"
     assert both[1]["address"] in lab.exec("client", "nslookup", "both.lab")
     assert not resolves(lab, "client", "web.lab") and not resolves(lab, "client", "nobody")
+
+
+def test_a_name_server_that_somebody_ends_comes_back(lab: TestFabric) -> None:
+    server = find_name_server(lab.home / "networks" / "default")
+    assert server is not None
+    server.process.children()[0].send(signal.SIGKILL)
+    wait_for(lambda: find_name_server(lab.home / "networks" / "default") not in (None, server), "there is another")
+    wait_for(lambda: resolves(lab, "client", "web"), "names are known again")
+    assert [event["subject"] for event in lab.events("network.names")] == ["default"]
 
 
 def test_a_machine_on_two_networks_knows_the_names_of_both(lab: TestFabric) -> None:
@@ -208,6 +219,12 @@ def test_an_uplink_leads_out_and_only_for_its_network(outside: list[str], tmp_pa
         assert fabric.exec("in", *fetch, check=False) == ""
         assert not reaches(fabric, "out", fabric.json("inspect", "in")["networks"][0]["address"])
         assert resolves(fabric, "both", "in") and resolves(fabric, "both", "out")
+        uplink = find_uplink(fabric.home / "run")
+        assert uplink is not None
+        uplink.process.send(signal.SIGKILL)
+        wait_for(lambda: fabric.exec("out", *fetch, check=False) == "outside\n", "the way out is there again")
+        assert find_uplink(fabric.home / "run") != uplink
+        assert [event["subject"] for event in fabric.events("room.uplink")] == ["default"]
         assert "uplink" in inside(fabric)
         fabric.run("rm", "-f", "out", "both")
         fabric.run("network", "rm", "open")

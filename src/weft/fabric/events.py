@@ -15,6 +15,7 @@ SHARE = 200
 
 KINDS = {
     "room.created": "A room was made.",
+    "room.uplink": "Its machines could reach nobody outside for a moment: the uplink had ended, and comes back.",
     "room.removed": "A room and all it had is gone.",
     "machine.created": "A machine was made; it does not run yet.",
     "machine.changed": "Its spec was changed. `data.parts`: what of it.",
@@ -45,6 +46,7 @@ KINDS = {
     "port.spoofed": "Frames with addresses not its own came from a port: dropped. `data.nic`; `data.forged`: how many.",
     "network.created": "A network was made.",
     "network.changed": "It has an uplink from now on, or has none any more.",
+    "network.names": "Names were not answered on it for a moment: its name server had ended, and comes back.",
     "network.boot": "What its machines boot from was not served for a moment: a server had ended, and comes back.",
     "network.removed": "A network is gone.",
     "pool.created": "A pool was made.",

@@ -1,12 +1,15 @@
 """Networks: bridges in the fabric's namespace, their names and their way out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
 
 from weft.fabric.ports import Ports
 from weft.fabric.records.machine import NicRecord
 from weft.fabric.records.network import NetworkRecord
+from weft.fabric.reviving import Reviving
 from weft.fabric.site import MACHINE_SLOTS, NETWORK_SLOTS, Site, free_slot
+from weft.host import dns, uplink
 from weft.host.dns import Names, find_name_server, start_name_server
 from weft.host.links import keep_whole
 from weft.host.uplink import RESOLVER, find_uplink, set_forwarding, start_uplink
@@ -25,6 +28,9 @@ class Networks:
         self._ports = ports
         self._shelf = site.shelves.networks
         self._lock = asyncio.Lock()
+        locks: Mapping[str, asyncio.Lock] = defaultdict(lambda: self._lock)
+        self._names_reviving = Reviving(site.tasks, "name server", locks, self._revive_names)
+        self._uplink_reviving = Reviving(site.tasks, "uplink", locks, self._revive_uplink)
         self.before_remove: Callable[[str], Awaitable[None]] = _leave_alone
         """Takes out what stands before a network's gateway."""
 
@@ -97,10 +103,13 @@ class Networks:
 
     async def take_down_all(self) -> None:
         """Take everything away that runs or is wired for networks; they stay on record."""
-        for record in self._shelf:
-            await self._take_down(record)
-        if uplink := find_uplink(self._site.layout.run):
-            await uplink.stop()
+        self._uplink_reviving.leave(self._site.room)
+        async with self._lock:
+            for record in self._shelf:
+                self._names_reviving.leave(record.name)
+                await self._take_down(record)
+            if found := find_uplink(self._site.layout.run):
+                await found.stop()
 
     def tell_names(self) -> None:
         """Machines or networks came or went: all name servers learn of it, since each knows the whole room."""
@@ -158,9 +167,16 @@ class Networks:
         if not record.has_gateway_port:
             return
         await self._ports.attach_gateway(record)
-        await start_name_server(
+        await self._serve_names(record)
+
+    async def _serve_names(self, record: NetworkRecord) -> None:
+        directory = self._site.layout.network(record.name)
+        if dns.has_ended(directory, self._site.namespace):
+            text = f"the name server of network {record.name} ended; another one is started"
+            self._site.events.publish("network.names", record.name, text)
+        server = await start_name_server(
             self._site.namespace,
-            self._site.layout.network(record.name),
+            directory,
             network=record.name,
             gateway=str(record.gateway),
             names=self._names(),
@@ -168,6 +184,13 @@ class Networks:
             identity=self._site.identity(MACHINE_SLOTS.stop + record.slot),
             doors=self._site.service_doors(),
         )
+        self._names_reviving.watch(record.name, [server.servant])
+
+    async def _revive_names(self, name: str) -> None:
+        async with self._lock:
+            record = self._shelf.find(name)
+            if record is not None and not record.removing and record.has_gateway_port:
+                await self._serve_names(record)
 
     async def _take_down(self, record: NetworkRecord) -> None:
         if server := find_name_server(self._site.layout.network(record.name)):
@@ -192,12 +215,24 @@ class Networks:
             if record.has_gateway_port
         ]
         await self._ports.callers.load(lambda callers: plan_ruleset(networks, callers=callers))
-        is_wanted = any(record.spec.uplink for record in wanted)
+        await self._lead(any(record.spec.uplink for record in wanted))
+
+    async def _lead(self, is_wanted: bool) -> None:
+        """Have an uplink, or have none."""
+        site = self._site
         if is_wanted:
-            await start_uplink(self._site.namespace, self._site.layout.run, doors=self._site.service_doors())
-        elif uplink := find_uplink(self._site.layout.run):
-            await uplink.stop()
-        await set_forwarding(self._site.namespace, is_wanted)
+            if uplink.has_ended(site.layout.run, site.namespace):
+                text = f"the uplink of room {site.room} ended; another one is started"
+                site.events.publish("room.uplink", site.room, text)
+            started = await start_uplink(site.namespace, site.layout.run, doors=site.service_doors())
+            self._uplink_reviving.watch(site.room, [started])
+        elif found := find_uplink(site.layout.run):
+            await found.stop()
+        await set_forwarding(site.namespace, is_wanted)
+
+    async def _revive_uplink(self, _room: str) -> None:
+        async with self._lock:
+            await self._lead(any(record.spec.uplink for record in self._shelf if not record.removing))
 
     def _members(self, record: NetworkRecord) -> list[Member]:
         return [

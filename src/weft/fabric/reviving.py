@@ -4,13 +4,24 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol
 
 from weft.fabric.site import Tasks
-from weft.host.servants import Servant
 from weft.model.errors import WeftError
 from weft.plan.restart import STEADY, plan_comeback
 
 log = logging.getLogger(__name__)
+
+
+class Server(Protocol):
+    """What runs on its own, and is on record; it can be hashed."""
+
+    @property
+    def on_record(self) -> bool:
+        """Whether it still is what is on record, be it there or not."""
+
+    async def wait_end(self) -> None:
+        """Until it is not there any more."""
 
 
 class Reviving:
@@ -32,16 +43,16 @@ class Reviving:
         self._locks = locks
         self._settle = settle
         self._sleep = sleep
-        self._watched: set[Servant] = set()
+        self._watched: set[Server] = set()
         self._reviving: dict[str, asyncio.Task[None]] = {}
         self._tries: dict[str, int] = {}
 
-    def watch(self, place: str, servants: Iterable[Servant]) -> None:
+    def watch(self, place: str, servers: Iterable[Server]) -> None:
         """These run now."""
-        for servant in servants:
-            if servant not in self._watched:
-                self._watched.add(servant)
-                self._tasks.start(self._await_end(place, servant), f"{self._what}-{place}")
+        for server in servers:
+            if server not in self._watched:
+                self._watched.add(server)
+                self._tasks.start(self._await_end(place, server), f"{self._what}-{place}")
 
     def revive(self, place: str, *, lasted: float = 0.0) -> None:
         """Some are not there that ran for `lasted` seconds."""
@@ -53,14 +64,14 @@ class Reviving:
         if reviving := self._reviving.pop(place, None):
             reviving.cancel()
 
-    async def _await_end(self, place: str, servant: Servant) -> None:
+    async def _await_end(self, place: str, server: Server) -> None:
         began = time.monotonic()
         try:
-            await servant.wait_end()
+            await server.wait_end()
         finally:
-            self._watched.discard(servant)
+            self._watched.discard(server)
         async with self._locks[place]:
-            on_record = servant.on_record
+            on_record = server.on_record
         if on_record:
             self.revive(place, lasted=time.monotonic() - began)
 

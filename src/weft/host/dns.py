@@ -15,18 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.host.namespace import Namespace
-from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
+from weft.host.pids import ExitWatch, ProcessId
 from weft.host.process import Latched, program, start_latched
-from weft.host.records import find_record, is_of, write_record
+from weft.host.records import find_record, is_of, was_of, write_record
 from weft.host.sandbox import Bind, Identity, plan_sandbox
+from weft.host.servants import Servant, end_servant
 from weft.host.told import tell
 from weft.model.errors import Unavailable
 
 _PORT = 53
 _START_TIMEOUT = 10.0
 _POLL = 0.01
-_SERVED = "served"
-"""The folder the server sees: a folder, since a file bound into its walls would stay the old one when replaced."""
+_RECORD, _SERVED = "dns.json", "served"
+"""Its record, and the folder that it sees: a file bound into its walls would stay the old one when replaced."""
 
 Names = Mapping[str, Mapping[str, Sequence[str]]]
 """The addresses of machines by name, of each network by its name."""
@@ -42,8 +43,10 @@ class NameServer:
     process: ProcessId
     directory: Path
 
-    def watch(self) -> ExitWatch:
-        return watch_exit(self.process)
+    @property
+    def servant(self) -> Servant:
+        """The same, to be watched."""
+        return Servant(self.process, self.directory / _RECORD)
 
     def set_names(self, network: str, names: Names) -> None:
         """Tell it all names of the room, as one that stands in `network`; it answers so from now on."""
@@ -53,18 +56,23 @@ class NameServer:
 
     async def stop(self) -> None:
         """End it and remove its folder's files."""
-        await stop_processes([*self.process.children(), self.process], term_for=1.0)
+        await end_servant(self.directory / _RECORD, patience=1.0)
         served = self.directory / _SERVED
-        for path in (served / "hosts", served / "servers", self.directory / "dns.json", self.directory / "dns.log"):
+        for path in (served / "hosts", served / "servers", self.directory / "dns.log"):
             path.unlink(missing_ok=True)
         for folder in (self.directory / _SERVED, self.directory):
             if folder.is_dir():
                 folder.rmdir()
 
 
+def has_ended(directory: Path, namespace: Namespace) -> bool:
+    """Whether the name server whose folder this is was there, in this very namespace, and has ended by itself."""
+    return was_of(directory / _RECORD, namespace.mark)
+
+
 def find_name_server(directory: Path) -> NameServer | None:
     """The living name server whose folder this is."""
-    found = find_record(directory / "dns.json")
+    found = find_record(directory / _RECORD)
     return NameServer(found[0], directory) if found else None
 
 
@@ -87,17 +95,18 @@ async def start_name_server(
     are those of the control group that it is to be in. Raises Unavailable, with the end of its log.
     """
     if (server := find_name_server(directory)) is not None:
-        if is_of(directory / "dns.json", namespace.mark):
+        if is_of(directory / _RECORD, namespace.mark):
             server.set_names(network, names)
             return server
         await server.stop()  # it serves a namespace whose keeper is gone
+    await end_servant(directory / _RECORD)
     served = directory / _SERVED
     served.mkdir(parents=True, exist_ok=True)
     served.chmod(0o755)
     _write_names(directory, network, names)
     latched = _spawn(namespace, directory, plan_name_server(network, gateway, resolver), identity, doors)
     server = NameServer(latched.process, directory)
-    write_record(directory / "dns.json", server.process, namespace=namespace.mark)
+    write_record(directory / _RECORD, server.process, namespace=namespace.mark)
     latched.release()
     try:
         question = _dump_question(network)

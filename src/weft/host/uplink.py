@@ -14,7 +14,7 @@ from pathlib import Path
 from weft.host.namespace import Namespace
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.host.process import Latched, start_latched
-from weft.host.records import find_record, is_of, write_record
+from weft.host.records import find_record, is_of, read_record, was_of, write_record
 from weft.model.errors import Unavailable
 
 UPLINK = "uplink"
@@ -23,6 +23,7 @@ UPLINK = "uplink"
 RESOLVER = "169.254.1.53"
 """Queries sent to this address inside reach the host's own resolver, wherever that listens."""
 
+_RECORD = "uplink.json"
 _START_TIMEOUT = 10.0
 _POLL = 0.01
 
@@ -46,8 +47,15 @@ class Uplink:
     process: ProcessId
     record: Path
 
-    def watch(self) -> ExitWatch:
-        return watch_exit(self.process)
+    @property
+    def on_record(self) -> bool:
+        """Whether it still is what is on record, be it there or not."""
+        found = read_record(self.record)
+        return found is not None and found[0] == self.process
+
+    async def wait_end(self) -> None:
+        """Until it has ended."""
+        await watch_exit(self.process).wait()
 
     async def stop(self) -> None:
         """End it; its link goes with it."""
@@ -55,9 +63,14 @@ class Uplink:
         self.record.unlink(missing_ok=True)
 
 
+def has_ended(run_dir: Path, namespace: Namespace) -> bool:
+    """Whether the uplink on record in `run_dir` was there, in this very namespace, and has ended by itself."""
+    return was_of(run_dir / _RECORD, namespace.mark)
+
+
 def find_uplink(run_dir: Path) -> Uplink | None:
     """The living uplink on record in `run_dir`."""
-    record = run_dir / "uplink.json"
+    record = run_dir / _RECORD
     found = find_record(record)
     return Uplink(found[0], record) if found else None
 
@@ -75,7 +88,7 @@ async def start_uplink(
         await uplink.stop()  # it leads out of a namespace whose keeper is gone
     log = run_dir / "uplink.log"
     latched = await _spawn(namespace, log, doors)
-    uplink = Uplink(latched.process, run_dir / "uplink.json")
+    uplink = Uplink(latched.process, run_dir / _RECORD)
     write_record(uplink.record, uplink.process, namespace=namespace.mark)
     latched.release()
     try:

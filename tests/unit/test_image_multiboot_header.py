@@ -1,6 +1,7 @@
 """Kernels are known by their multiboot header, and those that QEMU would not load are refused when they are taken."""
 
 import gzip
+import os
 import struct
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from weft.image.multiboot_header import (
     find_top,
 )
 from weft.image.store import KernelStore
+from weft.image.vmlinux import MAX_VMLINUX
 from weft.model.errors import Invalid, WeftError
 
 LOAD = 0x100000
@@ -143,3 +145,12 @@ async def test_a_damaged_gzip_is_told(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(make_kernel())[:-20])
     with pytest.raises(Invalid, match="does not decompress"):
         await import_kernel(file, tmp_path / "home", name="9pc")
+
+
+async def test_what_is_no_file_or_has_no_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "huge").touch()
+    os.truncate(tmp_path / "huge", MAX_VMLINUX + 1)
+    for file, told in ((tmp_path / "pipe", "is no file"), (tmp_path, "is no file"), (tmp_path / "huge", "is larger")):
+        with pytest.raises(Invalid, match=told):
+            await import_kernel(file, tmp_path / "home", name="9pc")

@@ -1,6 +1,7 @@
 """Taking in a kernel that was built elsewhere."""
 
 import asyncio
+import stat
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ async def import_kernel(file: Path, home: Path, *, name: str = DEFAULT_KERNEL) -
     Raises NotFound, Invalid for a file that is no kernel we can start, Unavailable."""
     parse_name(name, "kernel")
     try:
-        data = await asyncio.to_thread(file.read_bytes)
+        data = await asyncio.to_thread(_read, file)
     except OSError as err:
         raise NotFound(f"cannot read {file}: {err.strerror}") from err
     if data.startswith(GZIP_MAGIC):
@@ -47,6 +48,16 @@ async def keep_kernel(
     packed = await asyncio.to_thread(pack_vmlinux, kernel.data)
     info = _describe(name, kernel.release, origin=origin, key=key)
     return await asyncio.to_thread(_write_kernel, home, info, packed)
+
+
+def _read(file: Path) -> bytes:
+    """What is in it. Raises OSError, and Invalid for what is no file, or could have no end."""
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise Invalid(f"{file} is no file")
+    if found.st_size > MAX_VMLINUX:
+        raise Invalid(f"{file} is larger than any kernel")
+    return file.read_bytes()
 
 
 def _unpack(data: bytes, what: str) -> bytes:

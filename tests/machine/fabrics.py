@@ -97,10 +97,14 @@ class TestFabric:
         os.kill(self.daemon_pid(), signal.SIGKILL)
         wait_for(lambda: not is_answering(self.home), "the daemon is dead")
 
+    def end_daemon(self, *, machines: bool = False) -> None:
+        """Have the daemon end in order. Its process may be a child of ours, so it is not looked for."""
+        self.client.shutdown(machines=machines)
+        wait_for(lambda: not (self.home / "weft.sock").exists(), "the daemon ends")
+
     def close(self) -> None:
         """Take everything down."""
-        self.client.shutdown(machines=True)
-        wait_for(lambda: not (self.home / "weft.sock").exists(), "the daemon ends")
+        self.end_daemon(machines=True)
         wait_for(lambda: not self.leftovers(), "nothing is left behind", say=self.leftovers)
 
     def leftovers(self) -> list[str]:

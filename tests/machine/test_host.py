@@ -37,7 +37,7 @@ def test_a_start_beyond_what_may_be_promised_is_refused(small: TestFabric) -> No
 def test_what_is_promised_is_known_to_the_next_daemon(small: TestFabric) -> None:
     small.run("run", "-d", "--name", "one", "base")
     small.run("run", "-d", "--name", "two", "base")
-    small.client.shutdown()
+    small.end_daemon()
     assert small.refusal("run", "-d", "--name", "three", "base") == "no-room"
 
 
@@ -53,7 +53,7 @@ def test_a_machine_grows_as_far_as_there_is_something_to_grant(small: TestFabric
     assert (view["promised"] // MIB, view["granted"] // MIB, view["free"]) == (128, 160, 0)
     (one,) = (machine for machine in view["machines"] if machine["name"] == "one")
     assert one["lent"] == 32 * MIB and 0 < one["used"] < one["granted"]
-    small.client.shutdown()
+    small.end_daemon()
     assert small.json("host", "show")["granted"] == 160 * MIB
     small.run("scale", "--memory", "64M", "one")
     assert small.json("host", "show")["granted"] == 128 * MIB
@@ -119,7 +119,7 @@ def test_an_idle_machine_gives_back_when_the_host_is_short_and_gets_it_again(ten
     assert tense.events("host.tight")
     view = tense.client.elastic("idle")["memory"]
     assert view["request"]["by"] == "host"
-    tense.client.shutdown()
+    tense.end_daemon()
     (share,) = (one for one in tense.json("host", "show")["machines"] if one["name"] == "idle")
     assert share["gave"] > 0 and share["gave"] + share["granted"] == 256 * MIB, "the next daemon knows"
     tense.run("rm", "-f", "hog")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.machine.fabrics import TestFabric, open_fabric, wait_for
+from tests.machine.serial_lines import log_of, type_line, wait_said
 from tests.multiboot.building import TestKernels
 from tests.multiboot.media import make_cd
 
@@ -23,22 +24,6 @@ def fabric(tmp_path_factory: pytest.TempPathFactory, multiboot_kernels: TestKern
     with open_fabric(tmp_path_factory.mktemp("plan9") / "home") as fabric:
         fabric.run("kernel", "import", str(multiboot_kernels.aout), "--name", "9pc")
         yield fabric
-
-
-def log_of(fabric: TestFabric, name: str) -> str:
-    return (fabric.home / "machines" / name / "serial.log").read_text().replace("\r", "")
-
-
-def wait_said(fabric: TestFabric, name: str, text: str) -> str:
-    """Until a machine has said it; all that it has said."""
-    wait_for(lambda: text in log_of(fabric, name), f"{name} says {text!r}", say=lambda: log_of(fabric, name))
-    return log_of(fabric, name)
-
-
-def type_line(fabric: TestFabric, name: str, line: str) -> None:
-    with fabric.client.open_console(name) as console:
-        console.send_input(f"{line}\r".encode())
-        wait_for(lambda: f"% {line}\n" in log_of(fabric, name), "what was typed is shown")
 
 
 def wait_state(fabric: TestFabric, name: str, state: str) -> dict[str, object]:
@@ -99,7 +84,7 @@ def test_one_with_a_disk_is_halted_first(fabric: TestFabric, multiboot_kernels: 
     wait_said(fabric, "disk", "\nready\n")
     type_line(fabric, "disk", "sector 0")
     wait_said(fabric, "disk", "\na file system\n")
-    fabric.client.shutdown()  # and the next daemon finds it
+    fabric.end_daemon()  # and the next one finds it
     assert wait_state(fabric, "disk", "running")["foreign"] is not None
     fabric.run("stop", "disk")
     wait_state(fabric, "disk", "stopped")
@@ -137,7 +122,7 @@ def test_a_plan_9_machine_uses_the_fabric_as_files(fabric: TestFabric) -> None:
 
 
 def test_one_that_does_not_end_is_ended_at_the_deadline(fabric: TestFabric) -> None:
-    fabric.run("run", "-d", "--name", "deaf", "--kernel", "9pc", "--end", "echo bye", "--stop-timeout", "1", "plan9")
+    fabric.run("run", "-d", "--name", "deaf", "--kernel", "9pc", "--end", "echo bye", "--stop-timeout", "3", "plan9")
     wait_said(fabric, "deaf", "\nready\n")
     fabric.run("stop", "deaf")
     wait_state(fabric, "deaf", "stopped")
@@ -151,7 +136,8 @@ def test_it_may_end_itself_by_switching_off_or_by_a_reboot(fabric: TestFabric, w
     type_line(fabric, word, word)
     view = wait_state(fabric, word, "stopped")
     assert (view["reason"], view["exit"]) == (reason, {"code": None, "signal": None, "reason": reason, "oom": False})
-    assert fabric.events("machine.ended")[-1]["text"] == f"machine {word} ended: {reason}"
+    told = f"machine {word} ended: {reason}"
+    wait_for(lambda: told in [event["text"] for event in fabric.events("machine.ended")], "it is told")
     assert "the machine does not" not in log_of(fabric, word)
 
 
@@ -159,8 +145,7 @@ def test_how_it_ends_is_known_to_the_next_daemon_too(fabric: TestFabric) -> None
     fabric.run("run", "-d", "--name", "later", "--kernel", "9pc", "plan9")
     wait_said(fabric, "later", "\nready\n")
     daemon = fabric.daemon_pid()
-    fabric.client.shutdown()
-    wait_for(lambda: not Path(f"/proc/{daemon}").exists(), "the daemon is gone")
+    fabric.end_daemon()
     assert fabric.daemon_pid() != daemon
     type_line(fabric, "later", "reboot")
     assert wait_state(fabric, "later", "stopped")["reason"] == "rebooted"
@@ -197,6 +182,7 @@ def test_a_restart_policy_holds_for_a_reboot(fabric: TestFabric) -> None:
     wait_said(fabric, "again", "\nready\n")
     type_line(fabric, "again", "reboot")
     wait_for(lambda: fabric.client.machine("again")["restarts"] == 1, "it is started again")
+    wait_for(lambda: "reboot" not in log_of(fabric, "again"), "its log begins anew")
     wait_said(fabric, "again", "\nready\n")
     fabric.run("stop", "again")
     wait_state(fabric, "again", "stopped")

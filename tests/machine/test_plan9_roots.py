@@ -61,8 +61,7 @@ def test_two_machines_share_an_image(fabric: TestFabric) -> None:
 
 def test_changes_are_there_in_the_next_run_and_servers_outlive_the_daemon(fabric: TestFabric) -> None:
     server, daemon = find_server(fabric, "one"), fabric.daemon_pid()
-    os.kill(daemon, signal.SIGKILL)
-    wait_for(lambda: not Path(f"/proc/{daemon}").exists(), "the daemon is gone")
+    fabric.kill_daemon()
     assert fabric.daemon_pid() != daemon
     assert ask(fabric, "one", "cat /lib/new").startswith("made by one")
     fabric.run("stop", "two")

@@ -141,8 +141,7 @@ def spoil_memory(folder: Path) -> None:
 def test_a_damaged_template_is_thrown_away_and_the_machine_boots(fabric: TestFabric) -> None:
     view = json_of(fabric.run("template", "create", "base", "--memory", "80M", "--format", "json").stdout)
     spoil_memory(fabric.home / "templates" / view["key"])
-    fabric.client.shutdown()
-    wait_for(lambda: not (fabric.home / "weft.sock").exists(), "the daemon ends")
+    fabric.end_daemon()
     fabric.run("run", "-d", "--name", "careful", "--memory", "80M", "base")
     assert origin(fabric, "careful") == "" and fabric.exec("careful", "hostname") == "careful\n"
     (event,) = fabric.events("template.failed")
@@ -155,8 +154,7 @@ def test_a_machine_that_cannot_go_on_boots_instead(fabric: TestFabric) -> None:
     state = (folder / "device").read_bytes()
     assert state.startswith(b"QEVM")
     rewrite(folder, state.replace(b"virtio-net", b"virtio-not"))
-    fabric.client.shutdown()
-    wait_for(lambda: not (fabric.home / "weft.sock").exists(), "the daemon ends")
+    fabric.end_daemon()
     fabric.run("run", "-d", "--name", "stubborn", "--memory", "88M", "web")
     seen = fabric.json("inspect", "stubborn")
     assert (seen["origin"], seen["state"]) == ("", "running") and view["key"] in seen["reason"]

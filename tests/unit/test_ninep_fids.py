@@ -114,7 +114,7 @@ class Fids(RuleBasedStateMachine):
     def create(self, fid: int, name: str, folder: bool, mode: int, flush: bool) -> None:
         found = self.closed(fid)
         may = found is not None and found.is_dir and not found.entry.gone and name not in found.entry.children
-        may = may and name not in ("..", "x/y", ".") and not (folder and OpenMode.of(mode).writes)
+        may = may and name not in ("..", "x/y", ".") and not (folder and OpenMode.of(mode).changes)
         perm = Mode.DIR | 0o755 if folder else 0o644
         if self.expect(m.Tcreate(fid, name, perm, mode), may, flush) and found is not None:
             self.model[fid] = FidModel(found.entry.children[name], mode)

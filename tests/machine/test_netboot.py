@@ -137,6 +137,11 @@ def records(fabric: TestFabric) -> dict[str, ProcessId]:
     return {name: record[0] for name, record in found.items() if record}
 
 
+def wait_another(fabric: TestFabric, name: str, before: ProcessId) -> None:
+    """Until a server has come back."""
+    wait_for(lambda: records(fabric).get(name) not in (None, before), f"there is another server for {name}")
+
+
 def told(fabric: TestFabric) -> list[str]:
     return [event["text"].split(" of ")[0] for event in fabric.events("network.boot")]
 
@@ -145,11 +150,11 @@ def test_a_server_that_somebody_ends_comes_back(fabric: TestFabric) -> None:
     before = records(fabric)
     (dnsmasq,) = before["dhcp"].children()
     dnsmasq.send(signal.SIGKILL)
-    wait_for(lambda: records(fabric).get("dhcp") not in (None, before["dhcp"]), "there is another one")
+    wait_another(fabric, "dhcp", before["dhcp"])
     assert records(fabric)["http"] == before["http"]
     (program,) = before["http"].children()
     before["http"].send(signal.SIGKILL)  # its walls alone: what is in them goes with them
-    wait_for(lambda: records(fabric).get("http") not in (None, before["http"]), "there is another one")
+    wait_another(fabric, "http", before["http"])
     assert not program.alive()
     assert sorted(told(fabric)) == ["the server for DHCP and TFTP", "the server for HTTP"]
     assert "#!ipxe" in fabric.exec("whole", "timeout", "9", "wget", "-qO-", "http://10.87.0.1/boot.ipxe")
@@ -164,7 +169,7 @@ def test_an_image_is_loaded_again_whose_server_ends_meanwhile(fabric: TestFabric
         wait_said(fabric, "whole", "initrd... ")
         program.send(signal.SIGKILL)
         assert starting.wait(60) == 0, fabric.text("logs", "whole")
-    assert records(fabric)["http"] != before
+    wait_another(fabric, "http", before)
 
 
 def test_one_that_ends_without_a_daemon_comes_back_with_the_next(fabric: TestFabric) -> None:
@@ -178,7 +183,7 @@ def test_one_that_ends_without_a_daemon_comes_back_with_the_next(fabric: TestFab
     adopted = records(fabric)["dhcp"]
     assert adopted == before["dhcp"]
     adopted.send(signal.SIGKILL)
-    wait_for(lambda: records(fabric).get("dhcp") not in (None, adopted), "one that was adopted comes back, too")
+    wait_another(fabric, "dhcp", adopted)
 
 
 def test_the_servers_outlive_the_daemon_and_go_with_the_last_machine(fabric: TestFabric) -> None:

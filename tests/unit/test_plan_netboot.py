@@ -66,7 +66,7 @@ def test_who_has_booted_otherwise_is_told_no_file():
 
 
 def test_scripts_load_what_is_beside_them():
-    again = ":again\nimgfree\ninc tries\niseq ${tries} 4 && exit 1 ||\nsleep 2\ngoto load\n"
+    again = ":again\nimgfree\ninc tries\niseq ${tries} 8 && exit 1 ||\nsleep 2\ngoto load\n"
     loads = "kernel kernel console=ttyS0 quiet || goto again\nmodule initrd || goto again\nboot || goto again\n"
     assert plan_script("console=ttyS0 quiet", ["initrd"]) == f"#!ipxe\n:load\n{loads}{again}"
     assert plan_script("", []) == f"#!ipxe\n:load\nkernel kernel || goto again\nboot || goto again\n{again}"

@@ -12,7 +12,7 @@ from pathlib import PurePath
 SCRIPT, KERNEL = "boot.ipxe", "kernel"
 """Names of a machine's files: what iPXE does, and what it loads for that."""
 
-_TRIES, _PAUSE = 4, 2
+_TRIES, _PAUSE = 8, 2
 """How often iPXE loads what it is to boot before it gives up, and seconds in between."""
 _SCRIPTS = ".ipxe"
 """What the names of scripts end with."""

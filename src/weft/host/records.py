@@ -29,6 +29,12 @@ def read_record(path: Path) -> tuple[ProcessId, dict[str, Any]] | None:
         return None
 
 
+def is_on_record(path: Path, process: ProcessId) -> bool:
+    """Whether this process is the one on record, be it there or not."""
+    found = read_record(path)
+    return found is not None and found[0] == process
+
+
 def is_of(path: Path, namespace: str) -> bool:
     """Whether the process on record lives in the namespace with this mark."""
     found = find_record(path)

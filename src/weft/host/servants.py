@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.host.pids import ProcessId, stop_processes, watch_exit
-from weft.host.records import find_record, read_record, write_record
+from weft.host.records import find_record, is_on_record, read_record, write_record
 
 _POLL = 0.01
 
@@ -21,8 +21,7 @@ class Servant:
     @property
     def on_record(self) -> bool:
         """Whether it still is what is on record, be it there or not."""
-        found = read_record(self.record)
-        return found is not None and found[0] == self.process
+        return is_on_record(self.record, self.process)
 
     async def wait_end(self) -> None:
         """Until the watcher has ended. The program, which outlives one that is killed, is on record meanwhile."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from weft.host.namespace import Namespace
 from weft.host.pids import ExitWatch, ProcessId, stop_processes, watch_exit
 from weft.host.process import Latched, start_latched
-from weft.host.records import find_record, is_of, read_record, was_of, write_record
+from weft.host.records import find_record, is_of, is_on_record, was_of, write_record
 from weft.model.errors import Unavailable
 
 UPLINK = "uplink"
@@ -50,8 +50,7 @@ class Uplink:
     @property
     def on_record(self) -> bool:
         """Whether it still is what is on record, be it there or not."""
-        found = read_record(self.record)
-        return found is not None and found[0] == self.process
+        return is_on_record(self.record, self.process)
 
     async def wait_end(self) -> None:
         """Until it has ended."""

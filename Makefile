@@ -9,7 +9,8 @@ DEMO_APPLIANCES := appliances/base appliances/web appliances/sniffer
 BENCHMARKS      := $(sort $(notdir $(basename $(filter-out %/__init__.py,$(wildcard benchmarks/*.py)))))
 # Pages with parts that are written from the code.
 REFERENCE       := $(addprefix docs/reference/,api.md settings.md errors.md events.md metrics.md fabric-file.md file-tree.md fabric-file.schema.json)
-# Tests with machines wait for a quarter of their time: half as many at once again as there are processors.
+# Tests with machines wait for a quarter of their time: half as many at once again as there are processors. Files are
+# taken in their order: by their numbers of tests, long ones with few would be the last.
 WORKERS         := $(shell expr $$(nproc) \* 3 / 2)
 APPLIANCES      := $(sort $(patsubst %/recipe.toml,%,$(wildcard appliances/*/recipe.toml benchmarks/images/*/recipe.toml)))
 
@@ -30,7 +31,7 @@ demo: bootstrap images ## Slip a sniffer in front of a running web server, and w
 test: bootstrap check prepare ## Run everything that CI runs
 	@$(VENV)/pytest -n auto --dist worksteal --cov --cov-report= tests/unit
 	@$(VENV)/coverage report --fail-under=95
-	@$(VENV)/pytest -n $(WORKERS) --dist loadfile tests/contract tests/host tests/machine
+	@$(VENV)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/contract tests/host tests/machine
 
 .PHONY: unit
 unit: bootstrap ## Run the tests that need nothing but Python

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -20,8 +21,17 @@ static void wait_before_restart(struct program *program)
 	program->state = PROGRAM_WAITING;
 }
 
+static void await_start(pid_t pid, int report)
+{
+	struct pollfd told = {.fd = report, .events = POLLIN};
+	siginfo_t end;
+	if (poll(&told, 1, START_MS) > 0 && told.revents & POLLIN)
+		waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT);
+}
+
 /* The report closes by itself in the moment the program replaces init's copy. That is waited for, some milliseconds, so
- * that a machine which says that it is ready knows of a program that could not be started. */
+ * that a machine which says that it is ready knows of a program that could not be started: what has said why is about
+ * to end, and has ended when this returns. */
 static pid_t start_with_report(struct program *program)
 {
 	int fds[2];
@@ -35,7 +45,7 @@ static pid_t start_with_report(struct program *program)
 	if (pid < 0)
 		close(fds[0]);
 	else
-		poll(&(struct pollfd){.fd = fds[0], .events = POLLIN}, 1, START_MS);
+		await_start(pid, fds[0]);
 	errno = error;
 	return pid;
 }

@@ -87,7 +87,7 @@ def list_firmware(
     board = f"{_BOARDS[profile]}-{qemu_version[0]}.{qemu_version[1]}"
     texts = _read_descriptors(find_places(os.environ) if places is None else places)
     found = (parse_descriptor(text, board) for text in texts)
-    return [one for one in found if one is not None and one.code.path.is_file() and one.template.path.is_file()]
+    return [one for one in found if one is not None and all(map(os.path.isfile, (one.code.path, one.template.path)))]
 
 
 def choose_firmware(found: Iterable[UefiFirmware], kept: FlashFile | None) -> UefiFirmware | None:
@@ -108,7 +108,7 @@ def find_places(environ: Mapping[str, str]) -> list[Path]:
 
 def _read_descriptors(places: Iterable[Path]) -> Iterator[str]:
     """In the order of their names, which is that of preference; an empty one hides another of its name."""
-    files = {file.name: file for place in places for file in place.glob("*.json")}
+    files = {file.name: file for place in filter(os.path.isdir, places) for file in place.glob("*.json")}
     for _, file in sorted(files.items()):
         try:
             yield file.read_text()
